@@ -1,0 +1,1 @@
+"""What the operator and the runtime agree on: settings, metrics, names. Pure, imported by both."""

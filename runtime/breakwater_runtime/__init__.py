@@ -1,0 +1,1 @@
+"""The Breakwater runtime: the process in front of every MCP server."""

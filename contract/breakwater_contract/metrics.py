@@ -1,0 +1,72 @@
+"""The metric catalogue: every series that either half exports, and nothing else may.
+
+Names follow the MCP semantic conventions of OpenTelemetry where these have one; dashboards, rules
+and the reference are made from this list.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds. Contains every threshold that a default objective has (0.1, 0.2, 0.5, 1, 2)."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One series of the catalogue."""
+
+    name: str
+    """Its name as Prometheus shows it, without the suffix that a counter gets."""
+    kind: Literal["counter", "gauge", "histogram", "info"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+REQUEST_DURATION = Metric(
+    "http_server_request_duration_seconds",
+    "histogram",
+    "Time from the first byte of a request to the last byte of its answer, by endpoint.",
+    ("http_request_method", "http_route", "http_response_status_code"),
+    DURATION_BUCKETS,
+)
+AUTHENTICATION = Metric(
+    "mcp_authentication",
+    "counter",
+    "Requests by what came of their credentials.",
+    ("outcome",),
+)
+LIVE_RELOADS = Metric(
+    "mcp_live_reloads",
+    "counter",
+    "Times that live settings were read again, by whether they were taken over.",
+    ("outcome",),
+)
+RUNTIME_INFO = Metric(
+    "mcp_runtime", "info", "Version and revision of this process.", ("version", "revision")
+)
+
+RUNTIME_METRICS = (REQUEST_DURATION, AUTHENTICATION, LIVE_RELOADS, RUNTIME_INFO)
+
+RECONCILE_DURATION = Metric(
+    "breakwater_reconcile_duration_seconds",
+    "histogram",
+    "Time of one pass over one McpServer, by what came of it.",
+    ("outcome",),
+    DURATION_BUCKETS,
+)
+QUEUE_DEPTH = Metric("breakwater_queue_depth", "gauge", "McpServers that wait for a pass.")
+API_REQUESTS = Metric(
+    "breakwater_api_requests",
+    "counter",
+    "Requests to the Kubernetes API server.",
+    ("verb", "kind", "code"),
+)
+PROBES = Metric(
+    "breakwater_probes",
+    "counter",
+    "Handshakes with the servers' pods, by what came of them.",
+    ("outcome",),
+)
+
+OPERATOR_METRICS = (RECONCILE_DURATION, QUEUE_DEPTH, API_REQUESTS, PROBES)

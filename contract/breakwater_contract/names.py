@@ -1,0 +1,58 @@
+"""Names that both halves use: ports, paths in the pod, labels, annotations, principals."""
+
+API_GROUP = "breakwater.dev"
+
+PRINCIPAL = r"^[a-zA-Z0-9][-._a-zA-Z0-9]*$"
+"""What a principal of the key Secret may be called: a data key that does not start with a dot."""
+
+PUBLIC_PORT = 8080
+PUBLIC_PORT_NAME = "http-mcp"
+MANAGEMENT_PORT = 9464
+MANAGEMENT_PORT_NAME = "metrics"
+
+MCP_PATH = "/mcp"
+HEALTH_LIVE_PATH = "/health/live"
+HEALTH_READY_PATH = "/ready"
+HEALTH_PATH = "/health"
+METRICS_PATH = "/metrics"
+
+CONFIG_DIRECTORY = "/etc/breakwater"
+"""Where the pod mounts its one projected volume."""
+
+CONFIG_FILE = "config.json"
+"""In that folder: the settings that belong to the pod's identity (`RuntimeSettings`)."""
+
+LIVE_FILE = "live.json"
+"""In that folder: the settings that a running pod takes over (`LiveSettings`)."""
+
+KEYS_DIRECTORY = "keys"
+"""In that folder: one file per principal, one key per line."""
+
+HASH_KEY_FILE = ".hash-key"
+"""Among the keys: the random key under which `live_hash` hashes. No principal starts with a dot."""
+
+RUN_AS = 65532
+"""User, group and fsGroup of every container we build."""
+
+SETTINGS_ANNOTATION = f"{API_GROUP}/settings"
+"""Pod annotation that holds config.json; the pod reads it through the downward API, so that the
+settings of a pod's identity are part of its template and can never be newer or older than it."""
+
+LIVE_ANNOTATION = f"{API_GROUP}/live"
+"""Pod annotation with the hash of the newest live settings; writing it makes kubelet refresh the
+pod's volume at once."""
+
+SERVER_LABEL = f"{API_GROUP}/server"
+SLOT_LABEL = f"{API_GROUP}/slot"
+REVISION_LABEL = f"{API_GROUP}/revision"
+
+OPERATOR_PRINCIPAL = "breakwater:operator"
+"""Who the operator is when it speaks to a server."""
+
+OPERATOR_ISSUER = "breakwater-operator"
+OPERATOR_SCOPES = ("server.discover", "tools.list")
+OPERATOR_SIGNATURE = "EdDSA"
+"""Signature algorithm of the operator's tokens, as JOSE names it (RFC 8037)."""
+OPERATOR_TOKEN_SECONDS = 60
+"""Lifetime of the operator's token: longer than any clock skew that pods are allowed to have,
+short enough that a stolen one is worth little."""

@@ -1,0 +1,139 @@
+"""The runtime's settings: what the operator renders and what people write by hand.
+
+Two parts, told apart by what a change of them does. `RuntimeSettings` belongs to a pod's identity:
+a change means new pods. `LiveSettings` is taken over by a running process.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from breakwater_contract.model import Model
+from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
+
+SETTINGS_VERSION: Literal[1] = 1
+"""Raised when a setting changes its meaning; the operator renders live settings for each version
+that some pod still runs."""
+
+ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+EntryPoint = Annotated[str, StringConstraints(pattern=ENTRY_POINT, max_length=253)]
+BackendName = Annotated[str, StringConstraints(pattern=NAME, max_length=40)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class PythonBackend(Model):
+    """An MCPServer object of the MCP SDK that runs inside the runtime's own process."""
+
+    server: EntryPoint
+    """Where the object is, as `package.module:attribute`."""
+
+
+class Backend(Model):
+    """Where tools come from; exactly one of its members is set."""
+
+    name: BackendName = "main"
+    """What the backend is called in metrics, logs and messages."""
+    python: PythonBackend
+    """A server object in this process."""
+
+
+class ServerIdentity(Model):
+    """Which server this is."""
+
+    name: str = "breakwater"
+    """The name of the McpServer."""
+    namespace: str = ""
+    """Its namespace; empty outside Kubernetes."""
+    uid: str = ""
+    """Its uid, the audience that the operator's tokens must name; empty outside Kubernetes."""
+
+
+class Listen(Model):
+    """Where the runtime listens."""
+
+    host: str = "127.0.0.1"
+    """Address to bind both ports to."""
+    public_port: Port = PUBLIC_PORT
+    """Port for clients; everything on it needs a credential."""
+    management_port: Port = MANAGEMENT_PORT
+    """Port for probes, metrics and the operator."""
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> "Listen":
+        if self.public_port == self.management_port:
+            raise ValueError(f"publicPort and managementPort are both {self.public_port}")
+        return self
+
+
+class OperatorKey(Model):
+    """The public half of one of the operator's signing keys."""
+
+    kid: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    """The key's id, as tokens name it."""
+    public_key: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    """The key as PEM (SubjectPublicKeyInfo, Ed25519)."""
+
+
+class LiveSettings(Model):
+    """What a running runtime takes over without a restart."""
+
+    version: Literal[1] = SETTINGS_VERSION
+    """The version of these settings."""
+    keys_directory: str | None = None
+    """Folder with one file per principal, each with one key per line; a relative path is relative
+    to the settings file. A key is plain or `sha256:<hex>`, optionally followed by
+    ` expires=<RFC 3339>`."""
+    operator_keys: tuple[OperatorKey, ...] = ()
+    """Keys whose tokens speak for the operator on the management port."""
+
+
+class RuntimeSettings(Model):
+    """What belongs to the identity of one runtime process; a change needs a new process."""
+
+    version: Literal[1] = SETTINGS_VERSION
+    """The version of these settings."""
+    server: ServerIdentity = ServerIdentity()
+    """Which server this is."""
+    revision: str = ""
+    """The revision of the McpServer that rendered these settings; empty outside Kubernetes."""
+    backends: Annotated[tuple[Backend, ...], Field(min_length=1, max_length=16)]
+    """Where the tools come from."""
+    listen: Listen = Listen()
+    """Where the runtime listens."""
+    live: LiveSettings | None = None
+    """The live settings, written here; then they change with this file."""
+    live_file: str | None = None
+    """The file that holds the live settings; a relative path is relative to this file."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RuntimeSettings":
+        if (self.live is None) == (self.live_file is None):
+            raise ValueError("write exactly one of live (the settings) and liveFile (their file)")
+        names = [backend.name for backend in self.backends]
+        if len(set(names)) != len(names):
+            raise ValueError(f"backends have the same name twice: {', '.join(sorted(names))}")
+        return self
+
+
+def live_hash(hash_key: bytes, live: bytes, keys: Mapping[str, bytes]) -> str:
+    """Name one state of the live settings, the same on both sides.
+
+    Args:
+        hash_key: A random key that only this server's pods and the operator know, so that the
+            name, which stands in an annotation, says nothing about short keys.
+        live: The content of the live settings file.
+        keys: The content of each key file by principal.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    mac = hmac.new(hash_key, hashlib.sha256(live).digest(), hashlib.sha256)
+    for principal in sorted(keys):
+        mac.update(hashlib.sha256(principal.encode()).digest())
+        mac.update(hashlib.sha256(keys[principal]).digest())
+    return mac.hexdigest()[:16]

@@ -1,0 +1,74 @@
+"""Durations and sizes as people write them in Kubernetes: `30s`, `1Mi`."""
+
+import re
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
+BYTES = {
+    "": Decimal(1),
+    "k": Decimal(1000),
+    "M": Decimal(1000) ** 2,
+    "G": Decimal(1000) ** 3,
+    "T": Decimal(1000) ** 4,
+    "Ki": Decimal(1024),
+    "Mi": Decimal(1024) ** 2,
+    "Gi": Decimal(1024) ** 3,
+    "Ti": Decimal(1024) ** 4,
+}
+
+
+class _Unit(str):
+    """A string that is validated on the way in and kept as it was written."""
+
+    __slots__ = ()
+    PATTERN: ClassVar[str]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls,
+            core_schema.str_schema(pattern=cls.PATTERN, max_length=32),
+            serialization=core_schema.to_string_ser_schema(),
+        )
+
+    def __new__(cls, text: str) -> Self:
+        """Make one from text.
+
+        Raises:
+            ValueError: The text does not match the pattern.
+        """
+        if not re.fullmatch(cls.PATTERN, text):
+            raise ValueError(f"{text!r} does not match {cls.PATTERN}")
+        return super().__new__(cls, text)
+
+
+class Duration(_Unit):
+    """A length of time in Go's notation, as in `500ms`, `30s`, `1h30m`."""
+
+    __slots__ = ()
+    PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
+
+    @property
+    def seconds(self) -> float:
+        """The same length of time in seconds."""
+        parts = re.findall(r"([0-9.]+)(ms|s|m|h)", self)
+        return float(sum(Decimal(number) * SECONDS[unit] for number, unit in parts))
+
+
+class Quantity(_Unit):
+    """A size in bytes as Kubernetes writes it, as in `512Ki`, `1Mi`, `2G`."""
+
+    __slots__ = ()
+    PATTERN = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+
+    @property
+    def bytes(self) -> int:
+        """The same size in bytes, rounded down."""
+        match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", self)
+        if match is None:  # the pattern above has already been checked
+            raise ValueError(self)
+        return int(Decimal(match[1]) * BYTES[match[2]])

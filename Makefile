@@ -1,3 +1,5 @@
+# `make help` lists the targets. Each installs what it needs itself; Python >= 3.11 and make are enough
+# to begin (building the cluster needs Go and gcc: `make cluster-up` says what is missing).
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -6,23 +8,101 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-EXTRAS := operator runtime dev
+NAME ?= breakwater
+SIZE ?= node
+PROVIDER ?= local
+FAKE_NODES ?= 0
+WORKERS ?= 2
 
-# uv comes from the same package registry as everything else, into the venv, so that a machine with
-# nothing but Python is enough.
-$(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed; $(PYTHON) is $$($(PYTHON) --version). Set PYTHON=..." >&2; exit 1; }
+# uv comes from the same package registry as everything else, into the venv.
+$(UV): requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed, $(PYTHON) is $$($(PYTHON) --version); set PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python's venv module is needed (Debian: apt-get install python3-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 $(VENV)/.ready: $(UV) requirements/dev.txt pyproject.toml
 	$(UV) pip sync --quiet --require-hashes requirements/dev.txt requirements/uv.txt --python $(BIN)/python
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable . --python $(BIN)/python
 	@touch $@
 
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
 .PHONY: venv
 venv: $(VENV)/.ready ## Install everything the project needs into .venv
 
+.PHONY: demo
+demo: venv ## Bring up a real cluster, install Breakwater, apply an McpServer and call its tools
+	$(BIN)/python -m dev.demo up
+
+.PHONY: demo-down
+demo-down: venv ## Take the demo's cluster down and leave nothing behind
+	$(BIN)/python -m dev.demo down
+
+.PHONY: test
+test: fast ## Everything a change must not break: fast, then tests on real clusters (minutes)
+	$(BIN)/pytest tests/cluster tests/e2e -m "not prove"
+
+.PHONY: fast
+fast: format-check lint types imports generated unit ## Format, lint, types, imports, generated files, unit tests (seconds)
+
+.PHONY: format
+format: venv ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+
+.PHONY: format-check lint types imports generated unit
+format-check: venv
+	$(BIN)/ruff format --check --quiet .
+lint: venv
+	$(BIN)/ruff check --quiet .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml contract operator runtime
+	$(BIN)/python -m dev.requirements --check
+types: venv
+	$(BIN)/mypy contract operator runtime dev tests bench
+imports: venv
+	$(BIN)/lint-imports
+generated: venv
+	$(BIN)/python -m dev.generate --check
+unit: venv
+	$(BIN)/pytest tests/unit tests/contract tests/golden -m "not prove" -n $(WORKERS) --cov --cov-report=term:skip-covered --quiet
+
+.PHONY: prove
+prove: venv ## The long proofs (sweeps, many inputs, soak); results under docs/proofs/
+	$(BIN)/pytest tests -m prove
+
+.PHONY: bench
+bench: venv ## Measure what must be fast; figures under docs/reference/benchmarks.md
+	$(BIN)/python -m bench
+
+.PHONY: generate
+generate: venv ## Rewrite what is generated: CRD, reference, golden files
+	$(BIN)/python -m dev.generate
+
+.PHONY: images
+images: venv ## Build the container images
+	$(BIN)/python -m dev.images build
+
+.PHONY: push
+push: venv ## Push the images: make push REGISTRY=registry.example/team
+	@[ -n "$(REGISTRY)" ] || { echo "say where to: make push REGISTRY=registry.example/team" >&2; exit 2; }
+	$(BIN)/python -m dev.images push "$(REGISTRY)"
+
+.PHONY: cluster-up
+cluster-up: venv ## Bring a cluster up: NAME=breakwater SIZE=node|control-plane PROVIDER=local|kind|existing FAKE_NODES=0
+	$(BIN)/python -m dev.cluster up --name $(NAME) --size $(SIZE) --provider $(PROVIDER) --fake-nodes $(FAKE_NODES)
+
+.PHONY: cluster-down
+cluster-down: venv ## Take it down: NAME=breakwater
+	$(BIN)/python -m dev.cluster down --name $(NAME)
+
+.PHONY: requirements
+requirements: venv ## Print every requirement with the tests that prove it
+	$(BIN)/python -m dev.requirements
+
 .PHONY: lock
-lock: $(UV) ## Rewrite the exact locks from pyproject.toml
-	$(BIN)/python -m dev.lock
+lock: venv ## Rewrite the exact locks from pyproject.toml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dev.lock

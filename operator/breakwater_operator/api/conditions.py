@@ -1,0 +1,64 @@
+"""Conditions as Kubernetes writes them, and the six that every McpServer has."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+from breakwater_operator.api.reasons import Reason
+
+Status = Literal["True", "False", "Unknown"]
+
+MESSAGE_MAX = 4096
+"""Characters of a message that are kept; kubectl shows no more in any useful way."""
+
+
+class ConditionType(StrEnum):
+    """The conditions of an McpServer; `meaning` is their line in the reference."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Make a member from its name in the API and its line in the reference."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    __str__ = str.__str__
+
+    ACCEPTED = ("Accepted", "The manifest is valid and acted upon.")
+    AVAILABLE = ("Available", "As many pods are ready as are wanted.")
+    VERIFIED = ("Verified", "The operator has spoken MCP with the server.")
+    PROGRESSING = ("Progressing", "A change is under way, or waits for something.")
+    DEGRADED = ("Degraded", "Something is wrong that does not go away by waiting.")
+    READY = ("Ready", "Clients are served as the manifest says: the sum of the others.")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is true about one aspect of an McpServer, and why."""
+
+    type: ConditionType
+    status: Status
+    reason: Reason
+    message: str
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment, which must know its zone, as Kubernetes does: `2026-01-31T08:00:00Z`."""
+    raise NotImplementedError
+
+
+def written(
+    conditions: Iterable[Condition],
+    generation: int,
+    previous: Iterable[Mapping[str, Any]],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Give conditions the shape they have in the status.
+
+    `lastTransitionTime` moves only when the status of a condition does.
+    """
+    raise NotImplementedError

@@ -1,0 +1,106 @@
+"""Why a condition has its status: part of the API, where messages may change."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Reason(StrEnum):
+    """One reason of a condition; `meaning` is its line in the reference."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Make a member from its name in the API and its line in the reference."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    __str__ = str.__str__
+
+    SPEC_ACCEPTED = ("SpecAccepted", "The manifest is valid and acted upon.")
+    SPEC_INVALID = (
+        "SpecInvalid",
+        (
+            "The manifest asks for something impossible. The message lists every fault and what to "
+            "write instead. What ran before keeps running."
+        ),
+    )
+
+    AVAILABLE = ("Available", "All wanted replicas are ready.")
+    PODS_NOT_READY = ("PodsNotReady", "Fewer pods are ready than wanted; the message counts them.")
+    SCALED_TO_ZERO = ("ScaledToZero", "`spec.replicas` is 0, so no pods are wanted.")
+    SUSPENDED = ("Suspended", "`spec.suspend` is true, so no pods are wanted.")
+
+    VERIFIED = ("Verified", "The operator spoke MCP with the server and listed its tools.")
+    HANDSHAKE_FAILED = (
+        "HandshakeFailed",
+        "The server was reached, but did not answer as an MCP server should; the message says how.",
+    )
+    NO_ENDPOINTS = ("NoEndpoints", "Pods are ready, but the Service leads to none of them.")
+    NOT_REACHED = (
+        "NotReached",
+        (
+            "The operator could not reach any pod, or has not asked yet. `Ready` then rests on "
+            "`Available`."
+        ),
+    )
+
+    ROLLING_OUT = ("RollingOut", "Pods of the current revision replace older ones.")
+    LIVE_CHANGE_PENDING = (
+        "LiveChangePending",
+        "Changed keys or settings have been written; not all pods have taken them over yet.",
+    )
+    WAITING = ("Waiting", "Something that the manifest names is missing; the message says what.")
+    COMPLETE = ("Complete", "Everything is as the manifest says; nothing is under way.")
+    DEADLINE_EXCEEDED = (
+        "DeadlineExceeded",
+        "The rollout has made no progress for ten minutes; `Degraded` says what its pods say.",
+    )
+
+    AS_EXPECTED = ("AsExpected", "Nothing is known to be wrong.")
+    IMAGE_PULL_FAILED = ("ImagePullFailed", "An image cannot be pulled.")
+    CONTAINER_CRASHING = (
+        "ContainerCrashing",
+        "A container ends again and again; the message ends with its last words.",
+    )
+    CONTAINER_CONFIG_FAILED = (
+        "ContainerConfigFailed",
+        (
+            "A container cannot be made, as when a Secret or ConfigMap it takes variables from is "
+            "missing."
+        ),
+    )
+    UNSCHEDULABLE = ("Unschedulable", "No node takes the pod; the scheduler's message says why.")
+    PODS_REFUSED = (
+        "PodsRefused",
+        "The cluster refuses to make pods, as a quota or an admission policy does.",
+    )
+    VOLUME_FAILED = ("VolumeFailed", "A volume of a pod cannot be mounted.")
+    SETTINGS_REFUSED = (
+        "SettingsRefused",
+        "A pod refused changed keys or settings and goes on with the last good ones.",
+    )
+    BACKEND_FAILED = ("BackendFailed", "A backend of a running pod does not work.")
+    APPLY_FAILED = ("ApplyFailed", "The cluster refused or failed to take a child object.")
+    NAME_TAKEN = (
+        "NameTaken",
+        "An object that is not ours has the name of a child; it is left alone.",
+    )
+
+    KEY_SECRET_MISSING = (
+        "KeySecretMissing",
+        (
+            "The Secret of `spec.access.keys.secretName` does not exist. Copies of keys already taken "
+            "over stay valid; without any, every request is answered 401."
+        ),
+    )
+    KEY_SECRET_EMPTY = (
+        "KeySecretEmpty",
+        "The Secret with the keys has no usable key, so every request is answered 401.",
+    )
+    CLAIM_MISSING = (
+        "ClaimMissing",
+        "A PersistentVolumeClaim that `spec.pod.volumes` names does not exist.",
+    )
+    READY = ("Ready", "Clients are served as the manifest says.")

@@ -1,0 +1,37 @@
+"""Everything that the children of one server are rendered from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from breakwater_contract.settings import OperatorKey
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.names import FIRST_SLOT
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.render.revision import Revision
+from breakwater_operator.render.secrets import Keys
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What matters of a PersistentVolumeClaim that exists."""
+
+    access_modes: tuple[str, ...]
+    """`spec.accessModes`: may never change once the claim exists."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One server as it should be, with everything resolved that needed a look at the cluster."""
+
+    server: McpServer
+    platform: Platform
+    revision: Revision
+    """The revision that the pods run, from `revision.current`."""
+    keys: Keys
+    """Who gets in, from `secrets.resolve`."""
+    operator_keys: tuple[OperatorKey, ...]
+    """Public halves of the operator's signing keys."""
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    """The claims that the pods mount, by name; one that does not exist is absent."""
+    slot: str = FIRST_SLOT
+    """The slot whose pods clients reach."""

@@ -1,0 +1,94 @@
+"""What one pass has seen of a server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from breakwater_operator.api.errors import ClusterError, Fault, NotReadyError
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.names import FIRST_SLOT
+from breakwater_operator.api.reasons import Reason
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """What a server says about itself."""
+
+    name: str
+    version: str
+    protocol_versions: tuple[str, ...]
+    tools: int
+    """How many tools it lists."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What came of asking one pod."""
+
+    reached: bool
+    """Whether the management port answered at all."""
+    fault: str | None = None
+    """Why it was not reached, or what was wrong with its answer; a sentence for people."""
+    revision: str | None = None
+    """The revision that the pod says it runs."""
+    live: str | None = None
+    """The hash of the live settings that the pod says it has loaded."""
+    settings_fault: str | None = None
+    """Why the pod refused newer live settings."""
+    backend_faults: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with a backend, by its name."""
+    server: ServerInfo | None = None
+    """What the MCP handshake gave."""
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of the server, and what came of asking it."""
+
+    object: Mapping[str, Any]
+    probe: Probe | None = None
+    """None where it was not asked (yet)."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong that only a person mends, found outside pods: a child name that is taken."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that the status is concluded from."""
+
+    name: str
+    namespace: str
+    generation: int
+    now: datetime
+    """With its zone."""
+    server: McpServer | None = None
+    """None where the spec could not be read; then `faults` says why."""
+    faults: tuple[Fault, ...] = ()
+    """What is wrong with the spec."""
+    waits: tuple[NotReadyError, ...] = ()
+    """What is waited for."""
+    problems: tuple[Problem, ...] = ()
+    failures: tuple[ClusterError, ...] = ()
+    """What the cluster refused or failed to do in this pass."""
+    deployment: Mapping[str, Any] | None = None
+    """The Deployment of the stable slot as it is after this pass."""
+    pods: tuple[Pod, ...] = ()
+    """The pods of the stable slot, also those of older revisions and terminating ones."""
+    endpoints: int | None = None
+    """Ready endpoints of the Service; None where that was not looked at."""
+    revision: str | None = None
+    """Name of the current revision."""
+    live: str | None = None
+    """The hash of live settings that every pod should have loaded."""
+    key_secret: str | None = None
+    """The Secret that the keys come from."""
+    slot: str = FIRST_SLOT
+    previous: Mapping[str, Any] = field(default_factory=dict)
+    """The status as it was."""

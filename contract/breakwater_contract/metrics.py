@@ -4,7 +4,8 @@ Names follow the MCP semantic conventions of OpenTelemetry where these have one;
 and the reference are made from this list.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -21,6 +22,9 @@ class Metric:
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """Every value of a label whose set is closed. A counter whose labels are all closed exists from
+    the start, so that the first failure is an increase and not a new series."""
 
 
 REQUEST_DURATION = Metric(
@@ -35,12 +39,14 @@ AUTHENTICATION = Metric(
     "counter",
     "Requests by what came of their credentials.",
     ("outcome",),
+    values={"outcome": ("accepted", "missing", "conflicting", "unknown", "expired")},
 )
 LIVE_RELOADS = Metric(
     "mcp_live_reloads",
     "counter",
-    "Times that live settings were read again, by whether they were taken over.",
+    "Times that live settings were read, by whether they were taken over.",
     ("outcome",),
+    values={"outcome": ("loaded", "refused")},
 )
 RUNTIME_INFO = Metric(
     "mcp_runtime", "info", "Version and revision of this process.", ("version", "revision")

@@ -101,8 +101,8 @@ class RuntimeSettings(Model):
     """Which server this is."""
     revision: str = ""
     """The revision of the McpServer that rendered these settings; empty outside Kubernetes."""
-    backends: Annotated[tuple[Backend, ...], Field(min_length=1, max_length=16)]
-    """Where the tools come from."""
+    backends: Annotated[tuple[Backend, ...], Field(min_length=1, max_length=1)]
+    """Where the tools come from: exactly one backend."""
     listen: Listen = Listen()
     """Where the runtime listens."""
     live: LiveSettings | None = None
@@ -114,9 +114,6 @@ class RuntimeSettings(Model):
     def _consistent(self) -> "RuntimeSettings":
         if (self.live is None) == (self.live_file is None):
             raise ValueError("write exactly one of live (the settings) and liveFile (their file)")
-        names = [backend.name for backend in self.backends]
-        if len(set(names)) != len(names):
-            raise ValueError(f"backends have the same name twice: {', '.join(sorted(names))}")
         return self
 
 

@@ -1,0 +1,156 @@
+"""Both ports in one view: every endpoint, and every step that a request takes, in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from breakwater_contract import metrics as catalogue
+from breakwater_contract.names import (
+    HEALTH_LIVE_PATH,
+    HEALTH_PATH,
+    HEALTH_READY_PATH,
+    MCP_PATH,
+    METRICS_PATH,
+)
+from breakwater_contract.settings import RuntimeSettings
+from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.calls import Sources
+from breakwater_runtime.http.authentication import Authentication
+from breakwater_runtime.http.body_limit import BodyLimit
+from breakwater_runtime.http.draining import Draining
+from breakwater_runtime.http.endpoints import Endpoints
+from breakwater_runtime.http.errors import Errors
+from breakwater_runtime.http.origin import Origin
+from breakwater_runtime.http.preflight import Preflight
+from breakwater_runtime.http.request_id import RequestId
+from breakwater_runtime.http.request_metrics import RequestMetrics
+from breakwater_runtime.http.security_headers import SecurityHeaders
+from breakwater_runtime.live import Live
+from breakwater_runtime.management import pages
+from breakwater_runtime.management.drain import Drain
+from breakwater_runtime.management.health import Check, Health
+from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
+from breakwater_runtime.observability.metrics import Metrics
+from breakwater_runtime.protocol.streamable_http import StreamableHttp
+
+BODY_BYTES_MAX = 4 * 1024 * 1024
+OPERATOR_BODY_BYTES_MAX = 64 * 1024
+
+OAUTH_METADATA = "/.well-known/oauth-protected-resource"
+"""Clients look here before they have a credential; while OAuth is off the answer is 404."""
+
+JSON_RPC_PATHS = frozenset({MCP_PATH})
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the two ports share."""
+
+    settings: RuntimeSettings
+    version: str
+    sources: Sources
+    metrics: Metrics
+    live: Live
+    backend: Backend
+    health: Health
+    drain: Drain
+
+
+def public(process: Process) -> ASGIApp:
+    """Make the port for clients."""
+    endpoints = Endpoints({MCP_PATH: StreamableHttp(process.backend)})
+    metrics, sources = process.metrics, process.sources
+    return _chain(
+        [
+            # The id comes first: every answer and every log line has it.
+            Middleware(RequestId, new_id=sources.new_id),
+            Middleware(SecurityHeaders),
+            Middleware(Draining, draining=lambda: process.drain.begun),
+            # Outside Errors, so that refusals are counted by their status.
+            Middleware(
+                RequestMetrics,
+                duration=metrics.histogram(catalogue.REQUEST_DURATION),
+                routes=endpoints.paths,
+                elapsed=sources.elapsed,
+            ),
+            Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            # Browsers send preflights without credentials.
+            Middleware(Preflight),
+            # Before anything of the request is read or its path looked up: without a key there is
+            # nothing to learn here.
+            Middleware(
+                Authentication,
+                keyring=lambda: process.live.loaded.keyring,
+                outcomes=metrics.counter(catalogue.AUTHENTICATION),
+                now=sources.now,
+                open_prefix=OAUTH_METADATA,
+            ),
+            Middleware(Origin),
+            Middleware(BodyLimit, max_bytes=BODY_BYTES_MAX),
+        ],
+        endpoints,
+    )
+
+
+def management(process: Process) -> ASGIApp:
+    """Make the port for probes, metrics and the operator; outside every SLI."""
+    sources, registry, health = process.sources, process.metrics.registry, process.health
+    tokens = OperatorTokens(
+        audience=process.settings.server.uid, keys=lambda: process.live.loaded.operator_keys
+    )
+    ready = pages.ready(health)
+    return _chain(
+        [
+            Middleware(RequestId, new_id=sources.new_id),
+            Middleware(SecurityHeaders),
+            Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            Middleware(BodyLimit, max_bytes=OPERATOR_BODY_BYTES_MAX),
+        ],
+        Endpoints(
+            {
+                HEALTH_LIVE_PATH: pages.live(),
+                HEALTH_READY_PATH: ready,
+                f"{HEALTH_PATH}{HEALTH_READY_PATH}": ready,
+                HEALTH_PATH: pages.health(
+                    health, process.version, tokens, lambda: _details(process)
+                ),
+                METRICS_PATH: pages.metrics(registry),
+                f"{METRICS_PATH}.json": pages.metrics_json(registry),
+                MCP_PATH: OperatorOnly(StreamableHttp(process.backend), tokens=tokens),
+            }
+        ),
+    )
+
+
+def register_checks(health: Health, live: Live, backend: Backend, drain: Drain) -> None:
+    """Say what must be well before requests come, and what is worth a look."""
+    health.register(Check("draining", lambda: "it was told to stop" if drain.begun else None))
+    health.register(Check(f"backend {backend.name}", lambda: backend.fault))
+    health.register(Check("keys", lambda: live.key_fault))
+    # The last good settings still hold: no reason to send requests elsewhere.
+    health.register(Check("live settings", lambda: live.fault, gates_traffic=False))
+
+
+def _details(process: Process) -> dict[str, object]:
+    backend = process.backend
+    return {
+        "revision": process.settings.revision,
+        "loaded": {"live": process.live.loaded.hash},
+        "settings": {"fault": process.live.fault},
+        "backends": [
+            {
+                "name": backend.name,
+                "state": "failed" if backend.fault else "ready",
+                "message": backend.fault or "",
+            }
+        ],
+    }
+
+
+def _chain(steps: Sequence[Middleware], app: ASGIApp) -> ASGIApp:
+    """Put the steps in front of an app, the first outermost."""
+    for step, args, kwargs in reversed(steps):
+        app = step(app, *args, **kwargs)
+    return app

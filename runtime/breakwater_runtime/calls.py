@@ -1,0 +1,164 @@
+"""Who asks, in which request, and what can go wrong: pure, known to every room."""
+
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from mcp_types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
+
+_SCOPE_KEY = "breakwater.request"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where time and identity come from; tests put their own in."""
+
+    now: Callable[[], datetime]
+    """The wall clock, in UTC."""
+    elapsed: Callable[[], float]
+    """A clock that only goes forward, in seconds."""
+    new_id: Callable[[], str]
+    """A fresh id for a request that brought none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks."""
+
+    name: str
+    """The name that policies, logs and metrics know."""
+    scopes: frozenset[str] | None = None
+    """What the credential is good for; None: everything."""
+
+
+@dataclass(slots=True)
+class Request:
+    """What is known of one HTTP request; the steps it passes fill it in."""
+
+    id: str
+    principal: Principal | None = None
+
+    def bind(self, scope: MutableMapping[str, Any]) -> None:
+        """Make it known to every step further in."""
+        scope[_SCOPE_KEY] = self
+
+    @staticmethod
+    def of(scope: MutableMapping[str, Any]) -> "Request":
+        """Get the request that the first step bound."""
+        request = scope[_SCOPE_KEY]
+        if not isinstance(request, Request):
+            raise TypeError(f"scope[{_SCOPE_KEY!r}] is {type(request).__name__}, not Request")
+        return request
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a problem is answered; docs/reference/errors.md is this table for readers."""
+
+    status: int
+    rpc_code: int
+    message: str
+    hint: str
+    retryable: bool = False
+
+
+class Problem(Enum):
+    """What can be wrong with a request; the member's name is the code that clients see."""
+
+    MALFORMED = Answer(
+        400,
+        PARSE_ERROR,
+        "The body is not JSON.",
+        "Send one JSON-RPC message, encoded as UTF-8.",
+    )
+    INVALID_MESSAGE = Answer(
+        400,
+        INVALID_REQUEST,
+        "The body is not a JSON-RPC message.",
+        'Send an object with "jsonrpc": "2.0" and a "method".',
+    )
+    HEADER_MISMATCH = Answer(
+        400,
+        HEADER_MISMATCH,
+        "The MCP-Protocol-Version header is missing.",
+        "Send the header with the version that the message's _meta names.",
+    )
+    UNAUTHENTICATED = Answer(
+        401,
+        INVALID_REQUEST,
+        "A valid key is required.",
+        "Send one key as X-API-Key or as Authorization: Bearer.",
+    )
+    INSUFFICIENT_SCOPE = Answer(
+        403,
+        INVALID_REQUEST,
+        "The credential is not good for this method.",
+        "Use a credential whose scope covers it.",
+    )
+    ORIGIN_NOT_ALLOWED = Answer(
+        403,
+        INVALID_REQUEST,
+        "Requests from this origin are not allowed.",
+        "Call from outside a browser.",
+    )
+    NOT_FOUND = Answer(
+        404,
+        INVALID_REQUEST,
+        "There is nothing at this path.",
+        "MCP is served at /mcp.",
+    )
+    METHOD_NOT_ALLOWED = Answer(
+        405,
+        INVALID_REQUEST,
+        "The method is not allowed here.",
+        "The Allow header lists the methods that are.",
+    )
+    NOT_ACCEPTABLE = Answer(
+        406,
+        INVALID_REQUEST,
+        "The client does not accept what is served here.",
+        "Send Accept: application/json, text/event-stream.",
+    )
+    BODY_TOO_LARGE = Answer(
+        413,
+        INVALID_REQUEST,
+        "The request body is too large.",
+        "Send less in one request.",
+    )
+    UNSUPPORTED_MEDIA_TYPE = Answer(
+        415,
+        INVALID_REQUEST,
+        "The content type is not supported.",
+        "Send Content-Type: application/json.",
+    )
+    INTERNAL = Answer(
+        500,
+        INTERNAL_ERROR,
+        "The server failed.",
+        "Tell whoever runs it the requestId.",
+    )
+    NOT_READY = Answer(
+        503,
+        INTERNAL_ERROR,
+        "The server is not ready.",
+        "Try again in a moment.",
+        retryable=True,
+    )
+
+
+@dataclass
+class Refused(Exception):  # noqa: N818 - a refusal is an answer, often not an error of ours
+    """A request that gets a problem for an answer."""
+
+    problem: Problem
+    message: str = ""
+    """What to say in place of the problem's own message; never a credential or a body."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    message_id: str | int | None = None
+    """The id of the JSON-RPC message, once it is known."""
+
+
+class StartError(Exception):
+    """The process cannot start as it is configured; the message says what to change."""

@@ -1,0 +1,175 @@
+"""Live settings: read from files, taken over whole, watched; the last good ones stay."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import Counter
+
+from breakwater_contract.names import HASH_KEY_FILE
+from breakwater_contract.settings import LiveSettings, RuntimeSettings, live_hash
+from breakwater_runtime.http import keys
+from breakwater_runtime.http.keys import Keyring
+from breakwater_runtime.management import operator
+from breakwater_runtime.management.operator import OperatorKeys
+from breakwater_runtime.settings import SettingsError, parse
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""How often the files are read again. They are small, and kubelet swaps them without an event that
+would reach every mount."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the files say, before it is understood."""
+
+    live: bytes
+    settings: LiveSettings
+    key_files: Mapping[str, bytes]
+    hash_key: bytes | None
+
+    def digest(self) -> bytes:
+        """Name this content, to see whether it changed without keeping keys in memory."""
+        digest = hashlib.sha256(self.live)
+        for name in sorted(self.key_files):
+            digest.update(hashlib.sha256(name.encode()).digest())
+            digest.update(hashlib.sha256(self.key_files[name]).digest())
+        digest.update(self.hash_key or b"")
+        return digest.digest()
+
+    def hash(self) -> str:
+        """Name it as the operator does; empty where there is no operator."""
+        return live_hash(self.hash_key, self.live, self.key_files) if self.hash_key else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the live settings stand."""
+
+    directory: Path
+    """The settings file's folder; relative paths start there."""
+    inline: LiveSettings | None
+    """The settings themselves, where the settings file holds them."""
+    file: str = ""
+    """Else the name of their file."""
+
+    @classmethod
+    def of(cls, settings: RuntimeSettings, path: Path) -> "Source":
+        """Find it in the settings that were read from `path`."""
+        return cls(path.parent, settings.live, settings.live_file or "")
+
+    def read(self) -> Content:
+        """Read everything anew.
+
+        Raises:
+            SettingsError: Something cannot be read, or the live settings have faults.
+        """
+        try:
+            live, settings = self._settings()
+            files = {} if settings.keys_directory is None else self._keys(settings.keys_directory)
+        except OSError as error:
+            raise SettingsError([f"{error.filename}: cannot be read: {error.strerror}"]) from error
+        hash_key = files.pop(HASH_KEY_FILE, None)
+        return Content(live, settings, files, hash_key)
+
+    def _settings(self) -> tuple[bytes, LiveSettings]:
+        if self.inline is not None:
+            return self.inline.model_dump_json(by_alias=True).encode(), self.inline
+        path = self.directory / self.file
+        live = path.read_bytes()
+        return live, parse(LiveSettings, live, path.name)
+
+    def _keys(self, directory: str) -> dict[str, bytes]:
+        files = {}
+        for path in (self.directory / directory).iterdir():
+            if path.name.startswith(".") and path.name != HASH_KEY_FILE:
+                continue
+            try:
+                files[path.name] = path.read_bytes()
+            except FileNotFoundError:  # swapped away since it was listed
+                continue
+        return files
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One state of the live settings, understood."""
+
+    keyring: Keyring
+    operator_keys: OperatorKeys
+    hash: str
+
+
+NOTHING = Loaded(Keyring(), {}, "")
+
+
+def understand(content: Content) -> Loaded:
+    """Make sense of what the files say.
+
+    Raises:
+        SettingsError: Any part of it has a fault.
+    """
+    keyring, key_faults = keys.parse(content.key_files)
+    operator_keys, operator_faults = operator.parse(content.settings.operator_keys)
+    directory = content.settings.keys_directory
+    faults = [f"{directory}/{fault}" for fault in key_faults] + operator_faults
+    if faults:
+        raise SettingsError(faults)
+    return Loaded(keyring, operator_keys, content.hash())
+
+
+class Live:
+    """The live settings of the moment."""
+
+    def __init__(self, source: Source, *, reloads: Counter) -> None:
+        """Nothing is loaded yet: nobody may do anything."""
+        self._source = source
+        self._reloads = reloads
+        self._seen: object = None
+        self.loaded = NOTHING
+        self.faults: tuple[str, ...] = ()
+
+    @property
+    def fault(self) -> str | None:
+        """Why the newest state was not taken over; None: it was."""
+        return "; ".join(self.faults) or None
+
+    @property
+    def key_fault(self) -> str | None:
+        """Why nobody can be let in; None: somebody can."""
+        return None if len(self.loaded.keyring) else "there is no key yet"
+
+    def load(self) -> None:
+        """Read the files, and take over what they say unless something is wrong with it."""
+        try:
+            content = self._source.read()
+            if content.digest() == self._seen:
+                return
+            self._seen = content.digest()
+            loaded = understand(content)
+        except SettingsError as error:
+            self._refuse(error.faults)
+            return
+        self.loaded, self.faults = loaded, ()
+        self._reloads.labels("loaded").inc()
+        logger.info(
+            "live settings loaded", extra={"live": loaded.hash, "keys": len(loaded.keyring)}
+        )
+
+    def _refuse(self, faults: tuple[str, ...]) -> None:
+        if faults == self.faults:
+            return
+        self.faults = faults
+        self._reloads.labels("refused").inc()
+        logger.error("live settings refused, the last good ones stay", extra={"faults": faults})
+
+    async def watch(self, interval_seconds: float = POLL_SECONDS) -> None:
+        """Load again whenever the files change, for ever."""
+        while True:
+            await asyncio.sleep(interval_seconds)
+            await asyncio.to_thread(self.load)

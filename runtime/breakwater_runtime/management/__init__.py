@@ -1,0 +1,1 @@
+"""The private port: health, metrics, and MCP for the operator alone."""

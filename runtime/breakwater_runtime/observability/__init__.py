@@ -1,0 +1,1 @@
+"""What is seen of the process from outside: logs and metrics."""

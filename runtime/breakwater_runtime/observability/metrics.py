@@ -1,0 +1,61 @@
+"""The registry: every metric of the catalogue, and nothing else."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+)
+
+from breakwater_contract.metrics import Metric
+
+K = TypeVar("K", Counter, Histogram, Info)
+
+KINDS = {"counter": Counter, "gauge": Gauge, "info": Info}
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self, catalogue: Iterable[Metric]) -> None:
+        """Register each metric, with the series whose label values are all known."""
+        disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
+
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._made = {metric.name: self._make(metric) for metric in catalogue}
+
+    def counter(self, metric: Metric) -> Counter:
+        """Get a counter of the catalogue."""
+        return self._get(metric, Counter)
+
+    def histogram(self, metric: Metric) -> Histogram:
+        """Get a histogram of the catalogue."""
+        return self._get(metric, Histogram)
+
+    def info(self, metric: Metric) -> Info:
+        """Get an info metric of the catalogue."""
+        return self._get(metric, Info)
+
+    def _get(self, metric: Metric, kind: type[K]) -> K:
+        made = self._made[metric.name]
+        if not isinstance(made, kind):
+            raise TypeError(f"{metric.name} is a {metric.kind}")
+        return made
+
+    def _make(self, metric: Metric) -> Any:
+        labels = () if metric.kind == "info" else metric.labels
+        if metric.kind == "histogram":
+            return Histogram(
+                metric.name, metric.help, labels, buckets=metric.buckets, registry=self.registry
+            )
+        made = KINDS[metric.kind](metric.name, metric.help, labels, registry=self.registry)
+        if labels and set(labels) == set(metric.values):
+            for values in product(*(metric.values[label] for label in labels)):
+                made.labels(*values)
+        return made

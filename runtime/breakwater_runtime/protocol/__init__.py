@@ -1,0 +1,1 @@
+"""MCP as it goes over HTTP: eras, framing, dispatch."""

@@ -1,0 +1,178 @@
+"""From settings to two ports that serve, and out again in order."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import NoReturn
+
+import uvloop
+
+from breakwater_contract import metrics as catalogue
+from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
+from breakwater_contract.settings import RuntimeSettings
+from breakwater_runtime import app
+from breakwater_runtime.app import Process
+from breakwater_runtime.backends.python import PythonBackend
+from breakwater_runtime.calls import Sources, StartError
+from breakwater_runtime.http.server import Server, listen
+from breakwater_runtime.live import Live, Source
+from breakwater_runtime.management.drain import Drain, DrainTimes
+from breakwater_runtime.management.health import Check, Health
+from breakwater_runtime.observability import logs
+from breakwater_runtime.observability.metrics import Metrics
+from breakwater_runtime.settings import SettingsError, load
+
+logger = logging.getLogger(__name__)
+
+Leave = Callable[[int], NoReturn]
+
+CONNECTIONS_MAX = 10_000
+MANAGEMENT_CONNECTIONS_MAX = 256
+
+BACKEND_STOP_SECONDS = 2.0
+"""How long the backend's own clean-up may take, out of the grace period's margin."""
+
+MANAGEMENT_STOP_SECONDS = 1
+
+
+def drain_times(open_seconds: float | None, calls_seconds: int | None) -> DrainTimes:
+    """Make drain times, with what the operator counts on where nothing else is said."""
+    return DrainTimes(
+        DRAIN_OPEN_SECONDS if open_seconds is None else open_seconds,
+        DRAIN_CALLS_SECONDS if calls_seconds is None else calls_seconds,
+    )
+
+
+def serve(path: Path, version: str, sources: Sources, times: DrainTimes, leave: Leave) -> None:
+    """Serve what the settings file says; end the process by `leave` after a drain.
+
+    Raises:
+        SettingsError: The settings have faults.
+        StartError: The process cannot start as it is configured.
+    """
+    settings = load(path)
+    logs.configure(settings.server.name, sys.stderr)
+    metrics = Metrics(catalogue.RUNTIME_METRICS)
+    metrics.info(catalogue.RUNTIME_INFO).info({"version": version, "revision": settings.revision})
+    live = _live(settings, path, metrics)
+    at, ports = settings.listen.host, settings.listen
+    listener = listen(at, ports.public_port, "listen.publicPort")
+    management_listener = listen(at, ports.management_port, "listen.managementPort")
+    (backend,) = settings.backends
+    process = Process(
+        settings=settings,
+        version=version,
+        sources=sources,
+        metrics=metrics,
+        live=live,
+        backend=PythonBackend(backend.name, backend.python.server),
+        health=Health(),
+        drain=Drain(),
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Serving(process, times, leave).run(listener, management_listener))
+
+
+def _live(settings: RuntimeSettings, path: Path, metrics: Metrics) -> Live:
+    """Load the live settings for the first time.
+
+    Those in a file of their own may come right later, with the process standing by, not ready and
+    saying why. Those in the settings file change with a new process only.
+
+    Raises:
+        SettingsError: Nobody could ever be let in.
+    """
+    live = Live(Source.of(settings, path), reloads=metrics.counter(catalogue.LIVE_RELOADS))
+    live.load()
+    if settings.live is not None:
+        if live.faults:
+            raise SettingsError(live.faults)
+        if live.key_fault:
+            where = f"{path.name}: live.keysDirectory"
+            raise SettingsError(
+                [f"{where}: {live.key_fault}; put a file there per principal, one key per line"]
+            )
+    return live
+
+
+class _Serving:
+    """One process while it serves."""
+
+    def __init__(self, process: Process, times: DrainTimes, leave: Leave) -> None:
+        self._process = process
+        self._times = times
+        self._leave = leave
+        self._open = False
+
+    async def run(self, listener: socket.socket, management_listener: socket.socket) -> None:
+        """Serve until told to stop, drain, and leave."""
+        process, loop = self._process, asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+        app.register_checks(process.health, process.live, process.backend, process.drain)
+        process.health.register(Check("port", lambda: None if self._open else "not open yet"))
+        management = Server(
+            app.management(process),
+            management_listener,
+            connections_max=MANAGEMENT_CONNECTIONS_MAX,
+        )
+        public = Server(app.public(process), listener, connections_max=CONNECTIONS_MAX)
+
+        managing = asyncio.create_task(management.run_until_stopped())
+        watching = asyncio.create_task(process.live.watch())
+        async with AsyncExitStack() as backend:
+            await self._start_backend(backend)
+            serving = asyncio.create_task(public.run_until_stopped())
+            self._open = True
+            logger.info("serving", extra={"port": process.settings.listen.public_port})
+            await self._stopped_or_failed(serving, managing, watching)
+            await self._drain(public, serving)
+            await self._stop_backend(backend)
+            management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
+            await managing
+            self._leave(0)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if not self._open:
+            self._leave(0)
+        # Somebody at a terminal does not wait for endpoints to be updated.
+        self._process.drain.begin(hurry=number is signal.SIGINT)
+
+    async def _start_backend(self, stack: AsyncExitStack) -> None:
+        backend = self._process.backend
+        try:
+            await stack.enter_async_context(backend.running())
+        except Exception as error:
+            raise StartError(
+                f"backends[{backend.name}]: its lifespan failed: {type(error).__name__}: {error}"
+            ) from error
+
+    async def _stopped_or_failed(self, *tasks: asyncio.Task[None]) -> None:
+        """Wait for the signal to stop; a task that ends before it takes the process down."""
+        stopped = asyncio.create_task(self._process.drain.wait())
+        done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped not in done:
+            logger.critical("a part of the process ended", exc_info=done.pop().exception())
+            self._leave(1)
+
+    async def _drain(self, public: Server, serving: asyncio.Task[None]) -> None:
+        """Let those in front notice, then let calls finish; streams of listeners end well."""
+        drain, times = self._process.drain, self._times
+        logger.info("draining")
+        await drain.stay_open(times.open_seconds)
+        self._process.backend.end_streams()
+        public.stop(within_seconds=times.calls_seconds)
+        await serving
+        logger.info("drained")
+
+    async def _stop_backend(self, stack: AsyncExitStack) -> None:
+        try:
+            async with asyncio.timeout(BACKEND_STOP_SECONDS):
+                await stack.aclose()
+        except Exception:
+            logger.exception("the backend did not stop well")

@@ -1,0 +1,1 @@
+"""Builds the images: `python -m dev.images --help`."""

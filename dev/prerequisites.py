@@ -1,0 +1,91 @@
+"""Programs of the operating system that development needs: found, installed, or all named at once.
+
+For everything under dev/: say what is needed as `Program`s and call `require`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where programs for root lie; they are often missing from PATH."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program and the Debian package that brings it."""
+
+    command: str
+    package: str
+
+
+class MissingProgramsError(Exception):
+    """Programs are missing and cannot be installed from here."""
+
+
+def find(command: str) -> str | None:
+    """Return a program's path, also where only root looks for it."""
+    return shutil.which(command) or shutil.which(command, path=os.pathsep.join(SYSTEM_FOLDERS))
+
+
+def require(
+    programs: Iterable[Program],
+    *,
+    look: Callable[[str], str | None] = find,
+    install: Callable[[Sequence[str]], None] | None = None,
+) -> None:
+    """Make sure that programs are there; with root on Debian, install what is missing.
+
+    Raises:
+        MissingProgramsError: Some are missing; the message names all of them.
+    """
+    missing = [program for program in programs if look(program.command) is None]
+    if missing and install is None and can_install():
+        install = apt_install
+    if missing and install is not None:
+        install(sorted({program.package for program in missing}))
+        missing = [program for program in missing if look(program.command) is None]
+    if missing:
+        raise MissingProgramsError(message(missing))
+
+
+def message(missing: Sequence[Program]) -> str:
+    """Say what is missing and how to get it."""
+    commands = ", ".join(sorted(program.command for program in missing))
+    packages = " ".join(sorted({program.package for program in missing}))
+    return (
+        f"not found: {commands}\n"
+        f"On Debian or Ubuntu: sudo apt-get install --no-install-recommends {packages}\n"
+        "Elsewhere, install the packages that bring these programs; as root on Debian they are "
+        "installed without asking."
+    )
+
+
+def can_install() -> bool:
+    """Say whether this is root on a system with apt."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def apt_install(packages: Sequence[str]) -> None:
+    """Install packages; the lists are fetched anew only where the known ones do not suffice."""
+    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
+    install = [
+        *environment,
+        *("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages),
+    ]
+    if not any(Path("/var/lib/apt/lists").glob("*_Packages*")) or _fails(install):
+        _fails([*environment, "apt-get", "update", "--quiet"])
+        _fails(install)
+
+
+def _fails(command: Sequence[str]) -> bool:
+    # Standard output belongs to the caller's own answer.
+    return subprocess.run(command, check=False, stdout=2).returncode != 0

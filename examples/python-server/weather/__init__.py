@@ -1,0 +1,1 @@
+"""An MCP server with some of the sums that weather stations do."""

@@ -1,0 +1,128 @@
+"""The processes that serve the fixture: the SDK's own server, and the runtime."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+FIXTURE = "tests.support.conformance.server:mcp"
+KEY = "a-key-for-the-tests-and-nothing-else"
+START_SECONDS_MAX = 30
+STOP_SECONDS_MAX = 30
+
+
+@dataclass(frozen=True)
+class Front:
+    """A server that answers.
+
+    Args:
+        port: Its port for clients, on the loopback address.
+        key: What it wants to see in `X-API-Key`; None where it asks for nothing.
+    """
+
+    port: int
+    key: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The MCP endpoint."""
+        return f"http://localhost:{self.port}/mcp"
+
+
+@contextmanager
+def oracle(folder: Path, *, stateless: bool = False) -> Iterator[Front]:
+    """Serve the fixture with the SDK's own transport."""
+    (port,) = _free_ports(1)
+    command = [sys.executable, "-m", "tests.support.conformance", "--port", str(port)]
+    command += ["--stateless"] if stateless else []
+    # It has no health endpoint; to a request that accepts nothing it says 406.
+    with _running(command, folder, (f"http://127.0.0.1:{port}/mcp", 406)):
+        yield Front(port)
+
+
+@contextmanager
+def runtime(folder: Path) -> Iterator[Front]:
+    """Serve the fixture with the runtime, which wants a key."""
+    public, management = _free_ports(2)
+    keys = folder / "keys"
+    keys.mkdir()
+    (keys / "tests").write_text(f"{KEY}\n")
+    settings = {
+        "version": 1,
+        "server": {"name": "conformance"},
+        "backends": [{"name": "main", "python": {"server": FIXTURE}}],
+        "listen": {"host": "127.0.0.1", "publicPort": public, "managementPort": management},
+        "live": {"keysDirectory": "keys"},
+    }
+    config = folder / "config.json"
+    config.write_text(json.dumps(settings))
+    program = Path(sys.executable).with_name("breakwater-runtime")
+    ready = (f"http://127.0.0.1:{management}/ready", 200)
+    with _running([str(program), "--config", str(config)], folder, ready):
+        yield Front(public, KEY)
+
+
+@contextmanager
+def _running(command: Sequence[str], folder: Path, sign: tuple[str, int]) -> Iterator[None]:
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            # The fixture is no installed package. Nothing else of our environment matters.
+            env={"PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait(process, sign, log)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def _wait(process: subprocess.Popen[bytes], sign: tuple[str, int], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    url, status = sign
+    while _status(url) != status:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} did not get ready:\n{log.read_text()}")
+        time.sleep(0.05)
+
+
+def _status(url: str) -> int | None:
+    """Say how a URL is answered; None where nobody listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return None
+
+
+def _free_ports(count: int) -> list[int]:
+    """Find ports that nobody listens on; they are free until somebody else takes them."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -8,10 +8,12 @@ import json
 import ssl
 import tempfile
 import urllib.parse
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dev.cluster.provider import ClusterError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _JSON = "application/json"
 

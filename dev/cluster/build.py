@@ -73,6 +73,9 @@ CONTAINER_RUNTIME = Program(
     ldflags=f"-s -w -X {_C}/version.Version={CONTAINERD}",
 )
 PAUSE = Program(name="pause", title="the pause image", module="pause", packages=(".",))
+PROBE = Program(name="probe", title="the probe image", module="probe", packages=(".",))
+"""What the cluster's own tests run in pods."""
+
 DNS = Program(name="dns", title="CoreDNS", module="addons", packages=("./dns",))
 METRICS_SERVER = Program(
     name="metrics-server",

@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "breakwater"
 
+_TOOLS = ("kubectl", "helm")
+_TOOL_OPTIONS = ("--name", "--provider")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say; return the exit code."""
-    options = _parser().parse_args(arguments)
+    ours, tool_arguments = split(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(ours)
+    options.arguments = tool_arguments
     settings = Settings.from_environment()
     try:
         act: Callable[[argparse.Namespace, Settings], int] = options.act
@@ -38,6 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; `up` goes on from here, `down` removes it", file=sys.stderr)
         return 130
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part what is ours from what `kubectl` and `helm` are to be given as it is.
+
+    Ours are the first word and the options right after it: `kubectl --name mine -n kube-system
+    get pods`.
+    """
+    if not arguments or arguments[0] not in _TOOLS:
+        return list(arguments), []
+    end = 1
+    while end < len(arguments) and arguments[end].partition("=")[0] in _TOOL_OPTIONS:
+        end += 1 if "=" in arguments[end] else 2
+    rest = list(arguments[end:])
+    return list(arguments[:end]), rest[1:] if rest[:1] == ["--"] else rest
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,9 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     load = command("load", _load, "make images usable by pods")
     load.add_argument("images", nargs="+", metavar="IMAGE", help="a tar file, or a name")
     command("env", _env, "print what a shell needs to use the cluster")
-    for name in ("kubectl", "helm"):
-        tool = command(name, _kubectl if name == "kubectl" else _helm, f"run {name} on the cluster")
-        tool.add_argument("arguments", nargs=argparse.REMAINDER)
+    for name, act in {"kubectl": _kubectl, "helm": _helm}.items():
+        command(name, act, f"run {name} on the cluster; the rest of the line is {name}'s")
     return parser
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dev.cluster.progress import Progress
 
 GO_NEEDED = (1, 26)
-CNI_PLUGINS = ("ptp", "host-local", "portmap", "loopback")
+CNI_PLUGINS = ("ptp", "host-local", "portmap")
 CNI_FOLDERS = (Path("/opt/cni/bin"), Path("/usr/lib/cni"), Path("/usr/libexec/cni"))
 
 _LISTS_FRESH_SECONDS = 24 * 3600

@@ -114,7 +114,8 @@ _METRICS_PORTS = [{"name": "https", "protocol": "TCP", "port": 443, "targetPort"
 
 def _corefile(site: Site) -> str:
     node = site.addresses.node
-    return f""".:53 {{
+    # Two zones: within one, CoreDNS would ask `template` before `kubernetes`.
+    return f"""cluster.local in-addr.arpa {{
     bind {node}
     errors
     health {node}:8080 {{
@@ -125,12 +126,15 @@ def _corefile(site: Site) -> str:
         kubeconfig {site.layout.client_config("addons")}
         pods insecure
         ttl 5
-        fallthrough in-addr.arpa
     }}
+    loadbalance
+}}
+. {{
+    bind {node}
+    errors
     template ANY ANY {{
         rcode NXDOMAIN
     }}
-    loadbalance
 }}
 """
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dev.cluster.local.addresses import Addresses
     from dev.cluster.local.state import Layout
 
+
 def inside(layout: Layout) -> list[str]:
     """The words before a command that make it run in the namespace.
 

@@ -91,6 +91,7 @@ restrict_oom_score_adj = true
 max_container_log_line_size = 262144
 # The pods' network namespaces lie with the rest, so that `down` finds all of them.
 netns_mounts_under_state_dir = true
+use_internal_loopback = true
 
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dirs = ["{site.cni_plugins}"]

@@ -1,0 +1,3 @@
+module breakwater.dev/dev/cluster/probe
+
+go 1.26.0

@@ -6,9 +6,10 @@ tell a model what to write instead.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Annotated, Any
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from breakwater_runtime.servers.changes.names import ACCEPTED, NAME_LENGTH_MAX, NAME_PATTERN
 from breakwater_runtime.servers.changes.proposal import (
@@ -30,6 +31,20 @@ def _text(length_max: int, description: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "maxLength": length_max, "description": description})
 
 
+def _at_most(count: int, what: str) -> BeforeValidator:
+    """Refuse a collection before its entries are looked at.
+
+    Otherwise a hundred thousand wrong entries would be a hundred thousand complaints.
+    """
+
+    def check(value: object) -> object:
+        if isinstance(value, Sized) and not isinstance(value, str) and len(value) > count:
+            raise ValueError(f"{len(value)} {what}; at most {count} are accepted")
+        return value
+
+    return BeforeValidator(check)
+
+
 ChangeId = Annotated[
     str, WithJsonSchema({**_NAME, "description": f"Id of the change: {ACCEPTED}."})
 ]
@@ -41,6 +56,7 @@ Design = Annotated[
 ]
 Tasks = Annotated[
     list[str],
+    _at_most(TASKS_MAX, "tasks"),
     WithJsonSchema(
         {
             "type": "array",
@@ -52,6 +68,7 @@ Tasks = Annotated[
 ]
 Deltas = Annotated[
     dict[str, str],
+    _at_most(DELTAS_MAX, "deltas"),
     WithJsonSchema(
         {
             "type": "object",

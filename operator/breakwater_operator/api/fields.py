@@ -1,5 +1,6 @@
 """The types of fields: what a value may look like, said once for Python and for the CRD."""
 
+import re
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -20,3 +21,8 @@ DnsSubdomain = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, max_lengt
 ImageReference = Annotated[str, StringConstraints(pattern=IMAGE, max_length=512)]
 EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME, max_length=253)]
 DataKey = Annotated[str, StringConstraints(pattern=DATA_KEY, max_length=253)]
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Say whether a text has the shape that a pattern gives."""
+    return re.search(pattern, text) is not None

@@ -1,7 +1,7 @@
 """From JSON to a model, with faults that say where and what to write."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -10,6 +10,12 @@ from pydantic_core import ErrorDetails
 from breakwater_operator.api.errors import Fault, SpecError
 
 M = TypeVar("M", bound=BaseModel)
+
+PLAIN = {
+    "extra_forbidden": "is not a field here; remove it or correct its name",
+    "missing": "is missing; add it",
+}
+"""What pydantic says in words of its own that we say in ours."""
 
 
 def parse(model: type[M], content: Mapping[str, Any], where: str = "") -> M:
@@ -25,18 +31,39 @@ def parse(model: type[M], content: Mapping[str, Any], where: str = "") -> M:
     """
     try:
         # Through JSON, since only there a strict model takes a list for a tuple.
-        return model.model_validate_json(json.dumps(content), strict=True)
+        return model.model_validate_json(
+            json.dumps(content), strict=True, by_alias=True, by_name=False
+        )
     except ValidationError as error:
-        raise SpecError(_fault(detail, content, where) for detail in error.errors()) from error
+        details = _own(error.errors(include_url=False))
+        raise SpecError(_fault(detail, content, where) for detail in details) from error
+
+
+def _own(details: Iterable[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out what only follows from another fault: a list is too short once its item failed."""
+    found = list(details)
+    return [
+        detail
+        for detail in found
+        if detail["type"] != "too_short" or not any(_below(other, detail) for other in found)
+    ]
+
+
+def _below(detail: ErrorDetails, other: ErrorDetails) -> bool:
+    depth = len(other["loc"])
+    return len(detail["loc"]) > depth and detail["loc"][:depth] == other["loc"]
 
 
 def _fault(detail: ErrorDetails, content: Mapping[str, Any], where: str) -> Fault:
     field = _path(detail["loc"], content, where)
-    if detail["type"] == "extra_forbidden":
-        return Fault(field, "is not a field here; remove it or correct its name")
-    if detail["type"] == "missing":
-        return Fault(field, "is missing; add it")
-    return Fault(field, detail["msg"].removeprefix("Value error, "))
+    if detail["type"] in PLAIN:
+        return Fault(field, PLAIN[detail["type"]])
+    message = detail["msg"].removeprefix("Value error, ")
+    found = detail["input"]
+    # Values are shown where they help and cannot be a secret: env values are never wrong by shape.
+    if isinstance(found, str | int | float) and str(found) not in message:
+        message = f"{found!r}: {message}"
+    return Fault(field, message)
 
 
 def _path(loc: tuple[int | str, ...], content: Any, where: str) -> str:

@@ -1,46 +1,219 @@
 """The parts of a pod that users may choose."""
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_operator.api.fields import DnsLabel, DnsSubdomain
+from breakwater_operator.api.fields import DataKey, DnsLabel, DnsSubdomain
+from breakwater_operator.api.quantity import Bytes, Cpu, amount
+from breakwater_operator.api.rules import ATOMIC, exactly_one, list_map, quoted, rule, rules
+
+MOUNT_PATH = r"^(/[^/:\x00-\x1f]+)+$"
+RELATIVE_PATH = r"^[^/\x00-\x1f]+(/[^/\x00-\x1f]+)*$"
+
+TAKEN_PATHS = (
+    "/bin", "/dev", "/etc", "/etc/breakwater", "/etc/breakwater-keys", "/lib", "/lib64", "/opt",
+    "/opt/breakwater", "/proc", "/run", "/sbin", "/sys",
+    "/tmp",  # noqa: S108 (named in order to be refused)
+    "/usr", "/usr/bin", "/usr/lib",
+    "/usr/local", "/usr/local/bin", "/usr/local/lib", "/var", "/var/run",
+)  # fmt: skip
+"""A volume here would hide the system, the runtime, its settings, or a folder that is already
+writable."""
+
+TAKEN_TREES = ("/etc/breakwater/", "/etc/breakwater-keys/", "/opt/breakwater/", "/proc/", "/sys/")
+"""Nor may one be anywhere below these."""
+
+VOLUME_PREFIX = "breakwater"
+"""Names of our own volumes begin so."""
+
+TAKEN_PATH = (
+    "this folder belongs to the system or to Breakwater; mount the volume at a folder of its own, "
+    "such as /data"
+)
+NO_DOTS = "'.' and '..' are not allowed in a path; write it out"
+TAKEN_NAME = "names that begin with 'breakwater' are taken; choose another one"
+ONE_SOURCE = "write exactly one of persistentVolumeClaim, configMap and emptyDir"
+REQUEST_OVER_LIMIT = "requests.{0} is above limits.{0}; lower the request or raise the limit"
+
+NO_DOTS_RULE = "!self.{0}.split('/').exists(part, part == '.' || part == '..')"
+
+
+def _has_dots(path: str) -> bool:
+    return any(part in {".", ".."} for part in path.split("/"))
 
 
 class VolumeMount(Model):
-    """Where a volume appears."""
+    """A volume in the file system of a backend."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                f"!(self.mountPath in {quoted(TAKEN_PATHS)}) && "
+                f"!{quoted(TAKEN_TREES)}.exists(tree, self.mountPath.startsWith(tree))",
+                TAKEN_PATH,
+                ".mountPath",
+            ),
+            rule(NO_DOTS_RULE.format("mountPath"), NO_DOTS, ".mountPath"),
+            rule("!has(self.subPath) || " + NO_DOTS_RULE.format("subPath"), NO_DOTS, ".subPath"),
+        )
+    )
 
     name: DnsLabel
-    """A volume of `spec.pod.volumes`."""
-    mount_path: Annotated[str, Field(max_length=512)]
-    """Where it appears."""
+    """The volume: a name of `spec.pod.volumes`."""
+    mount_path: Annotated[str, StringConstraints(pattern=MOUNT_PATH, max_length=512)]
+    """The folder at which it appears: an absolute path, one that does not hide the system."""
     read_only: bool = False
-    """Whether it cannot be written there."""
-    sub_path: Annotated[str, Field(max_length=512)] | None = None
-    """The folder of the volume that appears; absent: all of it."""
+    """Whether writing there is forbidden."""
+    sub_path: Annotated[str, StringConstraints(pattern=RELATIVE_PATH, max_length=512)] | None = None
+    """The folder inside the volume that appears, as a relative path; absent: the whole volume."""
+
+    @model_validator(mode="after")
+    def _paths(self) -> Self:
+        if self.mount_path in TAKEN_PATHS or self.mount_path.startswith(TAKEN_TREES):
+            raise ValueError(f"mountPath {self.mount_path}: {TAKEN_PATH}")
+        if _has_dots(self.mount_path) or _has_dots(self.sub_path or ""):
+            raise ValueError(NO_DOTS)
+        return self
 
 
 class ClaimVolume(Model):
-    """A PersistentVolumeClaim in the server's namespace."""
+    """A PersistentVolumeClaim in the namespace of the server."""
 
     claim_name: DnsSubdomain
-    """Name of the claim."""
+    """Name of the claim. One that is ReadWriteOnce needs `replicas: 1`, and a change then stops
+    the old pod before it starts the new one."""
     read_only: bool = False
     """Whether it is mounted read-only everywhere."""
 
 
+class KeyToPath(Model):
+    """One entry of a ConfigMap as a file."""
+
+    key: DataKey
+    """The entry."""
+    path: Annotated[str, StringConstraints(pattern=RELATIVE_PATH, max_length=512)]
+    """The file, relative to the mount."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(rule(NO_DOTS_RULE.format("path"), NO_DOTS, ".path"))
+    )
+
+    @model_validator(mode="after")
+    def _no_dots(self) -> Self:
+        if _has_dots(self.path):
+            raise ValueError(f"path {self.path}: {NO_DOTS}")
+        return self
+
+
+class ConfigMapVolume(Model):
+    """A ConfigMap in the namespace of the server, its entries as files."""
+
+    name: DnsSubdomain
+    """Name of the ConfigMap."""
+    items: Annotated[tuple[KeyToPath, ...], Field(max_length=64, json_schema_extra=ATOMIC)] = ()
+    """Which entries become files, and where; absent: all of them, each under its key."""
+    optional: bool = False
+    """Whether pods start without it."""
+
+
+class EmptyDirVolume(Model):
+    """A folder that is empty when a pod starts and gone when it ends."""
+
+    medium: Literal["Memory"] | None = None
+    """`Memory` keeps it in RAM and counts towards the memory limit; absent: on the node's disk."""
+    size_limit: Bytes | None = None
+    """A pod that writes more than this, as in `1Gi`, is evicted; absent: no limit."""
+
+
 class Volume(Model):
-    """A volume of the pods; exactly one source."""
+    """A volume that backends can mount. Exactly one of its sources is set."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(exactly_one("persistentVolumeClaim", "configMap", "emptyDir"), ONE_SOURCE),
+            rule(f"!self.name.startsWith('{VOLUME_PREFIX}')", TAKEN_NAME, ".name"),
+        )
+    )
 
     name: DnsLabel
-    """What mounts call it."""
+    """What `volumeMounts` call it."""
     persistent_volume_claim: ClaimVolume | None = None
-    """A claim."""
+    """A PersistentVolumeClaim, for data that outlives pods."""
+    config_map: ConfigMapVolume | None = None
+    """A ConfigMap, for files that are part of the deployment."""
+    empty_dir: EmptyDirVolume | None = None
+    """An empty folder, for what may be lost."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = (self.persistent_volume_claim, self.config_map, self.empty_dir)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError(ONE_SOURCE)
+        if self.name.startswith(VOLUME_PREFIX):
+            raise ValueError(f"name {self.name}: {TAKEN_NAME}")
+        return self
+
+
+class Amounts(Model):
+    """Amounts of what a node has."""
+
+    cpu: Cpu | None = None
+    """Processors: `500m` is half of one."""
+    memory: Bytes | None = None
+    """Memory, as in `512Mi`."""
+    ephemeral_storage: Annotated[Bytes | None, Field(alias="ephemeral-storage")] = None
+    """Disk of the node for logs, `/tmp` and emptyDir volumes, as in `1Gi`."""
+
+
+def _within_limits(resource: str) -> str:
+    """Write in CEL that a request is no larger than the limit of the same resource."""
+    name = resource.replace("-", "__dash__")
+    request, limit = f"self.requests.{name}", f"self.limits.{name}"
+    return (
+        f"!has(self.requests) || !has(self.limits) || !has({request}) || !has({limit}) || "
+        f"quantity(string({request})).compareTo(quantity(string({limit}))) <= 0"
+    )
+
+
+RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral_storage"}
+"""Names of resources, and of their fields in Python."""
+
+
+class Resources(Model):
+    """What a pod is promised and what it may use at most.
+
+    A resource that is named in neither keeps the defaults: cpu 100m requested, memory 128Mi
+    requested and 512Mi at most.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            *(rule(_within_limits(name), REQUEST_OVER_LIMIT.format(name)) for name in RESOURCES)
+        )
+    )
+
+    requests: Amounts = Amounts()
+    """What the scheduler sets aside for the pod."""
+    limits: Amounts = Amounts()
+    """What the pod may use at most; above its memory limit it is killed, above cpu slowed down."""
+
+    @model_validator(mode="after")
+    def _requests_within_limits(self) -> Self:
+        for name, field in RESOURCES.items():
+            request, limit = getattr(self.requests, field), getattr(self.limits, field)
+            if request and limit and amount(request) > amount(limit):
+                raise ValueError(REQUEST_OVER_LIMIT.format(name))
+        return self
 
 
 class PodSpec(Model):
     """What the pods get."""
 
-    volumes: Annotated[tuple[Volume, ...], Field(max_length=32)] = ()
-    """Volumes that backends can mount."""
+    volumes: Annotated[
+        tuple[Volume, ...], Field(max_length=32, json_schema_extra=list_map("name"))
+    ] = ()
+    """Volumes that backends can mount by name."""
+    resources: Resources = Resources()
+    """CPU, memory and disk of the runtime's container."""

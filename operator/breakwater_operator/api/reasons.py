@@ -91,8 +91,8 @@ class Reason(StrEnum):
     KEY_SECRET_MISSING = (
         "KeySecretMissing",
         (
-            "The Secret of `spec.access.keys.secretName` does not exist. Copies of keys already taken "
-            "over stay valid; without any, every request is answered 401."
+            "The Secret of `spec.access.keys.secretName` does not exist. Keys already taken over "
+            "stay valid; without any, every request is answered 401."
         ),
     )
     KEY_SECRET_EMPTY = (

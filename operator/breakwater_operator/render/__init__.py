@@ -1,7 +1,8 @@
 """From a spec and its revision to manifests, one module per kind of child. Pure."""
 
 from breakwater_operator.render.children import children
-from breakwater_operator.render.intent import Claim, Intent
-from breakwater_operator.render.manifest import Manifest
+from breakwater_operator.render.claims import Claim
+from breakwater_operator.render.intent import Intent
+from breakwater_operator.render.manifest import Live, Manifest
 
-__all__ = ["Claim", "Intent", "Manifest", "children"]
+__all__ = ["Claim", "Intent", "Live", "Manifest", "children"]

@@ -1,22 +1,75 @@
 """Whether a live object says what it should."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from breakwater_operator.render.manifest import Live, Manifest
+
+MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "containers": ("name",),
+    "env": ("name",),
+    "imagePullSecrets": ("name",),
+    "ownerReferences": ("uid",),
+    "ports": ("containerPort", "port", "protocol"),
+    "volumeMounts": ("mountPath",),
+    "volumes": ("name",),
+}
+"""By what the items of a list are known, by the list's field. Other lists are one value."""
+
+Key = tuple[Any, ...]
 
 
 def differs(desired: Manifest, live: Live) -> bool:
     """Say whether some field of `desired` is missing or different in `live`.
 
     What only `live` has does not count: the API server's defaults, other managers' fields. Lists
-    with a merge key are compared by it, quantities as numbers. What was added where everything
-    is ours is found by `exclusive.foreign`.
+    with a merge key are compared by it. What was added where everything is ours is found by
+    `exclusive.foreign`.
     """
-    raise NotImplementedError
+    return not covers(desired, live)
 
 
 def must_replace(desired: Manifest, live: Live) -> bool:
     """Say whether only deleting and making anew leads from `live` to `desired`.
 
-    True for a ControllerRevision with other data, a Secret with another type, a Secret or
-    ConfigMap with other data that somebody made immutable, a Deployment with another selector.
+    True for a ControllerRevision with other data, a Deployment with another selector, a Secret of
+    another type, a Secret or ConfigMap with other data that somebody made immutable.
     """
-    raise NotImplementedError
+    match desired["kind"]:
+        case "ControllerRevision":
+            return bool(desired["data"] != live.get("data"))
+        case "Deployment":
+            return bool(desired["spec"]["selector"] != live["spec"]["selector"])
+        case "Secret" | "ConfigMap":
+            sealed = bool(live.get("immutable")) and desired["data"] != live.get("data")
+            return sealed or desired.get("type") != live.get("type")
+        case _:
+            return False
+
+
+def covers(desired: Any, live: Any, field: str = "") -> bool:
+    """Say whether `live` has everything that `desired` has, with the same values."""
+    if isinstance(desired, Mapping):
+        return isinstance(live, Mapping) and all(
+            name in live and covers(value, live[name], name) for name, value in desired.items()
+        )
+    if isinstance(desired, list) and isinstance(live, list):
+        keys = MERGE_KEYS.get(field)
+        return _items(desired, live, keys) if keys else _values(desired, live)
+    return type(desired) is type(live) and bool(desired == live)
+
+
+def by_key(items: Sequence[Mapping[str, Any]], keys: tuple[str, ...]) -> dict[Key, Any]:
+    """Arrange the items of a list by their merge key."""
+    return {tuple(item.get(key) for key in keys): item for item in items}
+
+
+def _items(desired: list[Any], live: list[Any], keys: tuple[str, ...]) -> bool:
+    found = by_key(live, keys)
+    return all(
+        key in found and covers(item, found[key]) for key, item in by_key(desired, keys).items()
+    )
+
+
+def _values(desired: list[Any], live: list[Any]) -> bool:
+    return len(desired) == len(live) and all(map(covers, desired, live))

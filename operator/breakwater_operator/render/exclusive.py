@@ -4,17 +4,138 @@ Server-side apply leaves fields of other managers alone, so an added variable wo
 patches take it away.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from breakwater_operator.render.drift import MERGE_KEYS, by_key
 from breakwater_operator.render.manifest import Live, Manifest
 
+Operation = dict[str, Any]
 
-def foreign(desired: Manifest, live: Live) -> list[dict[str, Any]]:
+NEVER: Mapping[str, tuple[str, ...]] = {
+    "Deployment": (
+        "/spec/paused",
+        "/spec/minReadySeconds",
+        "/spec/template/spec/hostAliases",
+        "/spec/template/spec/hostIPC",
+        "/spec/template/spec/hostNetwork",
+        "/spec/template/spec/hostPID",
+        "/spec/template/spec/hostname",
+        "/spec/template/spec/nodeName",
+        "/spec/template/spec/setHostnameAsFQDN",
+        "/spec/template/spec/shareProcessNamespace",
+        "/spec/template/spec/subdomain",
+    ),
+    "Service": (
+        "/spec/externalIPs",
+        "/spec/externalName",
+        "/spec/loadBalancerIP",
+        "/spec/loadBalancerSourceRanges",
+        "/spec/publishNotReadyAddresses",
+        "/spec/sessionAffinityConfig",
+    ),
+    "ConfigMap": ("/binaryData",),
+}
+"""Fields that no child of ours has: each would open what is closed or stop what runs.
+
+Where pods are placed, and what others put beside our container, is not among them.
+"""
+
+OURS: Mapping[str, tuple[str, ...]] = {
+    "Deployment": ("/spec/strategy", "/spec/template/spec/securityContext"),
+    "Service": ("/spec/ports", "/spec/selector"),
+    "Secret": ("/data",),
+    "ConfigMap": ("/data",),
+}
+"""Parts in which everything is ours."""
+
+OUR_ITEMS: Mapping[str, tuple[str, ...]] = {
+    "Deployment": ("/spec/template/spec/containers", "/spec/template/spec/volumes"),
+}
+"""Lists in which an item that we render is wholly ours, and every other one somebody else's."""
+
+TOGETHER: Mapping[str, tuple[str, ...]] = {
+    "Service": ("/spec/type", "/spec/ports", "/spec/selector", "/spec/sessionAffinity"),
+}
+"""What is put right at once with anything else: a Service with half of it is refused."""
+
+
+def foreign(desired: Manifest, live: Live) -> list[Operation]:
     """Give the JSON patch that removes what others added, or an empty list where nothing was.
 
-    Begins with a `test` of the resourceVersion, since its paths contain list indexes. A subtree
-    with additions is replaced as a whole, so that no state in between is invalid (a probe that
-    was changed from one kind to another has none of both). To be sent before the apply, under
-    the same field manager.
+    Begins with a `test` of the resourceVersion, since its paths contain list indexes. A part with
+    additions is replaced as a whole, so that no state in between is invalid (a probe that was
+    changed from one kind to another has none of both). To be sent before the apply, under the same
+    field manager.
     """
-    raise NotImplementedError
+    kind = desired["kind"]
+    removed = [_remove(path) for path in NEVER.get(kind, ()) if _get(live, path)]
+    replaced = [
+        _replace(path, ours)
+        for path, ours, theirs in _parts(desired, live)
+        if exceeds(theirs, ours, path.rpartition("/")[2])
+    ]
+    if not removed and not replaced:
+        return []
+    together = [_replace(path, _get(desired, path)) for path in TOGETHER.get(kind, ())]
+    version = live["metadata"]["resourceVersion"]
+    test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
+    return [test, *removed, *(together or replaced)]
+
+
+def exceeds(live: Any, desired: Any, field: str = "") -> bool:
+    """Say whether `live` has anything that `desired` has not; empty values are nothing."""
+    if isinstance(live, Mapping) and isinstance(desired, Mapping):
+        return any(
+            exceeds(value, desired[name], name) if name in desired else not _is_empty(value)
+            for name, value in live.items()
+        )
+    if isinstance(live, list) and isinstance(desired, list):
+        keys = MERGE_KEYS.get(field)
+        return _more_items(live, desired, keys) if keys else _more_values(live, desired)
+    return False
+
+
+def _more_items(live: list[Any], desired: list[Any], keys: tuple[str, ...]) -> bool:
+    wanted = by_key(desired, keys)
+    found = by_key(live, keys)
+    return len(live) > len(found) or any(
+        key not in wanted or exceeds(item, wanted[key]) for key, item in found.items()
+    )
+
+
+def _more_values(live: list[Any], desired: list[Any]) -> bool:
+    """A list that is one value: another length is a difference, and not for us to find."""
+    return len(live) == len(desired) and any(map(exceeds, live, desired))
+
+
+def _parts(desired: Manifest, live: Live) -> Iterator[tuple[str, Any, Any]]:
+    """Go through the parts that are wholly ours: path, as it should be, as it is."""
+    kind = desired["kind"]
+    for path in OURS.get(kind, ()):
+        theirs = _get(live, path)
+        if theirs is not None:
+            yield path, _get(desired, path), theirs
+    for path in OUR_ITEMS.get(kind, ()):
+        ours = by_key(_get(desired, path), ("name",))
+        for index, item in enumerate(_get(live, path) or ()):
+            if (item["name"],) in ours:
+                yield f"{path}/{index}", ours[(item["name"],)], item
+
+
+def _get(value: Any, path: str) -> Any:
+    for step in path.split("/")[1:]:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value in ({}, [], "")
+
+
+def _remove(path: str) -> Operation:
+    return {"op": "remove", "path": path}
+
+
+def _replace(path: str, value: Any) -> Operation:
+    return {"op": "replace", "path": path, "value": value}

@@ -7,16 +7,9 @@ from breakwater_contract.settings import OperatorKey
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.names import FIRST_SLOT
 from breakwater_operator.api.platform import Platform
+from breakwater_operator.render.claims import Claim
 from breakwater_operator.render.revision import Revision
 from breakwater_operator.render.secrets import Keys
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What matters of a PersistentVolumeClaim that exists."""
-
-    access_modes: tuple[str, ...]
-    """`spec.accessModes`: may never change once the claim exists."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """What running pods take over without a restart, and the name of one state of it."""
 
+from breakwater_contract.settings import LiveSettings, live_hash
 from breakwater_operator.render.intent import Intent
+from breakwater_operator.render.settings import written
+from breakwater_operator.render.volumes import KEYS_PATH
 
 
 def live_settings(intent: Intent) -> bytes:
     """Write the live settings file, the content of `v1.json` in the ConfigMap `<name>-live`."""
-    raise NotImplementedError
+    settings = LiveSettings(keys_directory=KEYS_PATH, operator_keys=intent.operator_keys)
+    return written(settings).encode()
 
 
 def wanted(intent: Intent) -> str:
     """Name the state of settings and keys that every pod should report as loaded."""
-    raise NotImplementedError
+    return live_hash(intent.keys.hash_key, live_settings(intent), intent.keys.principals)

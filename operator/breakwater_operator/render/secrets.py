@@ -1,29 +1,48 @@
 """Which keys open a server: taken from a Secret of the user, or generated once and kept."""
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from breakwater_contract.names import API_GROUP, HASH_KEY_FILE
+from breakwater_operator.api import names
 from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.names import GENERATED_KEY
+from breakwater_operator.api.reasons import Reason
 from breakwater_operator.render.manifest import Live
+
+GENERATED_ANNOTATION = f"{API_GROUP}/generated"
+"""On the generated Secret: the SHA-256 of its key, which tells an edited one from ours. It may be
+seen: nobody guesses 256 random bits."""
+
+SOURCE_ANNOTATION = f"{API_GROUP}/keys-from"
+"""On the Secret `<name>-live`: the Secret that its keys were copied from."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Who gets in, and with what. Never logged: `repr` shows names only."""
+    """Who gets in, and with what. Its text shows names only."""
 
     secret_name: str
     """The Secret that the keys come from."""
-    principals: Mapping[str, bytes]
-    """The lines of keys by principal."""
-    hash_key: bytes
-    """Key for `contract.settings.live_hash`; the content of `.hash-key` in the pod."""
     generated: bool
-    """Whether the Secret is a child of ours."""
-    changed: bool
-    """Whether a generated key takes the place of a lost one: an event should say so."""
-    wait: NotReadyError | None
+    """Whether that Secret is a child of ours."""
+    principals: Mapping[str, bytes] = field(repr=False)
+    """The lines of keys by principal."""
+    hash_key: bytes = field(repr=False)
+    """Key for `contract.settings.live_hash`; the content of `.hash-key` in the pod."""
+    changed: bool = False
+    """Whether a generated key takes the place of one that was lost: an event should say so."""
+    wait: NotReadyError | None = None
     """What keeps clients out, where something does."""
+
+
+def key_secret_name(server: McpServer) -> str:
+    """Name the Secret that the keys come from."""
+    return server.spec.access.keys.secret_name or names.key_secret(server.name)
 
 
 def resolve(
@@ -38,9 +57,75 @@ def resolve(
         seed: The operator's own 32 bytes, from which each server's hash key is derived.
         fresh: 32 new random bytes, for the case that a key has to be generated.
     """
-    raise NotImplementedError
+    secret_name = key_secret_name(server)
+    hash_key = hmac.new(seed, server.uid.encode(), hashlib.sha256).hexdigest().encode()
+    copied = _copied(copy, secret_name)
+    if server.spec.access.keys.secret_name is None:
+        held = copied.get(GENERATED_KEY)
+        key = _generated(source, held, fresh)
+        changed = held is not None and key != held
+        return Keys(secret_name, True, {GENERATED_KEY: key}, hash_key, changed)
+    if source is None:
+        missing = _missing(server, secret_name, has_copies=bool(copied))
+        return Keys(secret_name, False, copied, hash_key, wait=missing)
+    principals = _principals(source)
+    empty = None if principals else _empty(server, secret_name)
+    return Keys(secret_name, False, principals, hash_key, wait=empty)
 
 
-def key_secret_name(server: McpServer) -> str:
-    """Name the Secret that the keys come from."""
-    raise NotImplementedError
+def _generated(source: Live | None, held: bytes | None, fresh: bytes) -> bytes:
+    """Find the key that was generated before, or make one of the fresh bytes."""
+    if source is None:
+        return base64.urlsafe_b64encode(fresh).rstrip(b"=")
+    annotations = source["metadata"].get("annotations") or {}
+    expected = annotations.get(GENERATED_ANNOTATION)
+    found = _principals(source).get(GENERATED_KEY)
+    for key in (found, held):
+        if key and digest(key) == expected:
+            return key
+    return held or base64.urlsafe_b64encode(fresh).rstrip(b"=")
+
+
+def digest(key: bytes) -> str:
+    """The annotation that belongs to a generated key."""
+    return hashlib.sha256(key).hexdigest()
+
+
+def _copied(copy: Live | None, secret_name: str) -> dict[str, bytes]:
+    """What was copied before, if it was copied from the same Secret."""
+    annotations = (copy or {}).get("metadata", {}).get("annotations") or {}
+    same = annotations.get(SOURCE_ANNOTATION) == secret_name
+    return _principals(copy) if copy is not None and same else {}
+
+
+def _principals(secret: Live) -> dict[str, bytes]:
+    """The entries of a Secret, without hidden ones: those are ours."""
+    data = secret.get("data") or {}
+    return {key: base64.b64decode(data[key]) for key in sorted(data) if not key.startswith(".")}
+
+
+def encoded(keys: Keys) -> dict[str, str]:
+    """The data of the Secret `<name>-live`."""
+    content = {**keys.principals, HASH_KEY_FILE: keys.hash_key}
+    return {key: base64.b64encode(value).decode() for key, value in sorted(content.items())}
+
+
+def _missing(server: McpServer, secret_name: str, *, has_copies: bool) -> NotReadyError:
+    until = (
+        "the keys it had last stay valid until then"
+        if has_copies
+        else "every request is answered 401 until then"
+    )
+    return NotReadyError(
+        Reason.KEY_SECRET_MISSING,
+        f"Secret {server.namespace}/{secret_name} does not exist; create it or remove "
+        f"spec.access.keys.secretName ({until})",
+    )
+
+
+def _empty(server: McpServer, secret_name: str) -> NotReadyError:
+    return NotReadyError(
+        Reason.KEY_SECRET_EMPTY,
+        f"Secret {server.namespace}/{secret_name} has no entry; add one whose name is a principal "
+        "and whose value is a key (every request is answered 401 until then)",
+    )

@@ -1,0 +1,53 @@
+"""What a change of each leaf of the spec does. A test holds every leaf to it."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+
+class Effect(Enum):
+    """What follows when a leaf changes."""
+
+    REVISION = "a new revision: the pods are replaced"
+    LIVE = "running pods take it over within seconds"
+    CHILDREN = "child objects change; pods are neither replaced nor told"
+
+
+EFFECTS: Mapping[str, Effect] = {
+    "backends": Effect.REVISION,
+    "access": Effect.LIVE,
+    "runtime": Effect.REVISION,
+    "pod": Effect.REVISION,
+    "replicas": Effect.CHILDREN,
+    "suspend": Effect.CHILDREN,
+}
+"""By path in the spec, without list indexes; the longest path that leads to a leaf counts."""
+
+
+def effect(path: str) -> Effect:
+    """Say what a change of the leaf at a path does.
+
+    Args:
+        path: As in `backends.python.env.value`.
+
+    Raises:
+        KeyError: Nobody has decided it.
+    """
+    while path not in EFFECTS:
+        if "." not in path:
+            raise KeyError(path)
+        path = path.rpartition(".")[0]
+    return EFFECTS[path]
+
+
+def select(spec: Any, wanted: Effect, path: str = "") -> Any:
+    """Keep the leaves of a spec, given as JSON, whose change has one effect."""
+    if isinstance(spec, Mapping):
+        kept = {
+            key: select(value, wanted, f"{path}.{key}" if path else key)
+            for key, value in spec.items()
+        }
+        return {key: value for key, value in kept.items() if value is not None}
+    if isinstance(spec, list):
+        return [select(item, wanted, path) for item in spec]
+    return spec if effect(path) is wanted else None

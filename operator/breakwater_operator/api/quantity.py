@@ -1,0 +1,78 @@
+"""Amounts of CPU, memory and disk in the one form in which the API server keeps them.
+
+`1000m` and `1`, or `1024Mi` and `1Gi`, are the same amount. What we render is compared with what
+the API server gives back, and what we hash must not change with the spelling, so amounts are
+rewritten as soon as they are read.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+CPU = r"^([0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?)$"
+BYTES = r"^[0-9]{1,15}(\.[0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+INTEGER_MAX = 10**15
+
+DECIMAL_SUFFIXES = {"m": -1, "": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
+BINARY_SUFFIXES = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+
+
+def amount(text: str) -> Decimal:
+    """Read an amount as a number, as in `1500m` -> 1.5."""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    suffix = text[len(digits) :]
+    if suffix in BINARY_SUFFIXES:
+        return Decimal(digits) * Decimal(1024) ** BINARY_SUFFIXES[suffix]
+    return Decimal(digits) * Decimal(1000) ** DECIMAL_SUFFIXES[suffix]
+
+
+def canonical(text: str) -> str:
+    """Write an amount as the API server does: a whole number and the largest suffix that fits."""
+    value = amount(text)
+    binary = text.endswith("i")
+    if binary and value == int(value) and value >= 1024:
+        return _largest(int(value), 1024, ["", *BINARY_SUFFIXES])
+    return _largest(int(value * 1000), 1000, list(DECIMAL_SUFFIXES))
+
+
+def _largest(value: int, base: int, suffixes: list[str]) -> str:
+    step = 0
+    while value and value % base == 0 and step + 1 < len(suffixes):
+        value, step = value // base, step + 1
+    return f"{value}{suffixes[step]}" if value else "0"
+
+
+def _checked(pattern: str, example: str) -> BeforeValidator:
+    def check(value: object) -> str:
+        number = isinstance(value, int) and not isinstance(value, bool)
+        text = str(value)
+        if (
+            not (number or isinstance(value, str))
+            or not re.search(pattern, text)
+            or (number and int(text) > INTEGER_MAX)
+        ):
+            raise ValueError(f"{text} is not an amount; write one as in {example}")
+        return canonical(text)
+
+    return BeforeValidator(check)
+
+
+def _schema(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "x-kubernetes-int-or-string": True,
+            "pattern": pattern,
+            "minimum": 0,
+            "maximum": INTEGER_MAX,
+            "maxLength": 32,
+        }
+    )
+
+
+Cpu = Annotated[str, _checked(CPU, "500m or 2"), _schema(CPU)]
+"""Processors, as in `500m` or `2`."""
+
+Bytes = Annotated[str, _checked(BYTES, "512Mi"), _schema(BYTES)]
+"""Memory or disk, as in `512Mi`."""

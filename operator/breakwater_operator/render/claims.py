@@ -1,0 +1,78 @@
+"""PersistentVolumeClaims: which pods can share one, and what is wrong where they cannot."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from breakwater_operator.api.errors import Fault, NotReadyError
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.reasons import Reason
+
+SHARED = {"ReadWriteMany", "ReadOnlyMany"}
+"""Access modes that pods of several nodes can use at once."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What matters of a PersistentVolumeClaim that exists."""
+
+    access_modes: tuple[str, ...]
+    """`spec.accessModes`: may never change once the claim exists."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether several pods can mount it at once."""
+        return not SHARED.isdisjoint(self.access_modes)
+
+
+def named(server: McpServer) -> tuple[str, ...]:
+    """Name the claims that a server's pods mount, in alphabetical order."""
+    sources = [volume.persistent_volume_claim for volume in server.spec.pod.volumes]
+    return tuple(sorted({source.claim_name for source in sources if source is not None}))
+
+
+def faults(server: McpServer, claims: Mapping[str, Claim]) -> tuple[Fault, ...]:
+    """Say what the manifest asks of claims that they cannot give.
+
+    Args:
+        server: The server.
+        claims: Its claims by name; one that does not exist is absent.
+    """
+    return tuple(_faults(server, claims))
+
+
+def _faults(server: McpServer, claims: Mapping[str, Claim]) -> Iterator[Fault]:
+    if server.spec.replicas <= 1:
+        return
+    for name in named(server):
+        claim = claims.get(name)
+        if claim is not None and not claim.shared:
+            yield Fault(
+                "spec.replicas",
+                f"{server.spec.replicas} pods cannot share PersistentVolumeClaim "
+                f"{server.namespace}/{name}, which is {', '.join(claim.access_modes)}; write "
+                "replicas: 1, or mount a claim that is ReadWriteMany",
+            )
+
+
+def waits(server: McpServer, claims: Mapping[str, Claim]) -> tuple[NotReadyError, ...]:
+    """Say which claims are still missing; pods wait for them by themselves."""
+    return tuple(
+        NotReadyError(
+            Reason.CLAIM_MISSING,
+            f"PersistentVolumeClaim {server.namespace}/{name} does not exist; create it, or "
+            "correct its name in spec.pod.volumes",
+        )
+        for name in named(server)
+        if name not in claims
+    )
+
+
+def shareable(template: Mapping[str, Any], claims: Mapping[str, Claim]) -> bool:
+    """Say whether an old and a new pod of a template may run at the same time.
+
+    A claim that does not exist yet is taken for one that cannot be shared.
+    """
+    sources = [volume.get("persistentVolumeClaim") for volume in template["spec"]["volumes"]]
+    found = [claims.get(source["claimName"]) for source in sources if source]
+    return all(claim is not None and claim.shared for claim in found)

@@ -1,0 +1,49 @@
+"""Names, labels and owners of children."""
+
+from typing import Any
+
+from breakwater_contract.names import API_GROUP, SERVER_LABEL
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.names import MANAGER
+
+API_VERSION = f"{API_GROUP}/v1alpha1"
+KIND = "McpServer"
+
+
+def labels(server: McpServer) -> dict[str, str]:
+    """Labels of every child and pod of a server.
+
+    No version among them: a newer operator would have to touch every object and restart every pod.
+    """
+    return {
+        "app.kubernetes.io/name": "mcp-server",
+        "app.kubernetes.io/instance": server.name,
+        "app.kubernetes.io/component": "runtime",
+        "app.kubernetes.io/managed-by": MANAGER,
+        "app.kubernetes.io/part-of": MANAGER,
+        SERVER_LABEL: server.name,
+    }
+
+
+def metadata(
+    server: McpServer,
+    name: str,
+    more_labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Metadata of a child: it goes when its server goes."""
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": server.name,
+        "uid": server.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return {
+        "name": name,
+        "namespace": server.namespace,
+        "labels": labels(server) | (more_labels or {}),
+        **({"annotations": annotations} if annotations else {}),
+        "ownerReferences": [owner],
+    }

@@ -1,0 +1,134 @@
+"""The pod template of one revision.
+
+Every default that the API server would fill in inside our container is written out, so that
+whatever else stands there was added by somebody (see `exclusive`).
+"""
+
+from typing import Any
+
+from breakwater_contract.names import (
+    CONFIG_DIRECTORY,
+    CONFIG_FILE,
+    DRAIN_SECONDS,
+    MANAGEMENT_PORT,
+    MANAGEMENT_PORT_NAME,
+    PUBLIC_PORT,
+    PUBLIC_PORT_NAME,
+    REVISION_LABEL,
+    RUN_AS,
+    SETTINGS_ANNOTATION,
+)
+from breakwater_operator.api.models import EnvVar, McpServer
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.api.pod import RESOURCES, Amounts
+from breakwater_operator.render.metadata import labels
+from breakwater_operator.render.probes import probes
+from breakwater_operator.render.settings import settings
+from breakwater_operator.render.volumes import mounts, volumes
+
+CONTAINER = "runtime"
+
+STOP_MARGIN_SECONDS = 5
+"""Between the end of the drain and the kill: for the process to leave."""
+
+DEFAULT_REQUESTS = {"cpu": "100m", "memory": "128Mi"}
+DEFAULT_LIMITS = {"memory": "512Mi"}
+"""No limit of cpu: a throttled server misses its objectives while its node idles."""
+
+
+def image(server: McpServer, platform: Platform) -> str:
+    """The runtime image of a server."""
+    return server.spec.runtime.image or platform.images.runtime
+
+
+def template(server: McpServer, platform: Platform, revision: str) -> dict[str, Any]:
+    """Render the pod template of a revision, without the label of a slot."""
+    return {
+        "metadata": {
+            "labels": labels(server) | {REVISION_LABEL: revision},
+            "annotations": {SETTINGS_ANNOTATION: settings(server, revision)},
+        },
+        "spec": {
+            "serviceAccountName": server.name,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": DRAIN_SECONDS + STOP_MARGIN_SECONDS,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": RUN_AS,
+                "runAsGroup": RUN_AS,
+                "fsGroup": RUN_AS,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            **_pull_secrets(platform),
+            "containers": [_container(server, platform)],
+            "volumes": volumes(server),
+        },
+    }
+
+
+def _container(server: McpServer, platform: Platform) -> dict[str, Any]:
+    env = [_variable(it) for backend in server.spec.backends for it in backend.python.env]
+    return {
+        "name": CONTAINER,
+        "image": image(server, platform),
+        "imagePullPolicy": platform.images.pull_policy,
+        "args": ["--config", f"{CONFIG_DIRECTORY}/{CONFIG_FILE}"],
+        **({"env": env} if env else {}),
+        "ports": [
+            {"name": PUBLIC_PORT_NAME, "containerPort": PUBLIC_PORT, "protocol": "TCP"},
+            {"name": MANAGEMENT_PORT_NAME, "containerPort": MANAGEMENT_PORT, "protocol": "TCP"},
+        ],
+        **probes(),
+        "resources": resources(server),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        # What a crashing process said last is then in its status, and so in ours.
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": mounts(server),
+    }
+
+
+def resources(server: McpServer) -> dict[str, Any]:
+    """Resources of the runtime's container: defaults only for what the user says nothing about."""
+    chosen = server.spec.pod.resources
+    requests, limits = _amounts(chosen.requests), _amounts(chosen.limits)
+    named = requests.keys() | limits.keys()
+    return {
+        kind: amounts
+        for kind, amounts in (
+            ("requests", _without(DEFAULT_REQUESTS, named) | requests),
+            ("limits", _without(DEFAULT_LIMITS, named) | limits),
+        )
+        if amounts
+    }
+
+
+def _amounts(chosen: Amounts) -> dict[str, str]:
+    found = {name: getattr(chosen, field) for name, field in RESOURCES.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _without(defaults: dict[str, str], named: set[str]) -> dict[str, str]:
+    return {name: value for name, value in defaults.items() if name not in named}
+
+
+def _variable(variable: EnvVar) -> dict[str, Any]:
+    source = variable.value_from
+    if source is None:
+        # An empty value is not kept by the API server, and means the same.
+        return {"name": variable.name, **({"value": variable.value} if variable.value else {})}
+    given = source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return {"name": variable.name, "valueFrom": given}
+
+
+def _pull_secrets(platform: Platform) -> dict[str, Any]:
+    secrets = [{"name": name} for name in platform.images.pull_secrets]
+    return {"imagePullSecrets": secrets} if secrets else {}

@@ -1,0 +1,41 @@
+"""The settings of a pod's identity, as the runtime reads them."""
+
+import json
+from typing import Any
+
+from breakwater_contract.model import Model
+from breakwater_contract.names import LIVE_FILE
+from breakwater_contract.settings import (
+    Backend,
+    Listen,
+    PythonBackend,
+    RuntimeSettings,
+    ServerIdentity,
+)
+from breakwater_operator.api.models import McpServer
+
+
+def settings(server: McpServer, revision: str) -> str:
+    """Write config.json for the pods of a revision."""
+    return written(
+        RuntimeSettings(
+            server=ServerIdentity(name=server.name, namespace=server.namespace, uid=server.uid),
+            revision=revision,
+            backends=tuple(
+                Backend(name=backend.name, python=PythonBackend(server=backend.python.server))
+                for backend in server.spec.backends
+            ),
+            listen=Listen(host="0.0.0.0"),  # noqa: S104 (a pod's address is not known beforehand)
+            live_file=LIVE_FILE,
+        )
+    )
+
+
+def written(model: Model) -> str:
+    """Write settings of any kind, always the same way.
+
+    Defaults are left out, so that an older runtime is not shown fields that it does not know.
+    """
+    content: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    version = model.model_dump(include={"version"})
+    return json.dumps(version | content, sort_keys=True, separators=(",", ":"))

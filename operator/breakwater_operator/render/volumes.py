@@ -1,0 +1,111 @@
+"""The volumes of a pod: ours, and those that the user chose."""
+
+from typing import Any
+
+from breakwater_contract.names import (
+    CONFIG_DIRECTORY,
+    CONFIG_FILE,
+    LIVE_FILE,
+    SETTINGS_ANNOTATION,
+)
+from breakwater_contract.settings import SETTINGS_VERSION
+from breakwater_operator.api import names
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.pod import ConfigMapVolume, EmptyDirVolume, Volume, VolumeMount
+
+SETTINGS_VOLUME = "breakwater"
+KEYS_VOLUME = "breakwater-keys"
+TMP_VOLUME = "breakwater-tmp"
+
+KEYS_PATH = "/etc/breakwater-keys"
+"""Where the keys are. A folder of their own, since a volume that puts several sources together
+would have to name each key, and a new principal would mean new pods."""
+
+TMP_PATH = "/tmp"  # noqa: S108 (the pod's own)
+TMP_SIZE = "64Mi"
+
+OWNER_AND_GROUP = 0o440
+EVERYBODY = 0o644
+
+LIVE_KEY = f"v{SETTINGS_VERSION}.json"
+"""The entry of the ConfigMap `<name>-live` that today's runtime reads."""
+
+
+def volumes(server: McpServer) -> list[dict[str, Any]]:
+    """All volumes of a server's pods."""
+    ours: list[dict[str, Any]] = [
+        {"name": SETTINGS_VOLUME, "projected": _settings(server)},
+        {
+            "name": KEYS_VOLUME,
+            "secret": {"secretName": names.live(server.name), "defaultMode": OWNER_AND_GROUP},
+        },
+        {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE}},
+    ]
+    return ours + [_chosen(volume) for volume in server.spec.pod.volumes]
+
+
+def mounts(server: McpServer) -> list[dict[str, Any]]:
+    """Where they appear in the runtime's container."""
+    ours = [
+        {"name": SETTINGS_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
+        {"name": KEYS_VOLUME, "mountPath": KEYS_PATH, "readOnly": True},
+        {"name": TMP_VOLUME, "mountPath": TMP_PATH},
+    ]
+    return ours + [_mount(it) for item in server.spec.backends for it in item.python.volume_mounts]
+
+
+def _settings(server: McpServer) -> dict[str, Any]:
+    annotation = {
+        "apiVersion": "v1",
+        "fieldPath": f"metadata.annotations['{SETTINGS_ANNOTATION}']",
+    }
+    live = {
+        "name": names.live(server.name),
+        "items": [{"key": LIVE_KEY, "path": LIVE_FILE}],
+    }
+    return {
+        "defaultMode": OWNER_AND_GROUP,
+        "sources": [
+            {"downwardAPI": {"items": [{"path": CONFIG_FILE, "fieldRef": annotation}]}},
+            {"configMap": live},
+        ],
+    }
+
+
+def _chosen(volume: Volume) -> dict[str, Any]:
+    if volume.persistent_volume_claim is not None:
+        claim = volume.persistent_volume_claim
+        source: dict[str, Any] = {"claimName": claim.claim_name}
+        return {
+            "name": volume.name,
+            "persistentVolumeClaim": source | ({"readOnly": True} if claim.read_only else {}),
+        }
+    if volume.config_map is not None:
+        return {"name": volume.name, "configMap": _config_map(volume.config_map)}
+    return {"name": volume.name, "emptyDir": _empty_dir(volume.empty_dir or EmptyDirVolume())}
+
+
+def _config_map(source: ConfigMapVolume) -> dict[str, Any]:
+    items = [{"key": item.key, "path": item.path} for item in source.items]
+    return {
+        "name": source.name,
+        "defaultMode": EVERYBODY,
+        **({"items": items} if items else {}),
+        **({"optional": True} if source.optional else {}),
+    }
+
+
+def _empty_dir(source: EmptyDirVolume) -> dict[str, Any]:
+    return {
+        **({"medium": source.medium} if source.medium else {}),
+        **({"sizeLimit": source.size_limit} if source.size_limit else {}),
+    }
+
+
+def _mount(mount: VolumeMount) -> dict[str, Any]:
+    return {
+        "name": mount.name,
+        "mountPath": mount.mount_path,
+        **({"readOnly": True} if mount.read_only else {}),
+        **({"subPath": mount.sub_path} if mount.sub_path else {}),
+    }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.cluster.build import MODULES
 from dev.cluster.provider import ClusterError, Size
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
     from dev.cluster.progress import Progress
 
-GO_NEEDED = (1, 26)
 CNI_PLUGINS = ("ptp", "host-local", "portmap")
 CNI_FOLDERS = (Path("/opt/cni/bin"), Path("/usr/lib/cni"), Path("/usr/libexec/cni"))
 
+_GO_LINE = re.compile(r"^go (\d+(?:\.\d+)+)$", re.MULTILINE)
 _LISTS_FRESH_SECONDS = 24 * 3600
 
 
@@ -112,19 +113,29 @@ def ensure(size: Size, progress: Progress, environment: Mapping[str, str]) -> No
         raise ClusterError(message(lacking))
 
 
+def go_needed() -> tuple[int, ...]:
+    """The oldest Go that builds every module; each says it in its go.mod."""
+    texts = [path.read_text() for path in MODULES.glob("*/go.mod")]
+    return max(_version(match[1]) for text in texts for match in _GO_LINE.finditer(text))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
 def _missing_go(
     which: Callable[[str], str | None], version: Callable[[], str]
 ) -> Iterable[Missing]:
-    needed = ".".join(map(str, GO_NEEDED))
-    remedy = f"install Go {needed} or later from the Go project's download page, and put it in PATH"
+    needed = go_needed()
+    name = f"go {'.'.join(map(str, needed))} or later"
+    remedy = "install it from the Go project's download page, and put it in PATH"
     if not which("go"):
-        yield Missing(what="go", remedy=remedy)
+        yield Missing(what=name, remedy=remedy)
         return
     said = version()
-    numbers = re.search(r"go(\d+)\.(\d+)", said)
-    if not numbers or tuple(map(int, numbers.groups())) < GO_NEEDED:
-        found = said or "none that runs"
-        yield Missing(what=f"go {needed} or later (found {found})", remedy=remedy)
+    found = re.match(r"go(\d+(?:\.\d+)+)", said)
+    if not found or _version(found[1]) < needed:
+        yield Missing(what=f"{name} (found {said or 'none that runs'})", remedy=remedy)
 
 
 def _missing_rights(size: Size, root: bool, cgroups: Path) -> Iterable[Missing]:

@@ -1,4 +1,4 @@
-// Command probe is what tests of the cluster itself run in pods: it answers, asks, writes and burns.
+// Command probe is what tests of the cluster itself run in pods: it answers, asks, writes, reads and burns.
 package main
 
 import (
@@ -17,11 +17,12 @@ var commands = map[string]func(argument string) error{
 	"resolve": resolve,
 	"get":     get,
 	"write":   write,
+	"read":    read,
 }
 
 func main() {
 	if len(os.Args) != 3 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: probe serve ADDRESS | resolve NAME | get URL | write PATH")
+		fmt.Fprintln(os.Stderr, "usage: probe serve ADDRESS | resolve NAME | get URL | write PATH | read PATH")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2]); err != nil {
@@ -76,4 +77,10 @@ func write(path string) error {
 	owner := info.Sys().(*syscall.Stat_t)
 	fmt.Printf("%d:%d\n", owner.Uid, owner.Gid)
 	return nil
+}
+
+func read(path string) error {
+	content, err := os.ReadFile(path)
+	fmt.Print(string(content))
+	return err
 }

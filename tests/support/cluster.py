@@ -1,0 +1,163 @@
+"""Clusters for tests: one of each size per run, shared by all workers, gone at the end.
+
+`BREAKWATER_CLUSTER_KEEP=1` keeps them, with what the tests left in them, for the next run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dev.cluster import build, files, images
+from dev.cluster.local import LocalCluster
+from dev.cluster.provider import Capabilities, Size
+from dev.cluster.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+FAKE_NODES = 2
+PROBE_IMAGE = "breakwater.local/probe:1"
+"""An image with one program, that serves, resolves, gets and writes (dev/cluster/go/probe)."""
+
+_ROOT = Path(__file__).parents[2]
+# Two checkouts may be tested at once.
+_PREFIX = f"test-{hashlib.sha256(str(_ROOT).encode()).hexdigest()[:6]}"
+_KEEP = os.environ.get("BREAKWATER_CLUSTER_KEEP") == "1"  # noqa: TID251  tests have no main
+_SHARED = pytest.StashKey[Path]()
+
+
+@dataclass(frozen=True)
+class RunningCluster:
+    """A cluster that is up, and how a test talks to it."""
+
+    cluster: LocalCluster
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.cluster.kubeconfig
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What may be counted on."""
+        return self.cluster.capabilities
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """Run kubectl and return what it printed; a failure shows what it complained about."""
+        command = [str(self.cluster.tools / "kubectl"), "--kubeconfig", str(self.kubeconfig)]
+        done = subprocess.run(
+            [*command, *arguments], input=stdin, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            pytest.fail(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}", pytrace=False)
+        return done.stdout
+
+    def get(self, *arguments: str) -> Any:
+        """Read objects."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Apply manifests."""
+        items = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
+
+    def load(self, *sources: str) -> None:
+        """Make images usable by pods."""
+        self.cluster.load(sources)
+
+    def load_probe(self) -> None:
+        """Make the probe image usable by pods."""
+        program = self.cluster.program(build.PROBE) / "probe"
+        with tempfile.TemporaryDirectory() as folder:
+            archive = Path(folder) / "probe.tar"
+            images.write_single_program_archive(archive, program, PROBE_IMAGE)
+            self.load(str(archive))
+
+
+def eventually(true: Callable[[], object], what: str, *, seconds: float = 30) -> None:
+    """Wait until something is true; what it is stands in the failure."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            pytest.fail(f"not within {seconds:g} s: {what}", pytrace=False)
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest) -> RunningCluster:
+    """A control plane with fake nodes: objects are real, pods become Ready and run nowhere."""
+    return _shared(request.config, Size.CONTROL_PLANE, FAKE_NODES)
+
+
+@pytest.fixture(scope="session")
+def node_cluster(request: pytest.FixtureRequest) -> RunningCluster:
+    """A cluster with a real node: pods run."""
+    return _shared(request.config, Size.NODE, 0)
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A new namespace in whichever of the clusters the test asks for, gone afterwards."""
+    chosen = {"control_plane", "node_cluster"} & set(request.fixturenames)
+    cluster: RunningCluster = request.getfixturevalue(chosen.pop())
+    name = f"test-{uuid.uuid4().hex[:8]}"  # noqa: TID251  it has to be new, not known
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false", check=False)
+
+
+def _shared(config: pytest.Config, size: Size, fake_nodes: int) -> RunningCluster:
+    """Bring the cluster up, unless a worker of this run has."""
+    cluster = LocalCluster(
+        Settings.from_environment(), f"{_PREFIX}-{size}", size=size, fake_nodes=fake_nodes
+    )
+    folder = config.stash[_SHARED]
+    with files.locked(folder / f"{cluster.name}.lock"):
+        used = folder / cluster.name
+        if not used.exists():
+            if not _KEEP:
+                # A killed run may have left one, with anything in it.
+                cluster.down()
+            cluster.up()
+            used.touch()
+    return RunningCluster(cluster)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Agree on a folder in which the workers note which clusters they have brought up."""
+    workerinput: dict[str, str] = getattr(config, "workerinput", {})
+    given = workerinput.get("clusters")
+    config.stash[_SHARED] = Path(given or tempfile.mkdtemp(prefix="breakwater-test-clusters-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker which folder that is."""
+    node.workerinput["clusters"] = str(node.config.stash[_SHARED])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take down what the workers brought up, once all of them are done."""
+    if hasattr(config, "workerinput") or _SHARED not in config.stash:
+        return
+    folder = config.stash[_SHARED]
+    _take_down([path.name for path in folder.iterdir() if not path.suffix])
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+def _take_down(names: Sequence[str]) -> None:
+    for name in names if not _KEEP else []:
+        LocalCluster(Settings.from_environment(), name).down()

@@ -26,7 +26,7 @@ USED = {
     POD: FOLLOW | {"get", "patch"},
     CLAIM: FOLLOW | {"get"},
     ENDPOINT_SLICE: FOLLOW,
-    EVENT: {"create", "patch"},
+    EVENT: {"create"},
     # A server-side apply that makes an object needs create beside patch.
     **{child: FOLLOW | {"get", "create", "patch", "delete"} for child in CHILDREN},
 }

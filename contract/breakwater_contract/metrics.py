@@ -62,6 +62,11 @@ RECONCILE_DURATION = Metric(
     DURATION_BUCKETS,
 )
 QUEUE_DEPTH = Metric("breakwater_queue_depth", "gauge", "McpServers that wait for a pass.")
+QUEUE_AGE = Metric(
+    "breakwater_queue_age_seconds",
+    "gauge",
+    "How long the McpServer that waits longest has waited, or the longest pass has run.",
+)
 API_REQUESTS = Metric(
     "breakwater_api_requests",
     "counter",
@@ -75,4 +80,4 @@ PROBES = Metric(
     ("outcome",),
 )
 
-OPERATOR_METRICS = (RECONCILE_DURATION, QUEUE_DEPTH, API_REQUESTS, PROBES)
+OPERATOR_METRICS = (RECONCILE_DURATION, QUEUE_DEPTH, QUEUE_AGE, API_REQUESTS, PROBES)

@@ -1,0 +1,1 @@
+"""Reading, watching and writing objects of the cluster; not what they mean."""

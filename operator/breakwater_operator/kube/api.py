@@ -1,0 +1,261 @@
+"""A thin client of the API server: plain dictionaries in and out, every request counted."""
+
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+
+from breakwater_operator.kube.errors import ApiError, from_answer
+from breakwater_operator.kube.kinds import Kind
+
+Object = dict[str, Any]
+"""One object of the cluster, as JSON has it."""
+
+Count = Callable[[str, str, str], None]
+"""Told of each answer: verb, kind, status code."""
+
+REQUEST_SECONDS = 15.0
+"""How long one answer may take; the API server itself gives most requests up after a minute, but a
+pass that hangs that long keeps a user's next edit waiting."""
+
+CONNECT_SECONDS = 5.0
+
+STALLED_SECONDS = 75.0
+"""A watch that says nothing for so long is dead: bookmarks come every minute."""
+
+LIST_CHUNK = 500
+"""Objects in one answer of a list, as in client-go."""
+
+NO_OBJECT_HAS_THIS_VERSION = "1"
+"""A resourceVersion below every object's.
+
+A server-side apply that carries it makes the object when there is none and is refused with 409
+when there is one: the only way to create with the same field ownership as a later apply without
+ever taking over what somebody else made.
+"""
+
+APPLY = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+
+
+class KubeApi:
+    """The verbs we use. Every failure is a `ApiError` with the server's own message."""
+
+    def __init__(self, configuration: Configuration, count: Count) -> None:
+        """Open no connection yet.
+
+        Args:
+            configuration: Address and credentials; a changed token is picked up.
+            count: Told of each answer.
+        """
+        self._configuration = configuration
+        self._rest = RESTClientObject(configuration)
+        self._count = count
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._rest.close()
+
+    async def get(
+        self, kind: Kind, namespace: str, name: str, *, metadata_only: bool = False
+    ) -> Object:
+        """Read one object."""
+        accept = _METADATA.format("") if metadata_only else "application/json"
+        return await self._ask(
+            "get", "GET", kind, kind.path(namespace, name), headers={"Accept": accept}
+        )
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        selector: str = "",
+        metadata_only: bool = False,
+    ) -> tuple[list[Object], str]:
+        """Read all objects of a kind, in chunks.
+
+        Returns:
+            The objects, and the resourceVersion to watch from.
+        """
+        accept = _METADATA.format("List") if metadata_only else "application/json"
+        query = {"limit": str(LIST_CHUNK)} | ({"labelSelector": selector} if selector else {})
+        found: list[Object] = []
+        while True:
+            path = f"{kind.path(namespace)}?{urlencode(query)}"
+            answer = await self._ask("list", "GET", kind, path, headers={"Accept": accept})
+            found += answer.get("items") or []
+            query["continue"] = answer["metadata"].get("continue", "")
+            if not query["continue"]:
+                return found, answer["metadata"]["resourceVersion"]
+
+    async def apply(self, kind: Kind, manifest: Object, *, manager: str, part: str = "") -> Object:
+        """Apply a manifest on the server, taking over the fields that it names.
+
+        A uid or resourceVersion in its metadata is a precondition: another object under the name,
+        or another state of it, is answered 409.
+        """
+        path = kind.path(manifest["metadata"]["namespace"], manifest["metadata"]["name"], part)
+        query = urlencode({"fieldManager": manager, "force": "true"})
+        return await self._ask(
+            "patch", "PATCH", kind, f"{path}?{query}", body=manifest, headers=_sends(APPLY)
+        )
+
+    async def create_applied(self, kind: Kind, manifest: Object, *, manager: str) -> Object:
+        """Apply a manifest of an object that must not exist yet; else the answer is 409."""
+        metadata = manifest["metadata"] | {"resourceVersion": NO_OBJECT_HAS_THIS_VERSION}
+        return await self.apply(kind, manifest | {"metadata": metadata}, manager=manager)
+
+    async def json_patch(
+        self, kind: Kind, namespace: str, name: str, steps: Sequence[Object], *, manager: str
+    ) -> Object:
+        """Change one object step by step (RFC 6902)."""
+        path = f"{kind.path(namespace, name)}?{urlencode({'fieldManager': manager})}"
+        return await self._ask(
+            "patch", "PATCH", kind, path, body=list(steps), headers=_sends(JSON_PATCH)
+        )
+
+    async def merge_patch(
+        self, kind: Kind, namespace: str, name: str, change: Object, *, manager: str
+    ) -> Object:
+        """Merge a change into one object (RFC 7386)."""
+        path = f"{kind.path(namespace, name)}?{urlencode({'fieldManager': manager})}"
+        return await self._ask(
+            "patch", "PATCH", kind, path, body=change, headers=_sends(MERGE_PATCH)
+        )
+
+    async def create(self, kind: Kind, manifest: Object, *, manager: str) -> Object:
+        """Create an object; one that exists already is answered 409."""
+        path = (
+            f"{kind.path(manifest['metadata']['namespace'])}?{urlencode({'fieldManager': manager})}"
+        )
+        return await self._ask("create", "POST", kind, path, body=manifest)
+
+    async def delete(self, kind: Kind, live: Object) -> Object:
+        """Delete exactly this state of this object, and what it owns in the background."""
+        metadata = live["metadata"]
+        body = {
+            "propagationPolicy": "Background",
+            "preconditions": {
+                "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"],
+            },
+        }
+        path = kind.path(metadata["namespace"], metadata["name"])
+        return await self._ask("delete", "DELETE", kind, path, body=body)
+
+    async def watch(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        *,
+        since: str,
+        seconds: int,
+        selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncGenerator[Object, None]:
+        """Follow all changes of a kind after a resourceVersion, until the server ends it.
+
+        Yields:
+            Watch events, bookmarks among them; an event of type ERROR is raised instead.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": since,
+            "timeoutSeconds": str(seconds),
+        } | ({"labelSelector": selector} if selector else {})
+        accept = _METADATA.format("") if metadata_only else "application/json"
+        path = f"{kind.path(namespace)}?{urlencode(query)}"
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_SECONDS, sock_read=STALLED_SECONDS
+        )
+        response = await self._open("watch", "GET", kind, path, {"Accept": accept}, None, timeout)
+        try:
+            async for line in response.content:
+                yield _event(kind, line)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ApiError(f"watch {kind.name}: {error!r}") from error
+        finally:
+            response.close()
+
+    async def _ask(
+        self,
+        verb: str,
+        method: str,
+        kind: Kind,
+        path: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Object:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
+        response = await self._open(verb, method, kind, path, headers or {}, body, timeout)
+        try:
+            answer: Object = json.loads(await response.read())
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ApiError(f"{verb} {kind.name}: {error!r}") from error
+        finally:
+            response.release()
+        return answer
+
+    async def _open(
+        self,
+        verb: str,
+        method: str,
+        kind: Kind,
+        path: str,
+        headers: Mapping[str, str],
+        body: Any,
+        limits: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        asked = f"{verb} {kind.name} {path.partition('?')[0]}"
+        try:
+            # The client's annotations cover its models only.
+            answer = await self._rest.request(  # type: ignore[no-untyped-call]
+                method,
+                self._configuration.host + path,
+                headers=dict(headers) | await self._authorization(),
+                body=body,
+                _request_timeout=limits,
+            )
+            if answer.status >= 400:
+                said = await answer.response.text()
+        except (aiohttp.ClientError, OSError) as error:
+            self._count(verb, kind.name, "none")
+            raise ApiError(f"{asked}: {error!r}") from error
+        self._count(verb, kind.name, str(answer.status))
+        if answer.status >= 400:
+            raise from_answer(asked, answer.status, _status(said), answer.headers)
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    async def _authorization(self) -> dict[str, str]:
+        settings = await self._configuration.auth_settings()
+        bearer = settings.get("BearerToken")
+        return {"Authorization": bearer["value"]} if bearer and bearer["value"] else {}
+
+
+def _sends(content_type: str) -> dict[str, str]:
+    return {"Content-Type": content_type, "Accept": "application/json"}
+
+
+def _status(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _event(kind: Kind, line: bytes) -> Object:
+    event: Object = json.loads(line)
+    if event["type"] == "ERROR":
+        status = event["object"]
+        raise from_answer(f"watch {kind.name}", status.get("code") or 500, status, {})
+    return event

@@ -1,0 +1,124 @@
+"""Keeping a cache true: list, then watch, for as long as the process lives."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.backoff import Backoff
+from breakwater_operator.kube.cache import Cache
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import Kind
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = (300, 600)
+"""How long one watch is asked to last; spread, so that they do not all end together."""
+
+
+class Informer:
+    """Follows one kind, in one namespace or in all of them.
+
+    A watch that ends or breaks goes on from where it was; only when the server no longer has that
+    point in its history (410) is everything listed again, and compared with what was known.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        kind: Kind,
+        cache: Cache,
+        *,
+        namespace: str | None = None,
+        selector: str = "",
+        metadata_only: bool = False,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start nothing yet; `run` does.
+
+        Args:
+            api: Where to ask.
+            kind: What to follow.
+            cache: What to keep true.
+            namespace: Where; None means everywhere.
+            selector: Only objects with these labels.
+            metadata_only: Ask for no more than the metadata.
+            backoff: How long to wait after failures.
+            sleep: How to wait.
+            clock: Seconds that only go up.
+        """
+        self._api = api
+        self._cache = cache
+        self._backoff = backoff or Backoff(0.2, 30.0)
+        self._sleep = sleep
+        self._clock = clock
+        self._since = ""
+        self._heard = clock()
+        self.kind = kind
+        self.namespace = namespace
+        self.selector = selector
+        self.metadata_only = metadata_only
+        self.full = asyncio.Event()
+        """Set once the first list is in the cache."""
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the API server last said anything, a bookmark at least."""
+        return self._clock() - self._heard
+
+    async def run(self) -> None:
+        """Keep the cache true until cancelled."""
+        while True:
+            try:
+                if not self._since:
+                    await self._list()
+                await self._watch()
+            except ApiError as error:
+                await self._failed(error)
+
+    async def _list(self) -> None:
+        found, since = await self._api.list(
+            self.kind,
+            self.namespace,
+            selector=self.selector,
+            metadata_only=self.metadata_only,
+        )
+        self._cache.listed(found, int(since), self.namespace)
+        self._hears(since)
+        self.full.set()
+
+    async def _watch(self) -> None:
+        events = self._api.watch(
+            self.kind,
+            self.namespace,
+            since=self._since,
+            # Spreading load needs no secrecy.
+            seconds=random.randint(*WATCH_SECONDS),  # noqa: S311
+            selector=self.selector,
+            metadata_only=self.metadata_only,
+        )
+        async with aclosing(events):
+            async for event in events:
+                if event["type"] != "BOOKMARK":
+                    self._cache.saw(event["type"], event["object"])
+                self._hears(event["object"]["metadata"]["resourceVersion"])
+
+    def _hears(self, since: str) -> None:
+        self._since = since
+        self._heard = self._clock()
+        self._backoff.reset()
+
+    async def _failed(self, error: ApiError) -> None:
+        if error.expired:
+            self._since = ""
+        wait = max(self._backoff.next_seconds(), error.retry_after_seconds or 0.0)
+        log.warning(
+            "watch failed, trying again",
+            extra={"kind": self.kind.name, "error": str(error), "wait_seconds": round(wait, 1)},
+        )
+        await self._sleep(wait)

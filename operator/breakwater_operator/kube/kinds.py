@@ -1,0 +1,57 @@
+"""The kinds of objects that the operator reads and writes, and where the API server has them."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from breakwater_contract.names import API_GROUP
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of namespaced object."""
+
+    api_version: str
+    """Group and version, as manifests write them."""
+    name: str
+    """The kind, as manifests write it."""
+    plural: str
+    """The kind, as paths write it."""
+
+    def path(self, namespace: str | None = None, name: str = "", part: str = "") -> str:
+        """Where to ask for one object, or for all of a namespace or of the cluster.
+
+        Args:
+            namespace: The namespace; None means all of them.
+            name: The object; empty means all of them.
+            part: A subresource, as in `status`.
+        """
+        root = "api" if "/" not in self.api_version else "apis"
+        pieces = [root, self.api_version]
+        if namespace is not None:
+            pieces += ["namespaces", quote(namespace, safe="")]
+        pieces.append(self.plural)
+        pieces += [quote(piece, safe="") for piece in (name, part) if piece]
+        return "/" + "/".join(pieces)
+
+
+MCP_SERVER = Kind(f"{API_GROUP}/v1alpha1", "McpServer", "mcpservers")
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+SECRET = Kind("v1", "Secret", "secrets")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+CONTROLLER_REVISION = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+SERVICE = Kind("v1", "Service", "services")
+POD = Kind("v1", "Pod", "pods")
+CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+EVENT = Kind("events.k8s.io/v1", "Event", "events")
+
+CHILDREN = (SERVICE_ACCOUNT, SECRET, CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SERVICE)
+"""The kinds that an McpServer's children have, in the order they are written.
+
+What a pod needs to start stands before the Deployment, and the Service comes last, so that its
+address never leads to pods of a server that is half made.
+"""
+
+REFERENCED = (SECRET, CONFIG_MAP, CLAIM)
+"""The kinds that an McpServer may name without owning them."""

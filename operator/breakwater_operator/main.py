@@ -1,0 +1,200 @@
+"""The operator's process: kopf starts it, logs in and watches McpServers; the rest is ours."""
+
+import argparse
+import asyncio
+import itertools
+import logging
+import os
+import platform as host
+import random
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import kopf
+import yaml
+from kubernetes.aio.client import Configuration
+from prometheus_client import CollectorRegistry
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from breakwater_contract.names import API_GROUP
+from breakwater_operator.api.errors import ClusterError, Fault, SpecError
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.connection import connection
+from breakwater_operator.kube.kinds import MCP_SERVER
+from breakwater_operator.probe.prober import Prober
+from breakwater_operator.reconcile.endpoints import Endpoints
+from breakwater_operator.reconcile.engine import Engine, Outside
+from breakwater_operator.reconcile.meters import Meters
+
+log = logging.getLogger(__name__)
+
+HTTP_PORT = 8080
+EXIT_BAD_CONFIGURATION = 2
+EXIT_FAILED = 1
+STOP_SECONDS = 20.0
+"""How long stopping may take before the process ends itself; kubelet waits 30 seconds."""
+
+
+def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> int:
+    """Run the operator until it is told to stop.
+
+    Args:
+        argv: The command line; None means this process's.
+        prober: Asks pods; None means over the network. Tests have pods that only pretend to run.
+
+    Returns:
+        The exit code.
+    """
+    options = _options(argv)
+    kopf.configure(log_format=kopf.LogFormat.JSON)
+    try:
+        configuration = _configuration(options.config)
+    except SpecError as error:
+        for fault in error.faults:
+            sys.stderr.write(f"{options.config}: {fault}\n")
+        return EXIT_BAD_CONFIGURATION
+    try:
+        asyncio.run(_operate(configuration, options, prober))
+    except (ClusterError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_FAILED
+    return 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("breakwater-operator", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the configuration file, YAML")
+    parser.add_argument(
+        "--kubeconfig", type=Path, help="how to reach the cluster; default: KUBECONFIG, or the pod"
+    )
+    parser.add_argument(
+        "--http-port", type=int, default=HTTP_PORT, help="port of /healthz, /readyz and /metrics"
+    )
+    options = parser.parse_args(argv)
+    named = os.environ.get("KUBECONFIG")  # noqa: TID251 - main reads the environment
+    if options.kubeconfig is None and named:
+        options.kubeconfig = Path(named)
+    return options
+
+
+async def _operate(platform: Platform, options: argparse.Namespace, prober: Prober | None) -> None:
+    """Put the parts together and run them."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    meters = Meters(registry)
+    credentials = await connection(options.kubeconfig)
+    api = KubeApi(credentials, meters.request)
+    outside = Outside(_now, secrets.token_bytes, host.node())
+    engine = Engine(api, platform, meters, outside, prober)
+    endpoints = Endpoints(engine.faults, engine.unready, registry)
+    try:
+        await kopf.operator(
+            registry=_handlers(engine, endpoints, credentials, options.http_port),
+            settings=_settings(),
+            clusterwide=not platform.watch_namespaces,
+            namespaces=platform.watch_namespaces,
+            standalone=True,
+        )
+    finally:
+        await api.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - main is where time comes in
+
+
+def _handlers(
+    engine: Engine, endpoints: Endpoints, credentials: Configuration, port: int
+) -> kopf.OperatorRegistry:
+    """Say what kopf does for us: log in, start, watch McpServers, stop."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await _connection_info(credentials)
+
+    # Everything is started in here, since kopf ends all tasks that came after its own.
+    @kopf.on.startup(registry=registry)
+    async def start(**_: Any) -> None:
+        await endpoints.start(port)
+        engine.start()
+
+    @kopf.on.event(API_GROUP, _VERSION, MCP_SERVER.plural, registry=registry)
+    async def saw(event: kopf.RawEvent, **_: Any) -> None:
+        engine.saw(event["type"], dict(event["object"]))
+
+    @kopf.on.cleanup(registry=registry)
+    async def stop(**_: Any) -> None:
+        await engine.stop()
+        await endpoints.stop()
+
+    return registry
+
+
+_VERSION = MCP_SERVER.api_version.partition("/")[2]
+
+
+async def _connection_info(credentials: Configuration) -> kopf.ConnectionInfo:
+    """Give kopf the credentials that everything else uses."""
+    bearer = (await credentials.auth_settings()).get("BearerToken")
+    scheme, _, token = (bearer["value"] or "").partition(" ") if bearer else ("", "", "")
+    return kopf.ConnectionInfo(
+        server=credentials.host,
+        ca_path=credentials.ssl_ca_cert,
+        insecure=not credentials.verify_ssl,
+        scheme=scheme.capitalize() or None,
+        token=token or None,
+        certificate_path=credentials.cert_file,
+        private_key_path=credentials.key_file,
+    )
+
+
+def _settings() -> kopf.OperatorSettings:
+    """Turn off what we do ourselves, and let nothing end the process that passes by itself."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.networking.error_backoffs = Delays()
+    settings.networking.request_timeout = 30.0
+    settings.process.ultimate_exiting_timeout = STOP_SECONDS
+    settings.persistence.finalizer = f"{API_GROUP}/operator"
+    return settings
+
+
+class Delays:
+    """Waits between retries that grow to half a minute, spread, and never end.
+
+    kopf's own list ends after a minute, and the process with it: an API server that is down for
+    longer would make us crash again and again.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        """Begin anew: each request has its own."""
+        for attempt in itertools.count():
+            # Spreading load needs no secrecy.
+            yield min(30.0, 2.0 ** min(attempt, 5)) * (0.5 + random.random() / 2)  # noqa: S311
+
+
+def _configuration(path: Path) -> Platform:
+    """Read the configuration file.
+
+    Raises:
+        SpecError: With every fault of it.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError([Fault("the file", f"cannot be read: {error}")]) from error
+    except yaml.YAMLError as error:
+        raise SpecError([Fault("the file", f"is not YAML: {error}")]) from error
+    if not isinstance(content, dict):
+        raise SpecError([Fault("the file", "has no settings; write `namespace:` and `images:`")])
+    return Platform.parse(content)

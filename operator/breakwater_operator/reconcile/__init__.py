@@ -1,0 +1,1 @@
+"""One full pass over one McpServer, and what decides when it is made."""

@@ -1,0 +1,253 @@
+"""Everything that runs as long as the process: informers, workers, and what comes now and then."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from breakwater_operator.api.errors import ClusterError
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.backoff import Backoff
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import MCP_SERVER
+from breakwater_operator.probe.prober import HttpProber, Prober
+from breakwater_operator.probe.rounds import Rounds
+from breakwater_operator.reconcile import signing
+from breakwater_operator.reconcile.events import Events
+from breakwater_operator.reconcile.meters import Meters
+from breakwater_operator.reconcile.queue import Key, Priority, Queue
+from breakwater_operator.reconcile.reconciler import Reconciler, Result
+from breakwater_operator.reconcile.servers import Servers
+from breakwater_operator.reconcile.signing import Signing
+from breakwater_operator.reconcile.statuses import Statuses
+from breakwater_operator.reconcile.world import World
+from breakwater_operator.reconcile.write import Writer
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16
+"""Passes at once. Each mostly waits for the API server, which answers about as many at a time."""
+
+COMPARE_SECONDS = 600.0
+"""Between two comparisons of the servers we know with a list of all there are."""
+
+RESYNC_SECONDS = 36_000.0
+"""Between two passes over everything without a reason; costs no request while nothing drifted."""
+
+REFUSED_SECONDS = 10.0
+"""The least wait after the API server refused something: only a person mends that."""
+
+STUCK_SECONDS = 300.0
+"""A queue whose oldest key is older than that does not move."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the operator gets from outside: time, chance, identity."""
+
+    now: Callable[[], datetime]
+    """The time, with its zone."""
+    entropy: Callable[[int], bytes]
+    """Makes so many random bytes."""
+    instance: str
+    """Which process this is, in events."""
+
+
+class Engine:
+    """The operator behind the watch of McpServers."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        platform: Platform,
+        meters: Meters,
+        outside: Outside,
+        prober: Prober | None = None,
+    ) -> None:
+        """Start nothing yet; `start` does.
+
+        Args:
+            api: The API server.
+            platform: The operator's configuration.
+            meters: Counts what is done.
+            outside: Time, chance, identity.
+            prober: Asks pods; None means over the network.
+        """
+        self._api = api
+        self._platform = platform
+        self._meters = meters
+        self._outside = outside
+        self._queue = Queue()
+        self._servers = Servers(self._server_changed)
+        self._world = World(api, platform.watch_namespaces, self._queue.add)
+        self._signing: Signing | None = None
+        self._rounds = Rounds(
+            prober or HttpProber(lambda: self._known_signing().key),
+            self._queue.add,
+            meters.probe,
+        )
+        self._events = Events(api, outside.instance, outside.now)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_compared = False
+        meters.queue(lambda: len(self._queue), lambda: self._queue.oldest_seconds)
+
+    def saw(self, kind: str | None, live: dict[str, Any]) -> None:
+        """Take over what the watch of McpServers told."""
+        self._servers.saw(kind, live)
+
+    def start(self) -> None:
+        """Start everything; the first pass waits until every cache is full."""
+        self._tasks = [
+            asyncio.create_task(informer.run(), name=f"the watch of {informer.kind.name}")
+            for informer in self._world.informers
+        ]
+        self._tasks.append(asyncio.create_task(self._work_all(), name="the work"))
+        self._tasks.append(asyncio.create_task(self._compare_often(), name="the comparison"))
+
+    async def stop(self) -> None:
+        """Stop everything; what is half done is done by the next process."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._rounds.close()
+        await self._events.close()
+
+    def faults(self) -> list[str]:
+        """Say what a restart would mend."""
+        dead = [task.get_name() for task in self._tasks if task.done()]
+        faults = [f"{name} has ended" for name in dead]
+        if self._queue.oldest_seconds > STUCK_SECONDS:
+            faults.append(f"the queue has not moved for {self._queue.oldest_seconds:.0f} s")
+        return faults
+
+    def unready(self) -> list[str]:
+        """Say what is not there yet."""
+        waiting = [
+            f"{informer.kind.name} are not listed yet"
+            for informer in self._world.informers
+            if not informer.full.is_set()
+        ]
+        if self._signing is None:
+            waiting.append("the signing key is not loaded yet")
+        if not self._is_compared:
+            waiting.append("McpServers are not listed yet")
+        return waiting
+
+    def _server_changed(self, key: Key, kind: str | None) -> None:
+        self._queue.add(key, Priority.ROUTINE if kind is None else Priority.CHANGE)
+
+    def _known_signing(self) -> Signing:
+        if self._signing is None:
+            raise ClusterError("the signing key is not loaded yet")
+        return self._signing
+
+    async def _work_all(self) -> None:
+        await self._world.wait_full()
+        self._signing = await self._load_signing()
+        reconciler = Reconciler(
+            api=self._api,
+            platform=self._platform,
+            signing=self._signing,
+            servers=self._servers,
+            world=self._world,
+            writer=Writer(self._api, self._world),
+            rounds=self._rounds,
+            statuses=Statuses(self._api, self._servers),
+            events=self._events,
+            now=self._outside.now,
+            entropy=self._outside.entropy,
+        )
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(WORKERS):
+                workers.create_task(self._work(reconciler))
+
+    async def _load_signing(self) -> Signing:
+        backoff = Backoff(0.5, 30.0)
+        while True:
+            try:
+                return await signing.load(self._api, self._platform, self._outside.entropy)
+            except ClusterError as error:
+                log.error("no signing key, trying again", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
+                await asyncio.sleep(backoff.next_seconds())
+
+    async def _work(self, reconciler: Reconciler) -> None:
+        while True:
+            key = await self._queue.get()
+            started = time.monotonic()
+            try:
+                result = await self._pass(reconciler, key)
+            finally:
+                self._queue.done(key)
+            self._meters.passed(result.outcome, time.monotonic() - started)
+
+    async def _pass(self, reconciler: Reconciler, key: Key) -> Result:
+        result = Result("failed")
+        try:
+            result = await reconciler.reconcile(key, self._queue.failures(key))
+        except ApiError as error:
+            result.failure = error
+        except Exception:
+            # One server that nobody thought of must not stop the passes over all others.
+            log.exception("pass failed", extra=_names(key))
+        self._schedule(key, result)
+        return result
+
+    def _schedule(self, key: Key, result: Result) -> None:
+        if result.outcome == "gone":
+            self._queue.succeeded(key)
+        elif result.outcome == "failed":
+            failure = result.failure
+            at_least = failure.retry_after_seconds or 0.0 if failure is not None else 0.0
+            if failure is not None and failure.refused:
+                at_least = max(at_least, REFUSED_SECONDS)
+            self._queue.add_failed(key, at_least)
+            log.warning("trying again", extra=_names(key) | {"error": str(failure)})
+        else:
+            self._queue.succeeded(key)
+            if result.again_seconds is not None:
+                self._queue.add_after(key, result.again_seconds)
+
+    async def _compare_often(self) -> None:
+        backoff = Backoff(0.5, 30.0)
+        resync = time.monotonic() + _spread(RESYNC_SECONDS)
+        while True:
+            try:
+                await self._compare()
+                backoff.reset()
+                wait = _spread(COMPARE_SECONDS)
+            except ApiError as error:
+                log.warning("list of McpServers failed", extra={"error": str(error)})
+                wait = backoff.next_seconds()
+            if time.monotonic() > resync:
+                resync = time.monotonic() + _spread(RESYNC_SECONDS)
+                for key in self._servers.keys():  # noqa: SIM118 - not a mapping
+                    self._queue.add(key, Priority.ROUTINE)
+            await asyncio.sleep(wait)
+
+    async def _compare(self) -> None:
+        namespaces: Sequence[str | None] = self._platform.watch_namespaces or (None,)
+        for namespace in namespaces:
+            found, at = await self._api.list(MCP_SERVER, namespace, metadata_only=True)
+            for key in self._servers.compare(found, int(at), namespace):
+                # The watch will tell, or has not yet: read it rather than wait.
+                try:
+                    self._servers.saw(None, await self._api.get(MCP_SERVER, *key))
+                except ApiError as error:
+                    if not error.not_found:
+                        raise
+        self._is_compared = True
+
+
+def _spread(seconds: float) -> float:
+    # Spreading load needs no secrecy.
+    return seconds * (0.9 + 0.2 * random.random())  # noqa: S311
+
+
+def _names(key: Key) -> dict[str, str]:
+    # `name` is taken in a log record.
+    return {"namespace": key[0], "server": key[1]}

@@ -1,0 +1,113 @@
+"""Events: what changed about a server, for people who look at its history."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import EVENT
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "breakwater-operator"
+NOTE_MAX = 1024
+"""Characters of a note that the API server accepts."""
+
+WANTED: Mapping[str, str] = {
+    "Accepted": "True",
+    "Available": "True",
+    "Verified": "True",
+    "Degraded": "False",
+    "Ready": "True",
+}
+"""The conditions that are told of, and the status that is good news. Progressing changes with
+every rollout and says nothing that the others do not."""
+
+
+@dataclass(frozen=True)
+class News:
+    """One thing that happened."""
+
+    is_good: bool
+    reason: str
+    note: str
+
+
+def transitions(
+    before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
+) -> list[News]:
+    """Say which conditions turned: to good from something known, or to bad from anything."""
+    old = {condition["type"]: condition["status"] for condition in before}
+    news = []
+    for condition in after:
+        wanted = WANTED.get(condition["type"])
+        was, now = old.get(condition["type"], "Unknown"), condition["status"]
+        if wanted is None or was == now or now == "Unknown":
+            continue
+        if now == wanted and was == "Unknown" and condition["type"] != "Ready":
+            continue
+        reason, note = condition["reason"], f"{condition['type']}: {condition['message']}"
+        news.append(News(now == wanted, reason, note))
+    return news
+
+
+class Events:
+    """Posts events beside the passes; one that cannot be posted is only logged."""
+
+    def __init__(self, api: KubeApi, instance: str, now: Callable[[], datetime]) -> None:
+        """Post nothing yet.
+
+        Args:
+            api: Where to post.
+            instance: Which operator says so.
+            now: The time, with its zone.
+        """
+        self._api = api
+        self._instance = instance
+        self._now = now
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def post(self, server: Mapping[str, Any], news: Iterable[News]) -> None:
+        """Post events about a server, without waiting for it."""
+        for one in news:
+            task = asyncio.create_task(self._post(server, one))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for what is being posted."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _post(self, server: Mapping[str, Any], one: News) -> None:
+        metadata = server["metadata"]
+        event = {
+            "apiVersion": EVENT.api_version,
+            "kind": EVENT.name,
+            "metadata": {
+                "namespace": metadata["namespace"],
+                "generateName": f"{metadata['name']}-",
+            },
+            "eventTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "type": "Normal" if one.is_good else "Warning",
+            "reason": one.reason,
+            "action": "Reconcile",
+            "note": one.note[:NOTE_MAX],
+            "reportingController": COMPONENT,
+            "reportingInstance": self._instance,
+            "regarding": {
+                "apiVersion": server["apiVersion"],
+                "kind": server["kind"],
+                "namespace": metadata["namespace"],
+                "name": metadata["name"],
+                "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"],
+            },
+        }
+        try:
+            await self._api.create(EVENT, event, manager=COMPONENT)
+        except ApiError as error:
+            log.info("event was not posted", extra={"reason": one.reason, "error": str(error)})

@@ -1,0 +1,152 @@
+"""What has to be done so that the children are as rendered. Decisions only."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from hashlib import blake2b
+from typing import Any
+
+from breakwater_contract.names import SERVER_LABEL
+from breakwater_operator.api.errors import NotReadyError
+from breakwater_operator.api.names import MANAGER
+from breakwater_operator.api.reasons import Reason
+from breakwater_operator.kube.kinds import CHILDREN, CONTROLLER_REVISION, Kind
+from breakwater_operator.reconcile.world import controller, is_mcp_server
+from breakwater_operator.render import drift, exclusive
+from breakwater_operator.status.facts import Problem
+
+Object = dict[str, Any]
+
+KINDS: Mapping[tuple[str, str], Kind] = {(kind.api_version, kind.name): kind for kind in CHILDREN}
+
+
+class Step(Enum):
+    """What is done to one child."""
+
+    KEEP = auto()
+    """Nothing: it is as it should be, or on its way out."""
+    CREATE = auto()
+    REPAIR = auto()
+    ADOPT = auto()
+    """Give it its owner back, and repair it."""
+    REPLACE = auto()
+    """Delete it and make it anew: what differs cannot be changed."""
+    WAIT = auto()
+    """It belongs to an earlier server of this name and is about to be collected."""
+    LEAVE = auto()
+    """It is not ours."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """One child as it should be and as it is."""
+
+    kind: Kind
+    desired: Object
+    live: Object | None
+
+    @property
+    def title(self) -> str:
+        """What messages call it, as in `Service team-a/crm`."""
+        metadata = self.desired["metadata"]
+        return f"{self.kind.name} {metadata['namespace']}/{metadata['name']}"
+
+
+def kind_of(manifest: Mapping[str, Any]) -> Kind:
+    """The kind of a manifest that was rendered."""
+    return KINDS[manifest["apiVersion"], manifest["kind"]]
+
+
+def step(child: Child, uid: str) -> Step:
+    """Say what has to be done to a child.
+
+    Args:
+        child: The child.
+        uid: The uid of the McpServer.
+    """
+    live = child.live
+    if live is None:
+        return Step.CREATE
+    owner = controller(live)
+    if owner is None:
+        found = Step.ADOPT if is_labelled(live, child.desired) else Step.LEAVE
+    elif owner["uid"] == uid:
+        found = Step.REPAIR
+    else:
+        found = Step.WAIT if _earlier(owner, child.desired) else Step.LEAVE
+    if found in {Step.ADOPT, Step.REPAIR} and live["metadata"].get("deletionTimestamp"):
+        return Step.KEEP
+    if found is Step.REPAIR and is_clean(child):
+        return Step.KEEP
+    if found in {Step.ADOPT, Step.REPAIR} and drift.must_replace(child.desired, live):
+        return Step.REPLACE
+    return found
+
+
+def is_clean(child: Child) -> bool:
+    """Whether a child that exists is as it should be and nothing was added to it."""
+    live = child.live
+    if live is None:
+        return False
+    return not drift.differs(child.desired, live) and not exclusive.foreign(child.desired, live)
+
+
+def is_labelled(live: Object, desired: Object) -> bool:
+    """Whether an object carries the labels by which we know children of this server."""
+    labels = live["metadata"].get("labels") or {}
+    managed = labels.get("app.kubernetes.io/managed-by") == MANAGER
+    server = desired["metadata"]["labels"][SERVER_LABEL]
+    return managed and labels.get(SERVER_LABEL) == server
+
+
+def surplus(owned: Iterable[tuple[Kind, Object]], desired: Iterable[Child]) -> list[Child]:
+    """Children that exist and should not.
+
+    ControllerRevisions are left out: old ones are kept as long as a pod needs them.
+    """
+    wanted = {(child.kind, child.desired["metadata"]["name"]) for child in desired}
+    return [
+        Child(kind, live, live)
+        for kind, live in owned
+        if kind != CONTROLLER_REVISION
+        and (kind, live["metadata"]["name"]) not in wanted
+        and not live["metadata"].get("deletionTimestamp")
+    ]
+
+
+def taken(child: Child) -> Problem:
+    """Say that something else has a child's name."""
+    owner = controller(child.live) if child.live is not None else None
+    whose = f"belongs to {owner['kind']} {owner['name']}" if owner is not None else "is not ours"
+    return Problem(
+        Reason.NAME_TAKEN,
+        f"{child.title} {whose} and is left alone; "
+        "rename or delete it, or give the McpServer another name",
+    )
+
+
+def earlier(child: Child) -> NotReadyError:
+    """Say that a child of an earlier server is still there."""
+    return NotReadyError(
+        Reason.WAITING,
+        f"{child.title} belongs to an earlier McpServer of this name and is being deleted; "
+        "it is made anew once it is gone",
+    )
+
+
+def fingerprint(child: Child) -> str:
+    """Name a child as it should be together with what of it is ours to decide.
+
+    What changes by itself, as its status does, is left out.
+    """
+    live = child.live or {}
+    metadata = live.get("metadata", {})
+    ours = {key: value for key, value in live.items() if key not in {"metadata", "status"}}
+    kept = {key: metadata.get(key) for key in ("uid", "labels", "annotations", "ownerReferences")}
+    text = json.dumps([child.desired, ours, kept], sort_keys=True)
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _earlier(owner: Object, desired: Object) -> bool:
+    return is_mcp_server(owner) and owner["name"] == desired["metadata"]["labels"][SERVER_LABEL]

@@ -1,0 +1,138 @@
+"""Who is next: a queue of keys, each in it at most once and worked on by one worker at a time."""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable
+from enum import IntEnum
+
+from breakwater_operator.kube.backoff import Backoff
+
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 300.0
+
+Key = tuple[str, str]
+"""Namespace and name of an McpServer."""
+
+
+class Priority(IntEnum):
+    """Who goes first."""
+
+    CHANGE = 0
+    """Somebody changed something and waits for it."""
+    ROUTINE = 1
+    """Nothing is known to have changed: the start, the regular look."""
+
+
+class Queue:
+    """Keys that wait for a pass.
+
+    A key that is added twice is passed once. One that is added while its pass runs gets another
+    pass afterwards, never two at once.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        backoff: Callable[[], Backoff] = lambda: Backoff(FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS),
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            clock: Seconds that only go up.
+            backoff: Makes the delays between the failures of one key.
+        """
+        self._clock = clock
+        self._backoff = backoff
+        self._waiting: dict[Key, tuple[Priority, float]] = {}
+        self._ready: list[tuple[Priority, float, Key]] = []
+        self._due: dict[Key, float] = {}
+        self._later: list[tuple[float, Key]] = []
+        self._busy: dict[Key, float] = {}
+        self._dirty: dict[Key, Priority] = {}
+        self._failures: dict[Key, Backoff] = {}
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._dirty)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the key that waits longest has waited, or the longest pass has run."""
+        since = [added for _, added in self._waiting.values()] + list(self._busy.values())
+        return self._clock() - min(since) if since else 0.0
+
+    def add(self, key: Key, priority: Priority = Priority.CHANGE) -> None:
+        """Ask for a pass soon."""
+        self._due.pop(key, None)
+        if key in self._busy:
+            self._dirty[key] = min(priority, self._dirty.get(key, priority))
+            return
+        known = self._waiting.get(key)
+        if known is not None and known[0] <= priority:
+            return
+        self._waiting[key] = (priority, self._clock() if known is None else known[1])
+        heapq.heappush(self._ready, (priority, self._waiting[key][1], key))
+        self._wake.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Ask for a pass later; an earlier date that is already set stays."""
+        due = self._clock() + seconds
+        if due < self._due.get(key, float("inf")) and key not in self._waiting:
+            self._due[key] = due
+            heapq.heappush(self._later, (due, key))
+            self._wake.set()
+
+    def add_failed(self, key: Key, at_least_seconds: float = 0.0) -> None:
+        """Ask for another pass after a delay that grows with each failure."""
+        backoff = self._failures.setdefault(key, self._backoff())
+        self.add_after(key, max(backoff.next_seconds(), at_least_seconds))
+
+    def failures(self, key: Key) -> int:
+        """How many passes over a key have failed in a row."""
+        return self._failures[key].count if key in self._failures else 0
+
+    def succeeded(self, key: Key) -> None:
+        """Forget the failures of a key."""
+        self._failures.pop(key, None)
+
+    def forget(self, key: Key) -> None:
+        """Drop a key whose McpServer is gone."""
+        self._due.pop(key, None)
+        self._failures.pop(key, None)
+        self._dirty.pop(key, None)
+        self._waiting.pop(key, None)
+
+    async def get(self) -> Key:
+        """Wait for the next key; it is busy until `done`."""
+        while True:
+            self._promote()
+            while self._ready:
+                priority, added, key = heapq.heappop(self._ready)
+                if self._waiting.get(key) == (priority, added):
+                    del self._waiting[key]
+                    self._busy[key] = self._clock()
+                    return key
+            self._wake.clear()
+            await self._woken()
+
+    def done(self, key: Key) -> None:
+        """Say that the pass over a key is over."""
+        self._busy.pop(key, None)
+        priority = self._dirty.pop(key, None)
+        if priority is not None:
+            self.add(key, priority)
+
+    def _promote(self) -> None:
+        now = self._clock()
+        while self._later and self._later[0][0] <= now:
+            due, key = heapq.heappop(self._later)
+            if self._due.get(key) == due:
+                self.add(key, Priority.CHANGE)
+
+    async def _woken(self) -> None:
+        wait = self._later[0][0] - self._clock() if self._later else None
+        try:
+            await asyncio.wait_for(self._wake.wait(), wait)
+        except TimeoutError:
+            return

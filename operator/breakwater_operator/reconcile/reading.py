@@ -1,0 +1,83 @@
+"""Everything that a pass looks at besides the children: keys, claims, what pods say."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from breakwater_operator.api import names
+from breakwater_operator.api.errors import NotReadyError
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.reasons import Reason
+from breakwater_operator.kube.kinds import CLAIM, CONTROLLER_REVISION, SECRET
+from breakwater_operator.reconcile.references import Reference
+from breakwater_operator.reconcile.world import World, controller
+from breakwater_operator.render import Claim, revision
+from breakwater_operator.render.secrets import key_secret_name
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the children are rendered from, as it is now."""
+
+    source: Object | None
+    """The Secret with the keys."""
+    copy: Object | None
+    """The Secret that pods mount."""
+    revisions: list[Object]
+    """The server's ControllerRevisions."""
+    claims: Mapping[str, Claim]
+    waits: list[NotReadyError]
+    """What the manifest names and is not there."""
+
+
+async def read(server: McpServer, world: World) -> Reading:
+    """Look at everything that a server refers to; what has not changed costs no request."""
+    secret: Reference = (SECRET, server.namespace, key_secret_name(server))
+    claims = {
+        volume.persistent_volume_claim.claim_name
+        for volume in server.spec.pod.volumes
+        if volume.persistent_volume_claim is not None
+    }
+    named: list[Reference] = [(CLAIM, server.namespace, name) for name in sorted(claims)]
+    world.references.use((server.namespace, server.name), [secret, *named])
+    secrets = world.children[SECRET]
+    found = await asyncio.gather(*(world.references.read(reference) for reference in named))
+    return Reading(
+        source=secrets.get(*secret[1:]) or await world.references.read(secret),
+        copy=secrets.get(server.namespace, names.live(server.name)),
+        revisions=_revisions(server, world),
+        claims={
+            name: Claim(tuple(live.get("spec", {}).get("accessModes") or ()))
+            for (_, _, name), live in zip(named, found, strict=True)
+            if live is not None
+        },
+        waits=[
+            _missing_claim(reference)
+            for reference, live in zip(named, found, strict=True)
+            if live is None
+        ],
+    )
+
+
+def _revisions(server: McpServer, world: World) -> list[Object]:
+    cache = world.children[CONTROLLER_REVISION]
+    found = cache.together(server.uid)
+    name = names.controller_revision(server.name, revision.name(server))
+    # The current one counts also where it lost its owner, or was lost as a whole.
+    current = cache.get(server.namespace, name) or world.lost.get((server.namespace, name))
+    owner = controller(current) if current is not None else None
+    if current is None or current in found or (owner is not None and owner["uid"] != server.uid):
+        return found
+    return [*found, current]
+
+
+def _missing_claim(reference: Reference) -> NotReadyError:
+    _, namespace, name = reference
+    return NotReadyError(
+        Reason.CLAIM_MISSING,
+        f"PersistentVolumeClaim {namespace}/{name} does not exist; "
+        "create it or remove it from spec.pod.volumes",
+    )

@@ -1,0 +1,301 @@
+"""One full pass over one McpServer: read, render, plan, apply, observe, conclude."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from breakwater_contract.names import LIVE_ANNOTATION, REVISION_LABEL, SLOT_LABEL
+from breakwater_operator.api import names
+from breakwater_operator.api.errors import Fault, NotReadyError, SpecError
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, MCP_SERVER, POD
+from breakwater_operator.probe.pods import followed
+from breakwater_operator.probe.rounds import Rounds
+from breakwater_operator.reconcile import plan
+from breakwater_operator.reconcile.events import Events, News, transitions
+from breakwater_operator.reconcile.plan import Child
+from breakwater_operator.reconcile.queue import Key
+from breakwater_operator.reconcile.reading import read
+from breakwater_operator.reconcile.servers import Servers
+from breakwater_operator.reconcile.signing import Signing
+from breakwater_operator.reconcile.statuses import Statuses
+from breakwater_operator.reconcile.world import World
+from breakwater_operator.reconcile.write import Writer
+from breakwater_operator.render import Intent, children, live, revision, secrets
+from breakwater_operator.render.revision import Revision
+from breakwater_operator.status import Facts, Pod, conclude
+from breakwater_operator.status.facts import Problem
+
+Object = dict[str, Any]
+
+SHOWN_AFTER_FAILURES = 2
+"""How often in a row the cluster may fail before the status says so: most failures pass."""
+
+TAKEN_AGAIN_SECONDS = 30.0
+"""When to look again at an object of others that has the name of a child; nobody tells us of it."""
+
+
+class OwnerGoneError(Exception):
+    """The McpServer is no longer there, or is being deleted: nothing of it may be made again."""
+
+
+@dataclass
+class Result:
+    """What came of a pass."""
+
+    outcome: str
+    """`done`, `invalid`, `waiting`, `failed` or `gone`."""
+    failure: ApiError | None = None
+    """Why it has to be tried again."""
+    again_seconds: float | None = None
+    """When to look again although nothing changes."""
+
+
+@dataclass
+class Seen:
+    """What a pass has found out so far, in the words of `Facts`."""
+
+    server: McpServer | None = None
+    faults: tuple[Fault, ...] = ()
+    waits: list[NotReadyError] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    failure: ApiError | None = None
+    revision: Revision | None = None
+    live: str | None = None
+    key_secret: str | None = None
+    is_key_changed: bool = False
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Makes passes. Every one does the whole, whatever woke it."""
+
+    api: KubeApi
+    platform: Platform
+    signing: Signing
+    servers: Servers
+    world: World
+    writer: Writer
+    rounds: Rounds
+    statuses: Statuses
+    events: Events
+    now: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+
+    async def reconcile(self, key: Key, failures: int = 0) -> Result:
+        """Bring one server and its status to what they should be.
+
+        Args:
+            key: The server.
+            failures: How many passes over it have just failed in a row.
+
+        Raises:
+            ApiError: The cluster failed where nothing could be done about it.
+        """
+        owner = self.servers.get(key)
+        if owner is None or owner["metadata"].get("deletionTimestamp"):
+            return self._gone(key)
+        try:
+            seen = await self._make(owner)
+            pods = await self._observe(key, owner, seen)
+            await self._conclude(key, seen, pods, failures)
+        except OwnerGoneError:
+            return self._gone(key)
+        return _result(seen)
+
+    async def _make(self, owner: Object) -> Seen:
+        """Read, render, plan, apply."""
+        seen = Seen()
+        try:
+            seen.server = server = McpServer.parse(owner)
+            reading = await read(server, self.world)
+            seen.waits += reading.waits
+            keys = secrets.resolve(
+                server, reading.source, reading.copy, self.signing.seed, self.entropy(32)
+            )
+            seen.waits += [keys.wait] if keys.wait is not None else []
+            seen.key_secret = keys.secret_name
+            seen.revision = revision.current(server, self.platform, reading.revisions)
+            intent = Intent(
+                server=server,
+                platform=self.platform,
+                revision=seen.revision,
+                keys=keys,
+                operator_keys=(self.signing.key.public,),
+                claims=reading.claims,
+            )
+            desired = [self._child(manifest) for manifest in children(intent)]
+            seen.live = live.wanted(intent)
+        except SpecError as error:
+            # What runs keeps running: no child is touched while nobody can say what it should be.
+            seen.faults = error.faults
+            return seen
+        written = await self.writer.write(server.uid, desired, lambda: self._confirm(owner))
+        seen.waits += written.waits
+        seen.problems += written.problems
+        seen.failure = written.failure
+        seen.is_key_changed = keys.changed and written.failure is None
+        if written.failure is None:
+            await self._prune(server, desired, seen.revision)
+        return seen
+
+    async def _observe(self, key: Key, owner: Object, seen: Seen) -> list[Pod]:
+        """Ask the pods, and tell those that run on old settings."""
+        audience = owner["metadata"]["uid"]
+        pods = [pod for pod in self.world.pods.together(key) if _slot(pod) == names.FIRST_SLOT]
+        asked = [target for pod in pods if (target := followed(pod, audience)) is not None]
+        probes = await self.rounds.follow(key, asked, seen.live)
+        found = [Pod(pod, probes.get(pod["metadata"]["uid"])) for pod in pods]
+        for pod in found:
+            if seen.live is not None and _is_behind(pod, seen.live):
+                await self._tell(pod.object, seen.live)
+        return found
+
+    async def _conclude(self, key: Key, seen: Seen, pods: Sequence[Pod], failures: int) -> None:
+        """Write the status, and say what turned."""
+        owner = self.servers.get(key)
+        if owner is None:
+            raise OwnerGoneError
+        previous = owner.get("status") or {}
+        status = conclude(self._facts(owner, seen, pods, failures))
+        try:
+            is_new = await self.statuses.write(owner, status)
+        except ApiError as error:
+            if error.not_found:
+                raise OwnerGoneError from error
+            raise
+        if is_new:
+            before = previous.get("conditions") or ()
+            self.events.post(owner, transitions(before, status["conditions"]))
+        if seen.is_key_changed:
+            self.events.post(owner, [_key_changed(seen)])
+
+    def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
+        namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
+        failure = seen.failure
+        is_shown = failure is not None and (failure.refused or failures >= SHOWN_AFTER_FAILURES)
+        return Facts(
+            name=name,
+            namespace=namespace,
+            generation=owner["metadata"].get("generation", 0),
+            now=self.now(),
+            server=seen.server if not seen.faults else None,
+            faults=seen.faults,
+            waits=tuple(seen.waits),
+            problems=tuple(seen.problems),
+            failures=(failure,) if failure is not None and is_shown else (),
+            deployment=self.world.children[DEPLOYMENT].get(
+                namespace, names.deployment(name, names.FIRST_SLOT)
+            ),
+            pods=tuple(pods),
+            endpoints=self.world.ready_endpoints((namespace, name)),
+            revision=seen.revision.name if seen.revision is not None else None,
+            live=seen.live,
+            key_secret=seen.key_secret,
+            previous=owner.get("status") or {},
+        )
+
+    async def _confirm(self, owner: Object) -> None:
+        """Make sure that a server is still there: our watch may have missed its deletion."""
+        metadata = owner["metadata"]
+        try:
+            found = await self.api.get(MCP_SERVER, metadata["namespace"], metadata["name"])
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            self.servers.gone(owner)
+            raise OwnerGoneError from error
+        if found["metadata"]["uid"] != metadata["uid"]:
+            self.servers.gone(owner)
+            self.servers.saw(None, found)
+            raise OwnerGoneError
+        if found["metadata"].get("deletionTimestamp"):
+            self.servers.saw(None, found)
+            raise OwnerGoneError
+
+    async def _prune(self, server: McpServer, desired: Sequence[Child], current: Revision) -> None:
+        """Delete children that should not be, and revisions that no pod needs."""
+        surplus = plan.surplus(self.world.owned(server.uid), desired)
+        deployment = self.world.children[DEPLOYMENT].get(
+            server.namespace, names.deployment(server.name, names.FIRST_SLOT)
+        )
+        if deployment is not None and _is_complete(deployment):
+            stored = self.world.children[CONTROLLER_REVISION].together(server.uid)
+            running = _revisions(self.world.pods.together((server.namespace, server.name)))
+            unused = revision.unused(stored, current, running)
+            surplus += [Child(CONTROLLER_REVISION, dict(one), dict(one)) for one in unused]
+        if surplus:
+            await self.writer.prune(surplus)
+
+    async def _tell(self, pod: Any, wanted: str) -> None:
+        """Make kubelet refresh a pod's volumes at once, by writing an annotation."""
+        metadata = pod["metadata"]
+        change = {"metadata": {"uid": metadata["uid"], "annotations": {LIVE_ANNOTATION: wanted}}}
+        try:
+            answer = await self.api.merge_patch(
+                POD, metadata["namespace"], metadata["name"], change, manager=names.MANAGER
+            )
+        except ApiError as error:
+            if error.not_found or error.conflict:
+                return
+            raise
+        self.world.pods.wrote(answer)
+
+    def _child(self, manifest: Object) -> Child:
+        kind = plan.kind_of(manifest)
+        metadata = manifest["metadata"]
+        found = self.world.children[kind].get(metadata["namespace"], metadata["name"])
+        return Child(kind, manifest, found)
+
+    def _gone(self, key: Key) -> Result:
+        self.world.forget(key)
+        self.rounds.drop(key)
+        self.statuses.forget(key)
+        return Result("gone")
+
+
+def _slot(pod: Object) -> str | None:
+    slot: str | None = (pod["metadata"].get("labels") or {}).get(SLOT_LABEL)
+    return slot
+
+
+def _is_behind(pod: Pod, wanted: str) -> bool:
+    """Whether a pod says that it runs on other settings and was not yet told of these."""
+    metadata = pod.object["metadata"]
+    is_old = pod.probe is not None and pod.probe.reached and pod.probe.live != wanted
+    return is_old and metadata["annotations"].get(LIVE_ANNOTATION) != wanted
+
+
+def _is_complete(deployment: Object) -> bool:
+    """Whether all pods of a Deployment are of its current template."""
+    status, spec = deployment.get("status") or {}, deployment["spec"]
+    is_seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
+    counts = {status.get("updatedReplicas", 0), status.get("replicas", 0), spec.get("replicas", 1)}
+    return is_seen and len(counts) == 1
+
+
+def _revisions(pods: Sequence[Object]) -> set[str]:
+    labels = [pod["metadata"].get("labels") or {} for pod in pods]
+    return {found[REVISION_LABEL] for found in labels if REVISION_LABEL in found}
+
+
+def _key_changed(seen: Seen) -> News:
+    return News(
+        is_good=False,
+        reason="KeyChanged",
+        note=f"The generated key in Secret {seen.key_secret} was lost and a new one was made; "
+        "clients have to read it again",
+    )
+
+
+def _result(seen: Seen) -> Result:
+    if seen.failure is not None:
+        return Result("failed", failure=seen.failure)
+    if seen.faults:
+        return Result("invalid")
+    again = TAKEN_AGAIN_SECONDS if seen.problems else None
+    return Result("waiting" if seen.waits or seen.problems else "done", again_seconds=again)

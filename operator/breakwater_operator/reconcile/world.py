@@ -1,0 +1,144 @@
+"""What the operator knows of the cluster without asking: its caches, and whom a change wakes."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from breakwater_contract.names import API_GROUP, SERVER_LABEL
+from breakwater_operator.api.names import MANAGER
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.cache import Cache
+from breakwater_operator.kube.informer import Informer
+from breakwater_operator.kube.kinds import (
+    CHILDREN,
+    CONTROLLER_REVISION,
+    ENDPOINT_SLICE,
+    MCP_SERVER,
+    POD,
+    Kind,
+)
+from breakwater_operator.reconcile.queue import Key
+from breakwater_operator.reconcile.references import References
+from breakwater_operator.reconcile.trim import child, endpoint_slice, pod
+
+MANAGED = f"app.kubernetes.io/managed-by={MANAGER}"
+
+Object = dict[str, Any]
+
+
+class World:
+    """Every cache, kept true by informers.
+
+    Children, pods and endpoints carry labels of ours, and only these are followed. What servers
+    merely refer to is followed by its metadata alone.
+    """
+
+    def __init__(
+        self, api: KubeApi, namespaces: Sequence[str], wake: Callable[[Key], None]
+    ) -> None:
+        """Begin with empty caches.
+
+        Args:
+            api: Where to ask.
+            namespaces: Where to look; empty means everywhere.
+            wake: Told of each McpServer that a change concerns.
+        """
+        self._wake = wake
+        self._namespaces: Sequence[str | None] = namespaces or (None,)
+        self.children = {kind: Cache(self._child_changed, child, _owner_uid) for kind in CHILDREN}
+        self.lost: dict[Key, Object] = {}
+        """The last state of each ControllerRevision that somebody deleted, by its name: where it is
+        needed again, it is made from that and not from today's defaults."""
+        self.pods = Cache(self._labelled_changed, pod, server_of)
+        self.endpoints = Cache(self._labelled_changed, endpoint_slice, server_of)
+        self.references = References(api, wake)
+        self.informers = list(self._informers(api))
+
+    @property
+    def full(self) -> bool:
+        """Whether every cache has had its first list."""
+        return all(informer.full.is_set() for informer in self.informers)
+
+    async def wait_full(self) -> None:
+        """Wait until every cache has had its first list."""
+        await asyncio.gather(*(informer.full.wait() for informer in self.informers))
+
+    def owned(self, uid: str) -> list[tuple[Kind, Object]]:
+        """All children that name this owner as their controller."""
+        caches = self.children.items()
+        return [(kind, live) for kind, cache in caches for live in cache.together(uid)]
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered of a server that is gone."""
+        self.references.use(key, ())
+        self.lost = {name: old for name, old in self.lost.items() if server_of(old) != key}
+
+    def ready_endpoints(self, key: Key) -> int:
+        """How many endpoints of a server's Service take requests."""
+        return sum(live["ready"] for live in self.endpoints.together(key))
+
+    def _child_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None and old is not None and old["kind"] == CONTROLLER_REVISION.name:
+            self.lost[old["metadata"]["namespace"], old["metadata"]["name"]] = old
+        self._wake_all({_owner(old), _owner(new), server_of(old), server_of(new)})
+
+    def _labelled_changed(self, old: Object | None, new: Object | None) -> None:
+        if old is not None and new is not None and _same(old, new):
+            return
+        self._wake_all({server_of(old), server_of(new)})
+
+    def _wake_all(self, keys: set[Key | None]) -> None:
+        for key in keys:
+            if key is not None:
+                self._wake(key)
+
+    def _informers(self, api: KubeApi) -> Iterator[Informer]:
+        caches = [*self.children.items(), (POD, self.pods), (ENDPOINT_SLICE, self.endpoints)]
+        for namespace in self._namespaces:
+            for kind, cache in caches:
+                yield Informer(api, kind, cache, namespace=namespace, selector=MANAGED)
+            for kind, cache in self.references.caches.items():
+                yield Informer(api, kind, cache, namespace=namespace, metadata_only=True)
+
+
+def controller(live: Object) -> Object | None:
+    """The owner that controls an object, if one does."""
+    for reference in live["metadata"].get("ownerReferences") or ():
+        if reference.get("controller"):
+            found: Object = reference
+            return found
+    return None
+
+
+def is_mcp_server(owner: Object) -> bool:
+    """Whether an owner is an McpServer of ours, of whatever version."""
+    group = str(owner.get("apiVersion", "")).partition("/")[0]
+    return bool(group == API_GROUP and owner.get("kind") == MCP_SERVER.name)
+
+
+def server_of(live: Object | None) -> Key | None:
+    """The McpServer that an object's labels name."""
+    labels = live["metadata"].get("labels") or {} if live is not None else {}
+    server = labels.get(SERVER_LABEL)
+    return (live["metadata"]["namespace"], server) if live is not None and server else None
+
+
+def _owner(live: Object | None) -> Key | None:
+    owner = controller(live) if live is not None else None
+    if live is None or owner is None or not is_mcp_server(owner):
+        return None
+    return live["metadata"]["namespace"], owner["name"]
+
+
+def _owner_uid(live: Object) -> str | None:
+    owner = controller(live)
+    return owner["uid"] if owner is not None else None
+
+
+def _same(old: Object, new: Object) -> bool:
+    return _without_version(old) == _without_version(new)
+
+
+def _without_version(live: Object) -> Object:
+    metadata = {k: v for k, v in live["metadata"].items() if k != "resourceVersion"}
+    return live | {"metadata": metadata}

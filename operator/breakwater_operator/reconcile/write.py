@@ -1,0 +1,185 @@
+"""Doing what the plan says, child by child, in the order in which they depend on each other."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from breakwater_operator.api.errors import NotReadyError
+from breakwater_operator.api.names import MANAGER
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.reconcile import plan
+from breakwater_operator.reconcile.plan import Child, Step
+from breakwater_operator.reconcile.world import World
+from breakwater_operator.render import drift, exclusive
+from breakwater_operator.status.facts import Problem
+
+log = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+
+
+@dataclass
+class Written:
+    """What came of writing the children of one server."""
+
+    problems: list[Problem] = field(default_factory=list)
+    waits: list[NotReadyError] = field(default_factory=list)
+    failure: ApiError | None = None
+    """Why writing ended early: what comes later needs what comes earlier."""
+    created: list[Child] = field(default_factory=list)
+
+
+class Writer:
+    """Writes children. A clean child costs no request, a child that differs mostly one."""
+
+    def __init__(self, api: KubeApi, world: World) -> None:
+        """Remember nothing yet.
+
+        Args:
+            api: Where to write.
+            world: Where answers are put.
+        """
+        self._api = api
+        self._world = world
+        self._futile: dict[str, str] = {}
+
+    async def write(
+        self, uid: str, children: Sequence[Child], confirm: Callable[[], Awaitable[None]]
+    ) -> Written:
+        """Bring children to what they should be.
+
+        Args:
+            uid: The uid of the McpServer.
+            children: Its children, in the order of writing.
+            confirm: Makes sure that the McpServer is there and not being deleted; called before a
+                child is made, adopted or given its owner back, since the garbage collector may
+                just have taken it.
+        """
+        written = Written()
+        confirm = _once(confirm)
+        for child in children:
+            try:
+                await self._one(uid, child, confirm, written)
+            except ApiError as error:
+                written.failure = error
+                break
+        return written
+
+    async def prune(self, surplus: Sequence[Child]) -> None:
+        """Delete children that should not be: exactly the state of them that was seen."""
+        for child in surplus:
+            if child.live is not None:
+                await self._delete(child, child.live)
+
+    async def _one(
+        self,
+        uid: str,
+        child: Child,
+        confirm: Callable[[], Awaitable[None]],
+        written: Written,
+    ) -> None:
+        what = plan.step(child, uid)
+        if what is Step.CREATE or what is Step.ADOPT or what is Step.REPLACE:
+            await confirm()
+        if what is Step.CREATE:
+            child, what = await self._create(uid, child)
+            written.created += [child] if what is Step.CREATE else []
+        if what is Step.REPAIR or what is Step.ADOPT:
+            await self._repair(child)
+        elif what is Step.REPLACE and child.live is not None:
+            await self._delete(child, child.live)
+            await self._create(uid, replace(child, live=None))
+        elif what is Step.LEAVE:
+            written.problems.append(plan.taken(child))
+        elif what is Step.WAIT:
+            written.waits.append(plan.earlier(child))
+
+    async def _create(self, uid: str, child: Child) -> tuple[Child, Step]:
+        """Create a child; where something has its name, say what that is and what to do to it."""
+        try:
+            live = await self._api.create_applied(child.kind, child.desired, manager=MANAGER)
+        except ApiError as error:
+            if not error.conflict:
+                raise
+            metadata = child.desired["metadata"]
+            live = await self._api.get(child.kind, metadata["namespace"], metadata["name"])
+            found = replace(child, live=live)
+            return found, plan.step(found, uid)
+        log.info("created", extra={"child": child.title})
+        self._world.children[child.kind].wrote(live)
+        return replace(child, live=live), Step.CREATE
+
+    async def _repair(self, child: Child) -> None:
+        """Take away what others added, then apply what differs.
+
+        A repair that changed nothing is not tried again on the same state: the server writes some
+        values in its own way, and an admission webhook may insist on others.
+        """
+        if self._futile.get(child.title) == plan.fingerprint(child):
+            return
+        child = await self._clean(child)
+        live = child.live
+        if live is not None and drift.differs(child.desired, live):
+            manifest = _for(child.desired, live)
+            live = await self._api.apply(child.kind, manifest, manager=MANAGER)
+            child = self._wrote(child, live)
+            log.info("applied", extra={"child": child.title})
+        self._remember(child)
+
+    async def _clean(self, child: Child) -> Child:
+        live = child.live
+        steps = exclusive.foreign(child.desired, live) if live is not None else []
+        if live is None or not steps:
+            return child
+        metadata = live["metadata"]
+        live = await self._api.json_patch(
+            child.kind, metadata["namespace"], metadata["name"], steps, manager=MANAGER
+        )
+        log.info("removed what others added", extra={"child": child.title})
+        return self._wrote(child, live)
+
+    def _wrote(self, child: Child, live: Object) -> Child:
+        self._world.children[child.kind].wrote(live)
+        return replace(child, live=live)
+
+    def _remember(self, child: Child) -> None:
+        if plan.is_clean(child):
+            self._futile.pop(child.title, None)
+            return
+        self._futile[child.title] = plan.fingerprint(child)
+        log.warning("still differs after it was repaired", extra={"child": child.title})
+
+    async def _delete(self, child: Child, live: Object) -> None:
+        try:
+            answer = await self._api.delete(child.kind, live)
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            answer = {"kind": "Status"}
+        # Some kinds are answered with the object itself; it is gone unless finalizers hold it.
+        if not answer.get("metadata", {}).get("finalizers"):
+            self._world.children[child.kind].deleted(live)
+        else:
+            self._world.children[child.kind].wrote(answer)
+        self._futile.pop(child.title, None)
+        log.info("deleted", extra={"child": child.title})
+
+
+def _once(confirm: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """Confirm the first time only: one pass takes milliseconds."""
+    is_confirmed = False
+
+    async def confirm_once() -> None:
+        nonlocal is_confirmed
+        if not is_confirmed:
+            await confirm()
+        is_confirmed = True
+
+    return confirm_once
+
+
+def _for(desired: Object, live: Object) -> Object:
+    """Bind a manifest to one object: should it be replaced meanwhile, the apply fails."""
+    return desired | {"metadata": desired["metadata"] | {"uid": live["metadata"]["uid"]}}

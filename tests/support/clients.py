@@ -24,6 +24,7 @@ from dev.prerequisites import Program, require
 SOURCE = Path(__file__).parent.parent / "clients"
 MANIFEST = ("package.json", "package-lock.json", ".npmrc")
 NODE_MAJOR_MIN = 22
+UNFINISHED = ".unfinished-"
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -131,7 +132,9 @@ def _command(program: Path | str) -> tuple[bytes, list[str]]:
 
 def _install(folder: Path) -> None:
     require([Program("npm", "npm")])
-    unfinished = Path(tempfile.mkdtemp(dir=_cache(), prefix=".unfinished-"))
+    for abandoned in _cache().glob(f"{UNFINISHED}*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    unfinished = Path(tempfile.mkdtemp(dir=_cache(), prefix=UNFINISHED))
     try:
         for name in MANIFEST:
             shutil.copy(SOURCE / name, unfinished)

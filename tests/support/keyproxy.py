@@ -1,4 +1,4 @@
-"""A loopback proxy that puts a key into each request and changes nothing else.
+"""A loopback proxy that puts a key into each request, and else changes only what it is told to.
 
 Some clients, the conformance suite among them, have no way to send a header. Others, browsers
 among them, must get their page from the origin that they call. Both go through here.
@@ -22,12 +22,14 @@ class KeyProxy:
         host: The upstream's address.
         port: The upstream's port.
         key: Sent as `X-API-Key` with every request; without one, nothing is added.
+        removed: Names of headers that are taken away, in lower case.
         pages: Documents by path that the proxy answers itself, as HTML.
     """
 
     host: str
     port: int
     key: str | None = None
+    removed: frozenset[str] = frozenset()
     pages: Mapping[str, bytes] | None = None
 
     @contextlib.asynccontextmanager
@@ -78,11 +80,16 @@ class KeyProxy:
         it is, however it is framed.
         """
         request, *headers = head.removesuffix(_END).split(b"\r\n")
-        kept = [each for each in headers if not each.lower().startswith(b"connection:")]
+        removed = self.removed | {"connection"}
+        kept = [each for each in headers if _name(each) not in removed]
         added = [b"Connection: close"]
         if self.key is not None:
             added.append(b"X-API-Key: " + self.key.encode())
         return b"\r\n".join([request, *kept, *added]) + _END
+
+
+def _name(header: bytes) -> str:
+    return header.partition(b":")[0].decode("latin-1").lower()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,30 @@
+// Lists and calls tools with the TypeScript SDK 1.x, which speaks up to 2025-11-25.
+// Arguments: the URL of the endpoint and the key. Prints what came back as JSON.
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+
+const [url, key] = process.argv.slice(2);
+const client = new Client({ name: "breakwater-tests", version: "0" });
+const transport = new StreamableHTTPClientTransport(new URL(url), {
+  requestInit: { headers: { "X-API-Key": key } },
+});
+await client.connect(transport);
+
+const progress = [];
+const { tools } = await client.listTools();
+const called = await client.callTool({ name: "test_simple_text", arguments: {} });
+await client.callTool({ name: "test_tool_with_progress", arguments: {} }, undefined, {
+  onprogress: ({ progress: done }) => progress.push(done),
+});
+const read = await client.readResource({ uri: "test://template/7/data" });
+await client.close();
+
+console.log(
+  JSON.stringify({
+    protocolVersion: transport.protocolVersion,
+    tools: tools.map((tool) => tool.name),
+    text: called.content[0].text,
+    progress,
+    read: read.contents[0].text,
+  }),
+);

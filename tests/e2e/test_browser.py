@@ -1,0 +1,66 @@
+"""A page in a real browser that calls the runtime with fetch and reads the stream as it comes."""
+
+import pytest
+
+from tests.support import browser
+from tests.support.conformance.fronts import Front
+from tests.support.conformance.server import TOOLS
+from tests.support.keyproxy import KeyProxy
+
+OLDER, MODERN = "2025-11-25", "2026-07-28"
+PAGES = {"/": browser.PAGE.read_bytes()}
+PROGRESS = {
+    "method": "tools/call",
+    "params": {"name": "test_tool_with_progress", "_meta": {"progressToken": "page"}},
+}
+
+
+@pytest.mark.parametrize("version", [OLDER, MODERN])
+async def test_a_page_with_the_key_lists_and_calls_tools_and_one_without_is_told_401(
+    fixture_runtime: Front, version: str
+) -> None:
+    # No origin can be allowed yet, and a browser sends one even to where the page came from.
+    proxy = _proxy(fixture_runtime, removed=frozenset({"origin"}))
+    common = {"endpoint": "/mcp", "version": version}
+    good = {**common, "key": fixture_runtime.key}
+
+    async with proxy.serving() as origin:
+        unknown, wrong, listed, called = await browser.ask(
+            origin,
+            {**common, "method": "tools/list"},
+            {**common, "method": "tools/list", "key": "wrong"},
+            {**good, "method": "tools/list"},
+            {**good, **PROGRESS},
+        )
+
+    assert (unknown["status"], wrong["status"]) == (401, 401)
+    assert listed["status"] == 200
+    (answer,) = browser.messages(listed)
+    assert len(answer["result"]["tools"]) == len(TOOLS) + 1
+    assert (called["status"], called["type"]) == (200, "text/event-stream")
+    *reports, last = browser.messages(called)
+    assert [report["params"]["progress"] for report in reports] == [0, 50, 100]
+    assert last["result"]["content"][0]["text"] == "Tool with progress executed successfully"
+    # Each report was there before the next: the answer is streamed, not collected.
+    reads = [each["read"] for each in called["messages"]]
+    assert len(set(reads[:3])) == 3
+
+
+async def test_a_page_is_refused_while_no_origin_can_be_allowed(fixture_runtime: Front) -> None:
+    call = {"version": MODERN, "key": fixture_runtime.key, **PROGRESS}
+
+    async with _proxy(fixture_runtime).serving() as origin:
+        same, foreign = await browser.ask(
+            origin,
+            {**call, "endpoint": "/mcp"},
+            {**call, "endpoint": fixture_runtime.url},
+        )
+
+    assert same["status"] == 403
+    # The browser asks first whether the page may, is told no, and sends nothing.
+    assert foreign == {"error": "TypeError"}
+
+
+def _proxy(front: Front, removed: frozenset[str] = frozenset()) -> KeyProxy:
+    """Put the page and the runtime behind one origin; the page itself has the key, or not."""
+    return KeyProxy("127.0.0.1", front.port, removed=removed, pages=PAGES)

@@ -8,7 +8,7 @@ import json
 import ssl
 import tempfile
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dev.cluster.provider import ClusterError
 
@@ -53,6 +53,12 @@ class Api:
         self._connection = http.client.HTTPSConnection(
             self._host, self._port, context=context, timeout=10
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     def get(self, path: str) -> Any:
         """Read an object, or a text such as /readyz's."""

@@ -180,12 +180,27 @@ class LocalCluster:
         )
 
     def _start(self, site: Site) -> None:
-        layout = self._layout
-        startup = Startup(layout, self._service_environment(), self._on_death)
+        startup = Startup(self._layout, self._service_environment(), self._on_death)
         self._prepare(site)
-        api = Api(layout.kubeconfig)
+        with Api(self._layout.kubeconfig) as api:
+            self._start_control_plane(site, api, startup)
+            if site.has_node:
+                self._start_node(site, startup)
+            if site.record.fake_nodes:
+                startup.want(addons.kwok(site))
+            scale(api, site)
+            startup.wait(
+                "the controllers work", lambda: readiness.first_service_account(api), seconds=120
+            )
+            self.seconds["control-plane"] = startup.seconds
+            if site.has_node:
+                self._await_node(site, api, startup)
+        self._progress.say(f"cluster {self.name} is up: {self._summary(site)}")
+
+    def _start_control_plane(self, site: Site, api: Api, startup: Startup) -> None:
         startup.want(control_plane.etcd(site), control_plane.api_server(site))
         if site.has_node:
+            # It needs nobody, and starts while the API server does.
             startup.want(node.containerd(site))
         # The controllers have to wait: they end when they find their own rights missing still.
         startup.wait("the API server is ready", lambda: readiness.api_server(api), seconds=120)
@@ -193,18 +208,6 @@ class LocalCluster:
         for path, body in addons.manifests(site):
             api.apply(path, body)
         startup.want(control_plane.caretaker(site))
-        if site.has_node:
-            self._start_node(site, startup)
-        if site.record.fake_nodes:
-            startup.want(addons.kwok(site))
-        scale(api, site)
-        startup.wait(
-            "the controllers work", lambda: readiness.first_service_account(api), seconds=120
-        )
-        self.seconds["control-plane"] = startup.seconds
-        if site.has_node:
-            self._await_node(site, api, startup)
-        self._progress.say(f"cluster {self.name} is up: {self._summary(site)}")
 
     def _prepare(self, site: Site) -> None:
         """Make what the processes need: files, network, control group."""
@@ -281,7 +284,8 @@ def _service_names(record: state.Record) -> list[str]:
 
 def _answers(kubeconfig: Path) -> bool:
     try:
-        return readiness.api_server(Api(kubeconfig))
+        with Api(kubeconfig) as api:
+            return readiness.api_server(api)
     except (ClusterError, OSError):
         return False
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, Self
 
@@ -48,7 +48,7 @@ class Condition:
 
 def timestamp(moment: datetime) -> str:
     """Write a moment, which must know its zone, as Kubernetes does: `2026-01-31T08:00:00Z`."""
-    raise NotImplementedError
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def written(
@@ -61,4 +61,22 @@ def written(
 
     `lastTransitionTime` moves only when the status of a condition does.
     """
-    raise NotImplementedError
+    before = {condition["type"]: condition for condition in previous}
+    return [
+        {
+            "type": condition.type.value,
+            "status": condition.status,
+            "reason": condition.reason.value,
+            "message": condition.message[:MESSAGE_MAX],
+            "observedGeneration": generation,
+            "lastTransitionTime": _since(condition, before.get(condition.type.value), now),
+        }
+        for condition in conditions
+    ]
+
+
+def _since(condition: Condition, before: Mapping[str, Any] | None, now: datetime) -> str:
+    if before is None or before.get("status") != condition.status:
+        return timestamp(now)
+    since: str = before["lastTransitionTime"]
+    return since

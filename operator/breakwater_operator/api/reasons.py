@@ -37,7 +37,10 @@ class Reason(StrEnum):
         "HandshakeFailed",
         "The server was reached, but did not answer as an MCP server should; the message says how.",
     )
-    NO_ENDPOINTS = ("NoEndpoints", "Pods are ready, but the Service leads to none of them.")
+    NO_ENDPOINTS = (
+        "NoEndpoints",
+        "Pods are ready, but the Service does not lead to any of them, or not yet.",
+    )
     NOT_REACHED = (
         "NotReached",
         (
@@ -76,7 +79,6 @@ class Reason(StrEnum):
         "PodsRefused",
         "The cluster refuses to make pods, as a quota or an admission policy does.",
     )
-    VOLUME_FAILED = ("VolumeFailed", "A volume of a pod cannot be mounted.")
     SETTINGS_REFUSED = (
         "SettingsRefused",
         "A pod refused changed keys or settings and goes on with the last good ones.",

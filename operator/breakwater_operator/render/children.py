@@ -1,5 +1,7 @@
 """All children of one server."""
 
+from breakwater_operator.api.errors import SpecError
+from breakwater_operator.render import claims
 from breakwater_operator.render.controller_revision import controller_revision
 from breakwater_operator.render.deployment import deployment
 from breakwater_operator.render.intent import Intent
@@ -16,7 +18,12 @@ def children(intent: Intent) -> tuple[Manifest, ...]:
     What pods mount comes before the Deployment, so that no pod ever starts without it; the key
     comes before its copy, so that a pass that is cut short finds it again. The same intent always
     gives the same manifests.
+
+    Raises:
+        SpecError: The spec asks something of the cluster's objects that they cannot give.
     """
+    if faults := claims.faults(intent.server, intent.claims):
+        raise SpecError(faults)
     rendered = (
         service_account(intent),
         key_secret(intent),

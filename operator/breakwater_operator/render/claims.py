@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from breakwater_operator.api.errors import Fault, NotReadyError
+from breakwater_operator.api.errors import Fault
 from breakwater_operator.api.models import McpServer
-from breakwater_operator.api.reasons import Reason
 
 SHARED = {"ReadWriteMany", "ReadOnlyMany"}
 """Access modes that pods of several nodes can use at once."""
@@ -53,19 +52,6 @@ def _faults(server: McpServer, claims: Mapping[str, Claim]) -> Iterator[Fault]:
                 f"{server.namespace}/{name}, which is {', '.join(claim.access_modes)}; write "
                 "replicas: 1, or mount a claim that is ReadWriteMany",
             )
-
-
-def waits(server: McpServer, claims: Mapping[str, Claim]) -> tuple[NotReadyError, ...]:
-    """Say which claims are still missing; pods wait for them by themselves."""
-    return tuple(
-        NotReadyError(
-            Reason.CLAIM_MISSING,
-            f"PersistentVolumeClaim {server.namespace}/{name} does not exist; create it, or "
-            "correct its name in spec.pod.volumes",
-        )
-        for name in named(server)
-        if name not in claims
-    )
 
 
 def shareable(template: Mapping[str, Any], claims: Mapping[str, Claim]) -> bool:

@@ -41,7 +41,7 @@ def volumes(server: McpServer) -> list[dict[str, Any]]:
         },
         {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE}},
     ]
-    return ours + [_chosen(volume) for volume in server.spec.pod.volumes]
+    return [*ours, *(_chosen(volume) for volume in server.spec.pod.volumes)]
 
 
 def mounts(server: McpServer) -> list[dict[str, Any]]:

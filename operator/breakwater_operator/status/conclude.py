@@ -1,7 +1,11 @@
 """The whole status of a server."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from breakwater_operator.api import names
+from breakwater_operator.api.conditions import written
+from breakwater_operator.status.conditions import CONDITIONS, verified_pod
 from breakwater_operator.status.facts import Facts
 
 
@@ -9,5 +13,48 @@ def conclude(facts: Facts) -> dict[str, Any]:
     """Write the status that follows from the facts.
 
     Facts that say the same give the same status, so that nothing is written while nothing changes.
+    What is not known in this pass stays as it was.
     """
-    raise NotImplementedError
+    observed = (facts.deployment or {}).get("status") or {}
+    status = {
+        "observedGeneration": facts.generation,
+        "conditions": written(
+            [condition(facts) for condition in CONDITIONS],
+            facts.generation,
+            facts.previous.get("conditions") or (),
+            facts.now,
+        ),
+        "address": _address(facts),
+        "keys": _keys(facts),
+        "revision": facts.revision or facts.previous.get("revision"),
+        "replicas": observed.get("replicas", 0),
+        "readyReplicas": observed.get("readyReplicas", 0),
+        "selector": names.selector(names.slot_labels(facts.name, facts.slot)),
+        "server": _server(facts),
+    }
+    return {key: value for key, value in status.items() if value is not None}
+
+
+def _address(facts: Facts) -> Mapping[str, Any] | None:
+    if facts.server is None:
+        return facts.previous.get("address")
+    return {"url": names.url(facts.name, facts.namespace)}
+
+
+def _keys(facts: Facts) -> Mapping[str, Any] | None:
+    if facts.key_secret is None:
+        return facts.previous.get("keys")
+    return {"secretName": facts.key_secret}
+
+
+def _server(facts: Facts) -> Mapping[str, Any] | None:
+    pod = verified_pod(facts)
+    server = pod.probe.server if pod is not None and pod.probe is not None else None
+    if server is None:
+        return facts.previous.get("server")
+    return {
+        "name": server.name,
+        "version": server.version,
+        "protocolVersions": list(server.protocol_versions),
+        "tools": server.tools,
+    }

@@ -1,0 +1,213 @@
+"""The conditions of a server, each a function of the facts; `Ready` sums the others up."""
+
+import re
+from collections.abc import Callable
+
+from breakwater_operator.api.conditions import Condition, ConditionType, Status
+from breakwater_operator.api.reasons import Reason
+from breakwater_operator.status import pods
+from breakwater_operator.status.facts import Facts, Pod, Problem
+from breakwater_operator.status.rollout import rollout
+
+POD_SUFFIX = re.compile(r'(pods "[-a-z0-9]+-)[a-z0-9]{5}"')
+"""The random end of the name of a pod that could not be made: another one at each try."""
+
+SERVES_OTHERWISE = {Reason.APPLY_FAILED, Reason.NAME_TAKEN}
+"""What is wrong with the children themselves: then clients are not served as the manifest says."""
+
+
+def accepted(facts: Facts) -> Condition:
+    """Say whether the manifest can be acted upon."""
+    if facts.faults:
+        message = "; ".join(map(str, facts.faults))
+        return Condition(ConditionType.ACCEPTED, "False", Reason.SPEC_INVALID, message)
+    return Condition(ConditionType.ACCEPTED, "True", Reason.SPEC_ACCEPTED, "the manifest is valid")
+
+
+def available(facts: Facts) -> Condition:
+    """Say whether as many pods are ready as are wanted.
+
+    A server that is suspended or scaled to zero is available: nothing is missing.
+    """
+    kind = ConditionType.AVAILABLE
+    if nobody := _nobody_wanted(facts):
+        return Condition(kind, "True", nobody.reason, nobody.message)
+    state = rollout(facts)
+    ready = min(state.ready, state.wanted)
+    message = f"{ready} of {state.wanted} pods {'is' if ready == 1 else 'are'} ready"
+    if state.wanted > 0 and ready >= state.wanted:
+        return Condition(kind, "True", Reason.AVAILABLE, message)
+    return Condition(kind, "False", Reason.PODS_NOT_READY, message)
+
+
+def verified(facts: Facts) -> Condition:
+    """Say what came of speaking MCP with the ready pods.
+
+    A pod that cannot be reached says nothing about the server, only about the way to it.
+    """
+    kind = ConditionType.VERIFIED
+    if nobody := _nobody_wanted(facts):
+        return Condition(kind, "Unknown", nobody.reason, f"no pod to ask: {nobody.message}")
+    asked = [pod for pod in pods.living(facts.pods) if pods.is_ready(pod) and pod.probe]
+    if wrong := [pod for pod in asked if _answered_wrong(pod)]:
+        return Condition(kind, "False", Reason.HANDSHAKE_FAILED, _words(wrong[0]))
+    if (pod := verified_pod(facts)) is None:
+        message = _words(asked[0]) if asked else "no ready pod has been asked yet"
+        return Condition(kind, "Unknown", Reason.NOT_REACHED, message)
+    if facts.endpoints == 0:
+        message = f"Service {facts.namespace}/{facts.name} leads to no ready pod"
+        return Condition(kind, "Unknown", Reason.NO_ENDPOINTS, message)
+    return Condition(kind, "True", Reason.VERIFIED, _greeting(pod))
+
+
+def progressing(facts: Facts) -> Condition:
+    """Say what is under way, or waited for."""
+    status, reason, message = _progress(facts)
+    return Condition(ConditionType.PROGRESSING, status, reason, message)
+
+
+def _progress(facts: Facts) -> tuple[Status, Reason, str]:
+    state = rollout(facts)
+    if facts.faults:
+        return "False", Reason.SPEC_INVALID, "nothing is changed until the manifest is corrected"
+    if facts.waits:
+        return "True", facts.waits[0].reason, "; ".join(map(str, facts.waits))
+    if state.is_late and state.is_current:
+        message = (
+            f"{state.updated} of {state.wanted} pods run revision {facts.revision}; no "
+            "progress for ten minutes"
+        )
+        return "False", Reason.DEADLINE_EXCEEDED, message
+    if not state.is_complete:
+        return "True", Reason.ROLLING_OUT, _rolling(facts)
+    if behind := _behind(facts):
+        message = f"{behind} of {state.total} pods have yet to take over changed keys or settings"
+        return "True", Reason.LIVE_CHANGE_PENDING, message
+    return "False", Reason.COMPLETE, f"revision {facts.revision} is rolled out"
+
+
+def degraded(facts: Facts) -> Condition:
+    """Say what is wrong, in the words of whom it concerns."""
+    found = [
+        *(Problem(Reason.APPLY_FAILED, str(failure)) for failure in facts.failures),
+        *facts.problems,
+        *_refused(facts),
+        *pods.problems(facts.pods),
+    ]
+    if not found:
+        message = "nothing is known to be wrong"
+        return Condition(ConditionType.DEGRADED, "False", Reason.AS_EXPECTED, message)
+    message = "; ".join(problem.message for problem in found)
+    return Condition(ConditionType.DEGRADED, "True", found[0].reason, message)
+
+
+def ready(facts: Facts) -> Condition:
+    """Say whether clients are served as the manifest says, and if not, why first of all."""
+    kind = ConditionType.READY
+    available_now, verified_now, degraded_now = available(facts), verified(facts), degraded(facts)
+    if why := _why_not(facts, available_now, verified_now, degraded_now):
+        return Condition(kind, "False", why.reason, why.message)
+    if nobody := _nobody_wanted(facts):
+        return Condition(kind, "True", nobody.reason, nobody.message)
+    message = available_now.message
+    if verified_now.status == "Unknown":
+        message += f"; not verified: {verified_now.message}"
+    return Condition(kind, "True", Reason.READY, message)
+
+
+CONDITIONS: tuple[Callable[[Facts], Condition], ...] = (
+    accepted,
+    available,
+    verified,
+    progressing,
+    degraded,
+    ready,
+)
+"""All of them, in the order in which they are written."""
+
+
+def verified_pod(facts: Facts) -> Pod | None:
+    """A ready pod that has shaken hands, one of the current revision before any other."""
+    known = [
+        pod
+        for pod in pods.living(facts.pods)
+        if pods.is_ready(pod) and pod.probe is not None and pod.probe.server is not None
+    ]
+    current = [pod for pod in known if pod.probe and pod.probe.revision == facts.revision]
+    return next(iter(current or known), None)
+
+
+def _nobody_wanted(facts: Facts) -> Problem | None:
+    server = facts.server
+    if server is None or server.wanted_replicas:
+        return None
+    if server.spec.suspend:
+        return Problem(Reason.SUSPENDED, "spec.suspend is true, so no pods are wanted")
+    return Problem(Reason.SCALED_TO_ZERO, "spec.replicas is 0, so no pods are wanted")
+
+
+def _why_not(
+    facts: Facts, available_now: Condition, verified_now: Condition, degraded_now: Condition
+) -> Problem | None:
+    if facts.faults:
+        first = accepted(facts)
+        return Problem(first.reason, first.message)
+    if degraded_now.reason in SERVES_OTHERWISE:
+        return Problem(degraded_now.reason, degraded_now.message)
+    if facts.waits:
+        return Problem(facts.waits[0].reason, "; ".join(map(str, facts.waits)))
+    if available_now.status != "True":
+        if degraded_now.status != "True":
+            return Problem(available_now.reason, available_now.message)
+        # Why pods are missing says more than that they are.
+        message = f"{available_now.message}; {degraded_now.message}"
+        return Problem(degraded_now.reason, message)
+    if verified_now.status == "False" or verified_now.reason is Reason.NO_ENDPOINTS:
+        return Problem(verified_now.reason, verified_now.message)
+    return None
+
+
+def _answered_wrong(pod: Pod) -> bool:
+    probe = pod.probe
+    return probe is not None and probe.reached and probe.server is None and probe.fault is not None
+
+
+def _words(pod: Pod) -> str:
+    fault = pod.probe.fault if pod.probe is not None else None
+    return f"Pod {pods.name(pod)}: {fault or 'did not answer'}"
+
+
+def _greeting(pod: Pod) -> str:
+    server = pod.probe.server if pod.probe is not None else None
+    if server is None:
+        return "the server answered"
+    tools = "1 tool" if server.tools == 1 else f"{server.tools} tools"
+    return f"{server.name} {server.version} lists {tools}"
+
+
+def _rolling(facts: Facts) -> str:
+    state = rollout(facts)
+    if state.wanted == 0:
+        return f"{state.total} pods are stopping"
+    if state.total > state.updated == state.wanted:
+        return f"{state.total - state.updated} pods of older revisions are stopping"
+    updated = state.updated if state.is_current else 0
+    if updated == state.wanted:
+        return f"{state.ready} of {state.wanted} pods of revision {facts.revision} are ready"
+    return f"{updated} of {state.wanted} pods run revision {facts.revision}"
+
+
+def _behind(facts: Facts) -> int:
+    """Count the pods that say they run on other keys or settings than they should."""
+    if facts.live is None:
+        return 0
+    probes = [pod.probe for pod in pods.living(facts.pods) if pod.probe is not None]
+    return sum(probe.reached and probe.live != facts.live for probe in probes)
+
+
+def _refused(facts: Facts) -> list[Problem]:
+    refusal = rollout(facts).refusal
+    if refusal is None:
+        return []
+    words = POD_SUFFIX.sub(r'\1*"', refusal)
+    return [Problem(Reason.PODS_REFUSED, f"pods cannot be made: {words}")]

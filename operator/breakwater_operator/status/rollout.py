@@ -1,0 +1,66 @@
+"""How far a Deployment is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from breakwater_contract.names import REVISION_LABEL
+from breakwater_operator.status.facts import Facts
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The numbers of a Deployment, and what its controller says of them."""
+
+    wanted: int
+    total: int = 0
+    """Pods that exist, of whatever revision."""
+    updated: int = 0
+    """Pods of the current revision."""
+    ready: int = 0
+    is_current: bool = False
+    """Whether the numbers are about the Deployment as it is now, and that of this revision."""
+    is_settled: bool = False
+    """Whether its controller has said that all pods of it have been ready."""
+    is_late: bool = False
+    """Whether its controller has given up waiting."""
+    refusal: str | None = None
+    """Why its pods cannot be made."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is under way."""
+        reached = self.wanted == self.total == self.updated
+        return self.is_current and reached and (self.is_settled or self.wanted == 0)
+
+
+def rollout(facts: Facts) -> Rollout:
+    """Read the Deployment of a server; without one nothing has begun."""
+    deployment = facts.deployment
+    if deployment is None:
+        return Rollout(_wanted(facts, 0))
+    status = deployment.get("status") or {}
+    conditions = {item["type"]: item for item in status.get("conditions") or ()}
+    progressing = conditions.get("Progressing", {})
+    failure = conditions.get("ReplicaFailure", {})
+    return Rollout(
+        wanted=_wanted(facts, deployment["spec"].get("replicas", 1)),
+        total=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        ready=status.get("readyReplicas", 0),
+        is_current=_is_current(facts, deployment, status),
+        is_settled=progressing.get("reason") == "NewReplicaSetAvailable",
+        is_late=progressing.get("reason") == "ProgressDeadlineExceeded",
+        refusal=failure.get("message") if failure.get("status") == "True" else None,
+    )
+
+
+def _wanted(facts: Facts, otherwise: int) -> int:
+    return facts.server.wanted_replicas if facts.server is not None else otherwise
+
+
+def _is_current(facts: Facts, deployment: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    metadata, spec = deployment["metadata"], deployment["spec"]
+    is_seen = status.get("observedGeneration", 0) >= metadata.get("generation", 0)
+    revision = spec["template"]["metadata"]["labels"].get(REVISION_LABEL)
+    return is_seen and revision == facts.revision

@@ -130,7 +130,7 @@ class Live:
         """Nothing is loaded yet: nobody may do anything."""
         self._source = source
         self._reloads = reloads
-        self._seen: object = None
+        self._seen: bytes | None = None
         self.loaded = NOTHING
         self.faults: tuple[str, ...] = ()
 
@@ -148,9 +148,14 @@ class Live:
         """Read the files, and take over what they say unless something is wrong with it."""
         try:
             content = self._source.read()
-            if content.digest() == self._seen:
-                return
-            self._seen = content.digest()
+        except SettingsError as error:
+            self._seen = None
+            self._refuse(error.faults)
+            return
+        if content.digest() == self._seen:
+            return
+        self._seen = content.digest()
+        try:
             loaded = understand(content)
         except SettingsError as error:
             self._refuse(error.faults)

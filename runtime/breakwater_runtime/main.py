@@ -46,18 +46,24 @@ def run(
         The exit code where the process could not start. After a drain it ends without returning.
     """
     path = Path(_arguments(argv).config)
+    # Settings first: their faults are told without the second that the other imports take.
+    from breakwater_runtime.settings import SettingsError, load
+
+    try:
+        settings = load(path)
+    except SettingsError as error:
+        return _refuse(path, error.faults, EXIT_SETTINGS)
     with _without_foreign_settings():
         from breakwater_runtime import serve
         from breakwater_runtime.calls import Sources, StartError
-        from breakwater_runtime.settings import SettingsError
     sources = Sources(
         now=lambda: datetime.now(UTC),  # noqa: TID251 - main is where time comes in
         elapsed=time.perf_counter,
         new_id=lambda: uuid.uuid4().hex,  # noqa: TID251 - and identity
     )
-    times = serve.drain_times(open_seconds, calls_seconds)
+    start = serve.Start(settings, path, version(DISTRIBUTION), sources)
     try:
-        serve.serve(path, version(DISTRIBUTION), sources, times, _leave)
+        serve.serve(start, serve.drain_times(open_seconds, calls_seconds), _leave)
     except SettingsError as error:
         return _refuse(path, error.faults, EXIT_SETTINGS)
     except StartError as error:

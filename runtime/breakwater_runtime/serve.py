@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +26,7 @@ from breakwater_runtime.management.drain import Drain, DrainTimes
 from breakwater_runtime.management.health import Check, Health
 from breakwater_runtime.observability import logs
 from breakwater_runtime.observability.metrics import Metrics
-from breakwater_runtime.settings import SettingsError, load
+from breakwater_runtime.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -48,26 +49,38 @@ def drain_times(open_seconds: float | None, calls_seconds: int | None) -> DrainT
     )
 
 
-def serve(path: Path, version: str, sources: Sources, times: DrainTimes, leave: Leave) -> None:
-    """Serve what the settings file says; end the process by `leave` after a drain.
+@dataclass(frozen=True)
+class Start:
+    """What a process starts with."""
+
+    settings: RuntimeSettings
+    path: Path
+    """Where the settings were read from; relative paths in them start there."""
+    version: str
+    sources: Sources
+
+
+def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
+    """Serve what the settings say; end the process by `leave` after a drain.
 
     Raises:
-        SettingsError: The settings have faults.
+        SettingsError: The live settings have faults.
         StartError: The process cannot start as it is configured.
     """
-    settings = load(path)
+    settings, ports = start.settings, start.settings.listen
     logs.configure(settings.server.name, sys.stderr)
     metrics = Metrics(catalogue.RUNTIME_METRICS)
-    metrics.info(catalogue.RUNTIME_INFO).info({"version": version, "revision": settings.revision})
-    live = _live(settings, path, metrics)
-    at, ports = settings.listen.host, settings.listen
-    listener = listen(at, ports.public_port, "listen.publicPort")
-    management_listener = listen(at, ports.management_port, "listen.managementPort")
+    metrics.info(catalogue.RUNTIME_INFO).info(
+        {"version": start.version, "revision": settings.revision}
+    )
+    live = _live(start, metrics)
+    listener = listen(ports.host, ports.public_port, "listen.publicPort")
+    management_listener = listen(ports.host, ports.management_port, "listen.managementPort")
     (backend,) = settings.backends
     process = Process(
         settings=settings,
-        version=version,
-        sources=sources,
+        version=start.version,
+        sources=start.sources,
         metrics=metrics,
         live=live,
         backend=PythonBackend(backend.name, backend.python.server),
@@ -78,7 +91,7 @@ def serve(path: Path, version: str, sources: Sources, times: DrainTimes, leave: 
         runner.run(_Serving(process, times, leave).run(listener, management_listener))
 
 
-def _live(settings: RuntimeSettings, path: Path, metrics: Metrics) -> Live:
+def _live(start: Start, metrics: Metrics) -> Live:
     """Load the live settings for the first time.
 
     Those in a file of their own may come right later, with the process standing by, not ready and
@@ -87,13 +100,14 @@ def _live(settings: RuntimeSettings, path: Path, metrics: Metrics) -> Live:
     Raises:
         SettingsError: Nobody could ever be let in.
     """
-    live = Live(Source.of(settings, path), reloads=metrics.counter(catalogue.LIVE_RELOADS))
+    source = Source.of(start.settings, start.path)
+    live = Live(source, reloads=metrics.counter(catalogue.LIVE_RELOADS))
     live.load()
-    if settings.live is not None:
+    if source.inline is not None:
         if live.faults:
             raise SettingsError(live.faults)
         if live.key_fault:
-            where = f"{path.name}: live.keysDirectory"
+            where = f"{start.path.name}: live.keysDirectory"
             raise SettingsError(
                 [f"{where}: {live.key_fault}; put a file there per principal, one key per line"]
             )

@@ -48,7 +48,8 @@ def parse(model: type[M], content: bytes, file: str) -> M:
     try:
         return model.model_validate(_decode(content, file))
     except ValidationError as error:
-        raise SettingsError(f"{file}: {_fault(model, each)}" for each in error.errors()) from error
+        faults = [f"{file}: {_fault(model, each)}" for each in _innermost(error.errors())]
+        raise SettingsError(faults) from error
 
 
 def _decode(content: bytes, file: str) -> Any:
@@ -77,6 +78,20 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"written twice in one object: {', '.join(twice)}")
     return members
+
+
+def _innermost(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Drop what is wrong with a list only because something is wrong with an item of it."""
+    errors = list(errors)
+    locations = [error["loc"] for error in errors]
+    return [
+        error
+        for error in errors
+        if not any(
+            len(other) > len(error["loc"]) and other[: len(error["loc"])] == error["loc"]
+            for other in locations
+        )
+    ]
 
 
 def _fault(model: type[Model], error: Mapping[str, Any]) -> str:

@@ -15,6 +15,9 @@ logger = logging.getLogger(__name__)
 CHALLENGE = {"www-authenticate": "Bearer"}
 BEARER = b"bearer "
 
+NO_KEY = b""
+"""Stands for a credential that is none of ours; no key is empty."""
+
 
 class Authentication:
     """Lets a request pass that brings one good key, whatever it asks for."""
@@ -63,7 +66,8 @@ class Authentication:
 def credentials(scope: Scope) -> set[bytes]:
     """Get every different credential that a request brings, in whichever header.
 
-    An Authorization of another kind than Bearer counts as a credential that no key equals.
+    An Authorization of another kind than Bearer counts, as one that is no key: who sends it beside
+    a key means two things at once.
     """
     found = set()
     for name, value in scope["headers"]:
@@ -71,5 +75,5 @@ def credentials(scope: Scope) -> set[bytes]:
             found.add(value)
         elif name == b"authorization":
             is_bearer = value[: len(BEARER)].lower() == BEARER
-            found.add(value[len(BEARER) :].strip(b" \t") if is_bearer else value)
+            found.add(value[len(BEARER) :].strip(b" \t") if is_bearer else NO_KEY)
     return found

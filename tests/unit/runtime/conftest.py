@@ -1,0 +1,89 @@
+"""A process without sockets: both ports as ASGI apps, a backend that notes what reaches it."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp
+
+from breakwater_contract.metrics import LIVE_RELOADS, RUNTIME_METRICS
+from breakwater_contract.settings import (
+    Backend,
+    LiveSettings,
+    PythonBackend,
+    RuntimeSettings,
+    ServerIdentity,
+)
+from breakwater_runtime import app
+from breakwater_runtime.app import Process
+from breakwater_runtime.calls import Sources
+from breakwater_runtime.live import Live, Source
+from breakwater_runtime.management.drain import Drain
+from breakwater_runtime.management.health import Health
+from breakwater_runtime.observability.metrics import Metrics
+from tests.unit.runtime.fakes import ALICE, EXPIRED, UID, FakeBackend, FakeClock, Operator
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def operator() -> Operator:
+    return Operator()
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """Make the folder of keys: one principal, one good key, one that has expired."""
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    (folder / "alice").write_text(f"{ALICE}\n{EXPIRED} expires=2026-01-01T00:00:00Z\n")
+    return folder
+
+
+@pytest.fixture
+def process(keys: Path, backend: FakeBackend, clock: FakeClock, operator: Operator) -> Process:
+    live_settings = LiveSettings(keys_directory=str(keys), operator_keys=(operator.public,))
+    settings = RuntimeSettings(
+        server=ServerIdentity(name="crm", uid=UID),
+        revision="abc",
+        backends=(Backend(python=PythonBackend(server="crm:mcp")),),
+        live=live_settings,
+    )
+    metrics = Metrics(RUNTIME_METRICS)
+    live = Live(
+        Source.of(settings, keys.parent / "config.json"), reloads=metrics.counter(LIVE_RELOADS)
+    )
+    live.load()
+    health, drain, ids = Health(), Drain(), count(1)
+    app.register_checks(health, live, backend, drain)
+    sources = Sources(clock.now, clock.elapsed, lambda: f"made-{next(ids)}")
+    return Process(settings, "1.2.3", sources, metrics, live, backend, health, drain)
+
+
+@pytest.fixture
+async def public(process: Process) -> AsyncIterator[httpx2.AsyncClient]:
+    """Make a client of the public port."""
+    async with _client(app.public(process)) as client:
+        yield client
+
+
+@pytest.fixture
+async def management(process: Process) -> AsyncIterator[httpx2.AsyncClient]:
+    """Make a client of the management port."""
+    async with _client(app.management(process)) as client:
+        yield client
+
+
+def _client(asgi: ASGIApp) -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(app=asgi, raise_app_exceptions=True)
+    return httpx2.AsyncClient(transport=transport, base_url="http://server")

@@ -32,18 +32,15 @@ class Archive:
     def unpack(self, folder: Path) -> None:
         """Write its root file system into a folder."""
         with tarfile.open(self.path) as outer:
-            for name in _manifest(outer)["Layers"]:
-                with tarfile.open(fileobj=_file(outer, name)) as layer:
-                    # The image is our own; "tar" keeps owners and modes and still refuses to
-                    # write outside the folder.
-                    layer.extractall(folder, filter="tar")
+            for layer in _layers(outer):
+                # The image is our own; "tar" still refuses to write outside the folder.
+                layer.extractall(folder, filter="tar")
 
-    def paths(self) -> Iterator[str]:
-        """Yield the path of every file, folder and link, without a leading slash."""
+    def members(self) -> Iterator[tarfile.TarInfo]:
+        """Yield every file, folder and link of every layer."""
         with tarfile.open(self.path) as outer:
-            for name in _manifest(outer)["Layers"]:
-                with tarfile.open(fileobj=_file(outer, name)) as layer:
-                    yield from (member.name.rstrip("/") for member in layer)
+            for layer in _layers(outer):
+                yield from layer
 
 
 def read(path: Path) -> Archive:
@@ -51,6 +48,12 @@ def read(path: Path) -> Archive:
     with tarfile.open(path) as outer:
         config = _file(outer, _manifest(outer)["Config"]).read()
     return Archive(path, json.loads(config), f"sha256:{hashlib.sha256(config).hexdigest()}")
+
+
+def _layers(outer: tarfile.TarFile) -> Iterator[tarfile.TarFile]:
+    for name in _manifest(outer)["Layers"]:
+        with tarfile.open(fileobj=_file(outer, name)) as layer:
+            yield layer
 
 
 def _manifest(outer: tarfile.TarFile) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import platform
 import re
+import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.images.cache import digest, keep_newest, made_once
+from dev.images.cache import digest, made_once, superseded
 from dev.images.engines import Build, Engine, run
 from dev.images.rootfs import MODIFIED
 from dev.images.target import PYTHON, REGISTRY, SUITE, ImageError
@@ -23,6 +24,8 @@ FROM_REGISTRY = f"python:{'.'.join(map(str, PYTHON))}-slim-{SUITE}"
 
 PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python3-pip", "tzdata")
 """What the build stages need on top of Debian's essential packages."""
+
+KEPT_BASES = 2
 
 MMDEBSTRAP = (Program("mmdebstrap", "mmdebstrap"),)
 
@@ -80,7 +83,8 @@ def make(cache: Path, engine: Engine) -> Base:
         if folder is not None:
             base = _pulled(engine) or _debootstrapped(folder, _folder(cache))
             (folder / "base.json").write_text(json.dumps(asdict(base)))
-    keep_newest(cache / "base", 2)
+    for old in superseded(cache / "base", KEPT_BASES):
+        shutil.rmtree(old)
     made = known(cache)
     if made is None:
         raise ImageError(f"{_folder(cache)} has no base.json; remove the folder and build again")

@@ -45,6 +45,9 @@ class Built:
 class Builder:
     """Builds images into a cache and finds them there.
 
+    What an image is made of is looked at once: a builder goes on giving the same image while
+    sources change and commits are made.
+
     Args:
         folder: the cache.
         progress: told of every step that takes time.
@@ -55,11 +58,13 @@ class Builder:
         self._cache = folder
         self._progress = progress
         self._base_reference = base_reference
+        self._keys: dict[Image, str] = {}
+        self._known_labels: dict[Image, Mapping[str, str]] = {}
 
     @cached_property
     def engine(self) -> Engine:
         """The engine; looked for only when something has to be built."""
-        return engines.choose()
+        return engines.choose(engines.known(self._cache / "buildah"))
 
     @cached_property
     def base(self) -> Base:
@@ -93,7 +98,8 @@ class Builder:
                 with self._progress.step(f"image {image.repository}"):
                     built = self.build_into(image, folder, self._reference(image), final)
                 (folder / "image.json").write_text(json.dumps(asdict(built), indent=2))
-        cache.keep_newest(final.parent)
+                self._forget_superseded(final.parent)
+        final.touch()
         return _read(final / "image.json")
 
     def build_into(
@@ -123,7 +129,7 @@ class Builder:
                     context=Path(context),
                     reference=reference,
                     arguments=self._arguments(image),
-                    labels=source.labels(image),
+                    labels=self._labels(image),
                     cached=cached,
                 )
             )
@@ -137,6 +143,11 @@ class Builder:
         if self.engine.identify(built.ref) != built.digest:
             self.engine.load(Path(built.tar))
         return built
+
+    def _forget_superseded(self, folder: Path) -> None:
+        for old in cache.superseded(folder):
+            self.engine.remove(_read(old / "image.json").ref)
+            shutil.rmtree(old)
 
     def _fill(self, image: Image, context: Path) -> None:
         if not image.is_ours:
@@ -160,7 +171,7 @@ class Builder:
 
     def _inputs(self, image: Image) -> Iterator[str | bytes]:
         """Yield everything that decides what an image is."""
-        yield from (f"{name}={value}" for name, value in source.labels(image).items())
+        yield from (f"{name}={value}" for name, value in self._labels(image).items())
         if image.is_ours:
             yield self.base.identity
             yield (image.folder / "Containerfile").read_bytes()
@@ -172,7 +183,14 @@ class Builder:
             yield from cache.content(image.folder)
 
     def _key(self, image: Image) -> str:
-        return cache.digest(*self._inputs(image))
+        if image not in self._keys:
+            self._keys[image] = cache.digest(*self._inputs(image))
+        return self._keys[image]
+
+    def _labels(self, image: Image) -> Mapping[str, str]:
+        if image not in self._known_labels:
+            self._known_labels[image] = source.labels(image)
+        return self._known_labels[image]
 
     def _reference(self, image: Image) -> str:
         # "+" is for local versions in Python, and not allowed in a tag.

@@ -59,8 +59,7 @@ def made_once(folder: Path) -> Iterator[Path | None]:
         growing.rename(folder)
 
 
-def keep_newest(folder: Path, count: int = KEPT) -> None:
-    """Remove all but the newest entries of a folder."""
+def superseded(folder: Path, count: int = KEPT) -> Iterator[Path]:
+    """Yield all but the newest entries of a folder."""
     entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    for path in sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[count:]:
-        shutil.rmtree(path)
+    yield from sorted(entries, key=lambda path: path.stat().st_mtime, reverse=True)[count:]

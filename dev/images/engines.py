@@ -72,6 +72,9 @@ class Engine(Protocol):
     def load(self, archive: Path) -> None:
         """Read an image from a docker archive."""
 
+    def remove(self, reference: str) -> None:
+        """Forget an image; no matter if it is not here."""
+
     def push(self, reference: str, target: str, *, insecure: bool) -> None:
         """Push an image to a registry under another name."""
 
@@ -87,7 +90,7 @@ def run(*command: str) -> str:
     )
     if done.returncode != 0:
         words = "\n".join(done.stdout.strip().splitlines()[-LAST_LINES:])
-        raise ImageError(f"`{' '.join(command[:3])} ...` failed:\n{words}")
+        raise ImageError(f"{' '.join(command)}\nfailed:\n{words}")
     return done.stdout
 
 
@@ -137,6 +140,10 @@ class Docker:
         """See Engine."""
         run(self.name, "load", "--input", str(archive))
 
+    def remove(self, reference: str) -> None:
+        """See Engine."""
+        subprocess.run([self.name, "rmi", reference], check=False, capture_output=True)
+
     def push(self, reference: str, target: str, *, insecure: bool) -> None:
         """See Engine."""
         run(self.name, "tag", reference, target)
@@ -145,60 +152,83 @@ class Docker:
 
 @dataclass(frozen=True)
 class Buildah:
-    """Buildah, which needs no server."""
+    """Buildah, which needs no server.
 
+    Attributes:
+        storage: a folder for its images. It is our own, so that nothing is left behind in the
+            machine's storage, and removing the cache removes everything.
+    """
+
+    storage: Path
     name: str = "buildah"
+
+    @property
+    def _command(self) -> tuple[str, ...]:
+        return (
+            *("buildah", "--root", str(self.storage / "root")),
+            *("--runroot", str(self.storage / "run")),
+        )
 
     def works(self) -> bool:
         """Say whether it works; with root on Debian it is installed if it is missing."""
         require(BUILDAH)
-        return answers("buildah", "images", "--quiet")
+        return answers(*self._command, "images", "--quiet")
 
     def pull(self, reference: str) -> bool:
         """See Engine."""
-        command = ["buildah", "pull", "--quiet", reference]
+        command = [*self._command, "pull", "--quiet", reference]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
     def identify(self, reference: str) -> str | None:
         """See Engine."""
-        command = ["buildah", "inspect", "--type", "image", "--format", "{{.FromImageID}}"]
+        command = [*self._command, "inspect", "--type", "image", "--format", "{{.FromImageID}}"]
         done = subprocess.run([*command, reference], check=False, text=True, capture_output=True)
         return f"sha256:{done.stdout.strip()}" if done.returncode == 0 else None
 
     def build(self, build: Build) -> None:
         """See Engine."""
         run(
-            *("buildah", "build", "--isolation", "oci", "--layers", "--pull-never"),
+            *(*self._command, "build", "--isolation", "oci", "--layers", "--pull-never"),
             *("--timestamp", str(MODIFIED), "--identity-label=false", *build.options()),
         )
 
     def save(self, reference: str, archive: Path) -> None:
         """See Engine."""
-        run("buildah", "push", "--quiet", reference, f"docker-archive:{archive}:{reference}")
+        self._push(reference, f"docker-archive:{archive}:{reference}")
 
     def load(self, archive: Path) -> None:
         """See Engine."""
-        run("buildah", "pull", "--quiet", f"docker-archive:{archive}")
+        run(*self._command, "pull", "--quiet", f"docker-archive:{archive}")
+
+    def remove(self, reference: str) -> None:
+        """See Engine."""
+        command = [*self._command, "rmi", reference]
+        subprocess.run(command, check=False, capture_output=True)
 
     def push(self, reference: str, target: str, *, insecure: bool) -> None:
         """See Engine."""
         verify = "--tls-verify=false" if insecure else "--tls-verify=true"
-        run("buildah", "push", "--quiet", verify, reference, f"docker://{target}")
+        self._push(verify, reference, f"docker://{target}")
+
+    def _push(self, *arguments: str) -> None:
+        run(*self._command, "push", "--quiet", *arguments)
 
 
-KNOWN: tuple[Engine, ...] = (
-    Docker(),
-    Docker(
-        "podman",
-        ("--timestamp", str(MODIFIED), "--identity-label=false", "--pull=never"),
-        ("--tls-verify=false",),
-    ),
-    Docker("nerdctl", insecure_push=("--insecure-registry",)),
-    Buildah(),
-)
+def known(storage: Path) -> tuple[Engine, ...]:
+    """List the engines in the order they are tried; those without a server keep images here."""
+    return (
+        Docker(),
+        Docker(
+            "podman",
+            ("--timestamp", str(MODIFIED), "--identity-label=false", "--pull=never"),
+            ("--tls-verify=false",),
+        ),
+        Docker("nerdctl", insecure_push=("--insecure-registry",)),
+        Buildah(storage),
+    )
 
 
-def choose(engines: Iterable[Engine] = KNOWN) -> Engine:
+def choose(engines: Iterable[Engine]) -> Engine:
     """Return the first engine that works.
 
     Raises:

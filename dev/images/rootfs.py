@@ -46,6 +46,7 @@ LEFT_OUT = frozenset(
         "ensurepip",
         "idlelib",
         "lib2to3",
+        "nis.*",
         "pydoc_data",
         "site-packages",
         "sitecustomize.py",
@@ -245,6 +246,10 @@ def system(root: Path) -> None:
 
 def packages(root: Path, below: Path, folder: Path) -> None:
     """Fill the layer of installed packages."""
+    for script in (folder / "bin").iterdir():
+        # What other packages bring for people at a keyboard: a server starts none of it.
+        if not script.name.startswith("python"):
+            script.unlink()
     layer = Layer(root, below)
     layer.add(folder, frozenset({"__pycache__"}))
     bundled = {path.name for path in loadable(folder)}

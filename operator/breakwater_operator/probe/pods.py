@@ -9,8 +9,14 @@ CONTAINER = "runtime"
 """The container of ours in each pod."""
 
 
-def followed(pod: dict[str, Any], audience: str) -> Followed | None:
-    """How to follow a pod; None while its runtime does not run or once it is told to stop."""
+def followed(pod: dict[str, Any], server: tuple[str, str], audience: str) -> Followed | None:
+    """How to follow a pod; None while its runtime does not run or once it is told to stop.
+
+    Args:
+        pod: The pod.
+        server: Namespace and name of its McpServer.
+        audience: The McpServer's uid.
+    """
     status = pod["status"]
     running = [
         container
@@ -20,7 +26,7 @@ def followed(pod: dict[str, Any], audience: str) -> Followed | None:
     if not running or not status.get("podIP") or pod["metadata"].get("deletionTimestamp"):
         return None
     return Followed(
-        target=Target(pod["metadata"]["uid"], status["podIP"], audience),
+        target=Target(pod["metadata"]["uid"], status["podIP"], audience, server),
         restarts=running[0].get("restartCount", 0),
         is_ready=bool(running[0].get("ready")),
     )

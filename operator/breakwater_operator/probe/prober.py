@@ -51,6 +51,8 @@ class Target:
     """Its IP address."""
     audience: str
     """The uid of its McpServer, for which tokens are signed."""
+    server: tuple[str, str]
+    """Namespace and name of its McpServer."""
 
 
 class Prober(Protocol):

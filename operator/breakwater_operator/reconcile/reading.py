@@ -10,9 +10,8 @@ from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.kube.kinds import CLAIM, CONTROLLER_REVISION, SECRET
-from breakwater_operator.reconcile.references import Reference
 from breakwater_operator.reconcile.world import World, controller
-from breakwater_operator.render import Claim, revision
+from breakwater_operator.render import claims, revision
 from breakwater_operator.render.secrets import key_secret_name
 
 Object = dict[str, Any]
@@ -28,20 +27,16 @@ class Reading:
     """The Secret that pods mount."""
     revisions: list[Object]
     """The server's ControllerRevisions."""
-    claims: Mapping[str, Claim]
+    claims: Mapping[str, claims.Claim]
+    """The claims that pods mount, by name; one that does not exist is absent."""
     waits: list[NotReadyError]
     """What the manifest names and is not there."""
 
 
 async def read(server: McpServer, world: World) -> Reading:
     """Look at everything that a server refers to; what has not changed costs no request."""
-    secret: Reference = (SECRET, server.namespace, key_secret_name(server))
-    claims = {
-        volume.persistent_volume_claim.claim_name
-        for volume in server.spec.pod.volumes
-        if volume.persistent_volume_claim is not None
-    }
-    named: list[Reference] = [(CLAIM, server.namespace, name) for name in sorted(claims)]
+    secret = (SECRET, server.namespace, key_secret_name(server))
+    named = [(CLAIM, server.namespace, name) for name in claims.named(server)]
     world.references.use((server.namespace, server.name), [secret, *named])
     secrets = world.children[SECRET]
     found = await asyncio.gather(*(world.references.read(reference) for reference in named))
@@ -50,13 +45,13 @@ async def read(server: McpServer, world: World) -> Reading:
         copy=secrets.get(server.namespace, names.live(server.name)),
         revisions=_revisions(server, world),
         claims={
-            name: Claim(tuple(live.get("spec", {}).get("accessModes") or ()))
+            name: claims.Claim(tuple(live.get("spec", {}).get("accessModes") or ()))
             for (_, _, name), live in zip(named, found, strict=True)
             if live is not None
         },
         waits=[
-            _missing_claim(reference)
-            for reference, live in zip(named, found, strict=True)
+            _missing_claim(server.namespace, name)
+            for (_, _, name), live in zip(named, found, strict=True)
             if live is None
         ],
     )
@@ -74,10 +69,9 @@ def _revisions(server: McpServer, world: World) -> list[Object]:
     return [*found, current]
 
 
-def _missing_claim(reference: Reference) -> NotReadyError:
-    _, namespace, name = reference
+def _missing_claim(namespace: str, name: str) -> NotReadyError:
     return NotReadyError(
         Reason.CLAIM_MISSING,
-        f"PersistentVolumeClaim {namespace}/{name} does not exist; "
-        "create it or remove it from spec.pod.volumes",
+        f"PersistentVolumeClaim {namespace}/{name} does not exist; create it, or correct its name "
+        "in spec.pod.volumes",
     )

@@ -25,8 +25,7 @@ from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer
-from breakwater_operator.render import Intent, children, live, revision, secrets
-from breakwater_operator.render.revision import Revision
+from breakwater_operator.render import Intent, children, claims, live, revision, secrets
 from breakwater_operator.status import Facts, Pod, conclude
 from breakwater_operator.status.facts import Problem
 
@@ -34,6 +33,9 @@ Object = dict[str, Any]
 
 SHOWN_AFTER_FAILURES = 2
 """How often in a row the cluster may fail before the status says so: most failures pass."""
+
+KEY_BYTES = 32
+"""Random bytes of a generated key."""
 
 TAKEN_AGAIN_SECONDS = 30.0
 """When to look again at an object of others that has the name of a child; nobody tells us of it."""
@@ -64,10 +66,13 @@ class Seen:
     waits: list[NotReadyError] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     failure: ApiError | None = None
-    revision: Revision | None = None
-    live: str | None = None
-    key_secret: str | None = None
+    intent: Intent | None = None
     is_key_changed: bool = False
+
+    @property
+    def live(self) -> str | None:
+        """The hash of live settings that every pod should have loaded."""
+        return live.wanted(self.intent) if self.intent is not None else None
 
 
 @dataclass(frozen=True)
@@ -112,24 +117,8 @@ class Reconciler:
         seen = Seen()
         try:
             seen.server = server = McpServer.parse(owner)
-            reading = await read(server, self.world)
-            seen.waits += reading.waits
-            keys = secrets.resolve(
-                server, reading.source, reading.copy, self.signing.seed, self.entropy(32)
-            )
-            seen.waits += [keys.wait] if keys.wait is not None else []
-            seen.key_secret = keys.secret_name
-            seen.revision = revision.current(server, self.platform, reading.revisions)
-            intent = Intent(
-                server=server,
-                platform=self.platform,
-                revision=seen.revision,
-                keys=keys,
-                operator_keys=(self.signing.key.public,),
-                claims=reading.claims,
-            )
+            seen.intent = intent = await self._intent(server, seen)
             desired = [self._child(manifest) for manifest in children(intent)]
-            seen.live = live.wanted(intent)
         except SpecError as error:
             # What runs keeps running: no child is touched while nobody can say what it should be.
             seen.faults = error.faults
@@ -138,16 +127,33 @@ class Reconciler:
         seen.waits += written.waits
         seen.problems += written.problems
         seen.failure = written.failure
-        seen.is_key_changed = keys.changed and written.failure is None
         if written.failure is None:
-            await self._prune(server, desired, seen.revision)
+            seen.is_key_changed = intent.keys.changed
+            await self._prune(intent, desired)
         return seen
+
+    async def _intent(self, server: McpServer, seen: Seen) -> Intent:
+        """Resolve what a manifest leaves to the cluster."""
+        reading = await read(server, self.world)
+        keys = secrets.resolve(
+            server, reading.source, reading.copy, self.signing.seed, self.entropy(KEY_BYTES)
+        )
+        seen.waits += [*reading.waits, *([keys.wait] if keys.wait is not None else [])]
+        _refuse(claims.faults(server, reading.claims))
+        return Intent(
+            server=server,
+            platform=self.platform,
+            revision=revision.current(server, self.platform, reading.revisions),
+            keys=keys,
+            operator_keys=(self.signing.key.public,),
+            claims=reading.claims,
+        )
 
     async def _observe(self, key: Key, owner: Object, seen: Seen) -> list[Pod]:
         """Ask the pods, and tell those that run on old settings."""
         audience = owner["metadata"]["uid"]
         pods = [pod for pod in self.world.pods.together(key) if _slot(pod) == names.FIRST_SLOT]
-        asked = [target for pod in pods if (target := followed(pod, audience)) is not None]
+        asked = [target for pod in pods if (target := followed(pod, key, audience)) is not None]
         probes = await self.rounds.follow(key, asked, seen.live)
         found = [Pod(pod, probes.get(pod["metadata"]["uid"])) for pod in pods]
         for pod in found:
@@ -171,12 +177,12 @@ class Reconciler:
         if is_new:
             before = previous.get("conditions") or ()
             self.events.post(owner, transitions(before, status["conditions"]))
-        if seen.is_key_changed:
-            self.events.post(owner, [_key_changed(seen)])
+        if seen.is_key_changed and seen.intent is not None:
+            self.events.post(owner, [_key_changed(seen.intent.keys.secret_name)])
 
     def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
         namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
-        failure = seen.failure
+        failure, intent = seen.failure, seen.intent
         is_shown = failure is not None and (failure.refused or failures >= SHOWN_AFTER_FAILURES)
         return Facts(
             name=name,
@@ -193,9 +199,9 @@ class Reconciler:
             ),
             pods=tuple(pods),
             endpoints=self.world.ready_endpoints((namespace, name)),
-            revision=seen.revision.name if seen.revision is not None else None,
+            revision=intent.revision.name if intent is not None else None,
             live=seen.live,
-            key_secret=seen.key_secret,
+            key_secret=intent.keys.secret_name if intent is not None else None,
             previous=owner.get("status") or {},
         )
 
@@ -226,7 +232,7 @@ class Reconciler:
         if deployment is not None and _is_complete(deployment):
             stored = self.world.children[CONTROLLER_REVISION].together(server.uid)
             running = _revisions(self.world.pods.together((server.namespace, server.name)))
-            unused = revision.unused(stored, current, running)
+            unused = revision.unused(stored, intent.revision, running)
             surplus += [Child(CONTROLLER_REVISION, dict(one), dict(one)) for one in unused]
         if surplus:
             await self.writer.prune(surplus)
@@ -258,6 +264,11 @@ class Reconciler:
         return Result("gone")
 
 
+def _refuse(faults: Sequence[Fault]) -> None:
+    if faults:
+        raise SpecError(faults)
+
+
 def _slot(pod: Object) -> str | None:
     slot: str | None = (pod["metadata"].get("labels") or {}).get(SLOT_LABEL)
     return slot
@@ -283,11 +294,11 @@ def _revisions(pods: Sequence[Object]) -> set[str]:
     return {found[REVISION_LABEL] for found in labels if REVISION_LABEL in found}
 
 
-def _key_changed(seen: Seen) -> News:
+def _key_changed(secret: str) -> News:
     return News(
         is_good=False,
         reason="KeyChanged",
-        note=f"The generated key in Secret {seen.key_secret} was lost and a new one was made; "
+        note=f"The generated key in Secret {secret} was lost and a new one was made; "
         "clients have to read it again",
     )
 

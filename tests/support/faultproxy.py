@@ -1,0 +1,282 @@
+"""A proxy between the operator and the API server: counts, fails, cuts and stops on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+import threading
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+import yaml
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request that went through."""
+
+    method: str
+    plural: str
+    part: str
+    namespace: str
+    name: str
+    is_watch: bool = False
+    status: int = 0
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it may have changed something."""
+        return self.method in WRITES
+
+    @property
+    def what(self) -> str:
+        """Method and resource, as in `PATCH deployments` or `PATCH mcpservers/status`."""
+        return f"{self.method} {self.plural}{'/' if self.part else ''}{self.part}"
+
+
+@dataclass
+class Rule:
+    """What happens to some requests instead."""
+
+    matches: Callable[[Seen], bool]
+    status: int = 500
+    message: str = "injected"
+    is_after: bool = False
+    """Whether the request is carried out and only its answer replaced."""
+    times: int | None = None
+    """To how many requests; None: to all."""
+
+
+@dataclass
+class FaultProxy:
+    """Listens on a port of its own, in a thread of its own; use it as a context manager."""
+
+    kubeconfig: Path
+    folder: Path
+    seen: list[Seen] = field(default_factory=list)
+    """Every request that was answered, in order."""
+    rules: list[Rule] = field(default_factory=list)
+    before_write: Callable[[int], bool] = lambda _: False
+    """Told before each write of its number from 1; True: the write is never carried out."""
+    after_write: Callable[[int], bool] = lambda _: False
+    """Told after each write; True: its answer is never given."""
+
+    def __enter__(self) -> Self:
+        """Start to listen."""
+        self._writes = 0
+        self._held_plural: str | None = None
+        self._open = asyncio.Event()
+        self._open.set()
+        self._streams: dict[asyncio.Task[Any], str] = {}
+        self._loop = asyncio.new_event_loop()
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self._thread.start()
+        started.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop to listen."""
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    @property
+    def path(self) -> Path:
+        """A kubeconfig that leads here."""
+        return self.folder / "proxy.kubeconfig"
+
+    def writes(self, since: int = 0) -> list[Seen]:
+        """The writes among what was seen."""
+        return [seen for seen in self.seen[since:] if seen.is_write]
+
+    def counted(self, since: int = 0) -> Counter[str]:
+        """How often each kind of write was seen."""
+        return Counter(seen.what for seen in self.writes(since))
+
+    def cut_watches(self, plural: str | None = None, *, hold: bool = False) -> None:
+        """End watches now, and with `hold` let no new one and no list through until `release`."""
+
+        def cut() -> None:
+            self._held_plural = plural
+            if hold:
+                self._open.clear()
+            for task, watched in list(self._streams.items()):
+                if plural in {None, watched}:
+                    task.cancel()
+
+        self._loop.call_soon_threadsafe(cut)
+
+    def release(self) -> None:
+        """Let watches through again."""
+        self._loop.call_soon_threadsafe(self._open.set)
+
+    def _run(self, started: threading.Event) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._start())
+        started.set()
+        self._loop.run_forever()
+
+    async def _start(self) -> None:
+        self._target, tls = _target(self.kubeconfig, self.folder)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=0),
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+        )
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.path.write_text(_kubeconfig(self._runner.addresses[0][1]))
+
+    async def _stop(self) -> None:
+        for task in self._streams:
+            task.cancel()
+        await self._runner.cleanup()
+        await self._session.close()
+        await asyncio.sleep(0)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        seen = _parse(request)
+        body = await request.read()
+        if seen.is_watch or seen.method == "GET":
+            if self._held_plural in {None, seen.plural} and not seen.name:
+                await self._open.wait()
+        number = 0
+        if seen.is_write:
+            self._writes += 1
+            number = self._writes
+            if self.before_write(number):
+                await asyncio.sleep(60)
+        rule = next((rule for rule in self.rules if self._applies(rule, seen)), None)
+        if rule is not None and not rule.is_after:
+            return self._injected(seen, rule)
+        try:
+            return await self._forward(request, seen, body, number, rule)
+        except aiohttp.ClientError:
+            return web.Response(status=502)
+
+    def _applies(self, rule: Rule, seen: Seen) -> bool:
+        if rule.times == 0 or not rule.matches(seen):
+            return False
+        if rule.times is not None:
+            rule.times -= 1
+        return True
+
+    def _injected(self, seen: Seen, rule: Rule) -> web.Response:
+        self._note(seen, rule.status)
+        status = {"kind": "Status", "code": rule.status, "message": rule.message}
+        return web.json_response(status, status=rule.status)
+
+    def _note(self, seen: Seen, status: int) -> None:
+        self.seen.append(Seen(**(seen.__dict__ | {"status": status})))
+
+    async def _forward(
+        self, request: web.Request, seen: Seen, body: bytes, number: int, rule: Rule | None
+    ) -> web.StreamResponse:
+        headers = {
+            name: value
+            for name, value in request.headers.items()
+            if name.lower() in {"accept", "content-type", "user-agent"}
+        }
+        async with self._session.request(
+            request.method, self._target + request.path_qs, headers=headers, data=body or None
+        ) as answer:
+            if seen.is_watch:
+                self._note(seen, answer.status)
+                return await self._stream(request, seen, answer)
+            content = await answer.read()
+        self._note(seen, answer.status)
+        if number and self.after_write(number):
+            await asyncio.sleep(60)
+        if rule is not None:
+            return self._injected(seen, rule)
+        kept = {
+            name: value
+            for name, value in answer.headers.items()
+            if name in {"Content-Type", "Retry-After"}
+        }
+        return web.Response(body=content, status=answer.status, headers=kept)
+
+    async def _stream(
+        self, request: web.Request, seen: Seen, answer: aiohttp.ClientResponse
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status)
+        response.content_type = "application/json"
+        await response.prepare(request)
+        task = asyncio.ensure_future(_pipe(answer, response))
+        self._streams[task] = seen.plural
+        try:
+            with suppress(asyncio.CancelledError, aiohttp.ClientError, ConnectionError):
+                await task
+        finally:
+            del self._streams[task]
+            task.cancel()
+        with suppress(ConnectionError):
+            await response.write_eof()
+        return response
+
+
+async def _pipe(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
+    async for chunk in answer.content.iter_any():
+        await response.write(chunk)
+
+
+def _parse(request: web.Request) -> Seen:
+    steps = [step for step in request.path.split("/") if step]
+    steps = steps[2:] if steps[:1] == ["api"] else steps[3:]
+    namespace = ""
+    if steps[:1] == ["namespaces"] and len(steps) > 2:
+        namespace, steps = steps[1], steps[2:]
+    plural, name, part, *_ = [*steps, "", "", ""]
+    return Seen(request.method, plural, part, namespace, name, request.query.get("watch") == "true")
+
+
+def _target(kubeconfig: Path, folder: Path) -> tuple[str, ssl.SSLContext]:
+    content = yaml.safe_load(kubeconfig.read_text())
+    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
+    authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+    tls = ssl.create_default_context(cadata=authority)
+    # Python loads a client certificate from a file only.
+    both = folder / "client.pem"
+    both.write_bytes(
+        base64.b64decode(user["client-certificate-data"])
+        + base64.b64decode(user["client-key-data"])
+    )
+    tls.load_cert_chain(both)
+    return cluster["server"], tls
+
+
+def _kubeconfig(port: int) -> str:
+    name = "proxy"
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+            "users": [{"name": name, "user": {}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+        }
+    )
+
+
+def total(counts: Iterable[Counter[str]]) -> Counter[str]:
+    """Add counts up."""
+    return sum(counts, Counter())

@@ -1,0 +1,171 @@
+"""The operator as a process of its own, for tests on a real API server."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from breakwater_contract.names import HASH_KEY_FILE
+from breakwater_contract.settings import live_hash
+from breakwater_operator.api import names
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.connection import connection
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import CONFIG_MAP, SECRET
+from breakwater_operator.main import run
+from breakwater_operator.status.facts import Probe, ServerInfo
+
+if TYPE_CHECKING:
+    from breakwater_operator.probe.prober import Target
+
+RUNTIME_IMAGE = "breakwater.local/runtime:test"
+
+
+class FakeProber:
+    """Answers for pods that only pretend to run: always well, always on the newest settings.
+
+    What kubelet would have put into the pod's volumes is read from the API server itself, past any
+    proxy, so that it is nobody's request but the test's.
+    """
+
+    def __init__(self, kubeconfig: Path) -> None:
+        """Open no connection yet."""
+        self._kubeconfig = kubeconfig
+        self._api: KubeApi | None = None
+
+    async def health(self, target: Target) -> Probe:
+        """Say that a pod is well."""
+        if self._api is None:
+            self._api = KubeApi(await connection(self._kubeconfig), lambda *_: None)
+        namespace, server = target.server
+        try:
+            mounted = await self._api.get(SECRET, namespace, names.live(server))
+            settings = await self._api.get(CONFIG_MAP, namespace, names.live(server))
+        except ApiError as error:
+            return Probe(reached=False, fault=str(error))
+        keys = {name: base64.b64decode(value) for name, value in mounted["data"].items()}
+        hash_key = keys.pop(HASH_KEY_FILE)
+        return Probe(
+            reached=True, live=live_hash(hash_key, settings["data"]["v1.json"].encode(), keys)
+        )
+
+    async def handshake(self, target: Target) -> ServerInfo:
+        """Say what a server would."""
+        del target
+        return ServerInfo("fake", "1", ("2026-07-28",), 2)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._api is not None:
+            await self._api.close()
+
+
+@dataclass
+class OperatorProcess:
+    """One operator; use it as a context manager, which stops it at the end."""
+
+    kubeconfig: Path
+    """How it reaches the cluster, maybe through a proxy."""
+    direct: Path
+    """How the fake pods do."""
+    folder: Path
+    namespaces: tuple[str, ...]
+    """Where it looks: tests share a cluster."""
+    image: str = RUNTIME_IMAGE
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it is ready."""
+        self.start()
+        self.wait_ready()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        self._log.close()
+
+    @property
+    def log(self) -> str:
+        """What it has logged so far."""
+        return (self.folder / "operator.log").read_text()
+
+    def start(self) -> None:
+        """Start it."""
+        self.port = _free_port()
+        config = self.folder / "operator.yaml"
+        config.write_text(json.dumps(self._configuration()))
+        command = [sys.executable, "-m", "tests.support.operator", str(self.direct)]
+        options = ["--config", str(config), "--kubeconfig", str(self.kubeconfig)]
+        self._log = (self.folder / "operator.log").open("a")
+        self.process = subprocess.Popen(
+            [*command, *options, "--http-port", str(self.port)],
+            stdout=self._log,
+            stderr=self._log,
+            env=os.environ | self.environment,  # noqa: TID251 - tests have no main
+        )
+
+    def wait_ready(self, seconds: float = 30) -> None:
+        """Wait until its caches are full."""
+        end = time.monotonic() + seconds
+        while self.ask("/readyz")[0] != 200:
+            if self.process.poll() is not None or time.monotonic() > end:
+                pytest.fail(f"the operator did not get ready:\n{self.log[-4000:]}", pytrace=False)
+            time.sleep(0.05)
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Ask one of its own endpoints; 0 when nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def stop(self) -> int:
+        """Ask it to stop, as kubelet does; return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(20)
+        self._log.close()
+        return code
+
+    def kill(self) -> None:
+        """Kill it without a warning."""
+        self.process.kill()
+        self.process.wait(10)
+        self._log.close()
+
+    def _configuration(self) -> dict[str, Any]:
+        return {
+            "namespace": self.namespaces[0],
+            "watchNamespaces": list(self.namespaces),
+            "images": {"runtime": self.image},
+        }
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[2:], prober=FakeProber(Path(sys.argv[1]))))

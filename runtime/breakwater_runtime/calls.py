@@ -139,13 +139,6 @@ class Problem(Enum):
         "The server failed.",
         "Tell whoever runs it the requestId.",
     )
-    NOT_READY = Answer(
-        503,
-        INTERNAL_ERROR,
-        "The server is not ready.",
-        "Try again in a moment.",
-        retryable=True,
-    )
 
 
 @dataclass

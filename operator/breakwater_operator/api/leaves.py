@@ -10,7 +10,7 @@ class Effect(Enum):
 
     REVISION = "a new revision: the pods are replaced"
     LIVE = "running pods take it over within seconds"
-    CHILDREN = "child objects change; pods are neither replaced nor told"
+    CHILDREN = "child objects change; running pods are left alone"
 
 
 EFFECTS: Mapping[str, Effect] = {

@@ -127,7 +127,7 @@ class PythonBackend(Model):
 
 
 class Backend(Model):
-    """Where tools, resources and prompts come from."""
+    """Each has a name, and one member that says what kind of backend it is."""
 
     name: BackendName = "main"
     """What the backend is called in metrics, logs and messages."""
@@ -142,7 +142,8 @@ class KeyAccess(Model):
     """A Secret in the namespace of the server: each entry is a principal, its value one key per
     line, plain or `sha256:` and the key's hash in hexadecimal, optionally followed by
     ` expires=` and a time such as 2027-01-31T00:00:00Z. Changes reach running pods within
-    seconds. Absent: one key is generated, as entry `default` of the Secret <name>-keys."""
+    seconds. Absent: one key is generated, as entry `default` of the Secret
+    `<name>-keys`."""
 
 
 class Access(Model):

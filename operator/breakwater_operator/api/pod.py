@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_operator.api.fields import DataKey, DnsLabel, DnsSubdomain
+from breakwater_operator.api.fields import DataKey, DnsLabel, DnsSubdomain, matches
 from breakwater_operator.api.quantity import Bytes, Cpu, amount
 from breakwater_operator.api.rules import ATOMIC, exactly_one, list_map, quoted, rule, rules
 
@@ -37,11 +37,12 @@ TAKEN_NAME = "names that begin with 'breakwater' are taken; choose another one"
 ONE_SOURCE = "write exactly one of persistentVolumeClaim, configMap and emptyDir"
 REQUEST_OVER_LIMIT = "requests.{0} is above limits.{0}; lower the request or raise the limit"
 
-NO_DOTS_RULE = "!self.{0}.split('/').exists(part, part == '.' || part == '..')"
+DOTS = "(^|/)[.][.]?(/|$)"
+NO_DOTS_RULE = f"!self.{{}}.matches('{DOTS}')"
 
 
 def _has_dots(path: str) -> bool:
-    return any(part in {".", ".."} for part in path.split("/"))
+    return matches(DOTS, path)
 
 
 class VolumeMount(Model):

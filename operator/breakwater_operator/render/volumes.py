@@ -46,12 +46,13 @@ def volumes(server: McpServer) -> list[dict[str, Any]]:
 
 def mounts(server: McpServer) -> list[dict[str, Any]]:
     """Where they appear in the runtime's container."""
-    ours = [
+    ours: list[dict[str, Any]] = [
         {"name": SETTINGS_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
         {"name": KEYS_VOLUME, "mountPath": KEYS_PATH, "readOnly": True},
         {"name": TMP_VOLUME, "mountPath": TMP_PATH},
     ]
-    return ours + [_mount(it) for item in server.spec.backends for it in item.python.volume_mounts]
+    chosen = [it for item in server.spec.backends for it in item.python.volume_mounts]
+    return [*ours, *map(_mount, chosen)]
 
 
 def _settings(server: McpServer) -> dict[str, Any]:

@@ -63,4 +63,4 @@ def _is_current(facts: Facts, deployment: Mapping[str, Any], status: Mapping[str
     metadata, spec = deployment["metadata"], deployment["spec"]
     is_seen = status.get("observedGeneration", 0) >= metadata.get("generation", 0)
     revision = spec["template"]["metadata"]["labels"].get(REVISION_LABEL)
-    return is_seen and revision == facts.revision
+    return bool(is_seen and revision == facts.revision)

@@ -1,0 +1,67 @@
+"""The golden cases: an McpServer in one file, and beside it the children it is rendered to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from breakwater_contract.settings import OperatorKey
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.render import Claim, Intent, children, revision, secrets
+
+FOLDER = "tests/golden"
+PLATFORM = Platform.parse(
+    {
+        "namespace": "breakwater-system",
+        "images": {"runtime": "registry.example/breakwater-runtime:0.1.0"},
+    }
+)
+OPERATOR_KEY = OperatorKey(kid="k1", public_key="-----BEGIN PUBLIC KEY-----\n(one of the tests)\n")
+SEED = bytes(range(32))
+FRESH = bytes(reversed(range(32)))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One golden case."""
+
+    path: str
+    """Its folder, relative to the repository."""
+    documents: tuple[dict[str, Any], ...]
+    """The McpServer, and the objects that it refers to."""
+
+    def children(self) -> tuple[dict[str, Any], ...]:
+        """Render the children."""
+        server = McpServer.parse(self._find("McpServer"))
+        source = next((it for it in self.documents if it["kind"] == "Secret"), None)
+        return children(
+            Intent(
+                server=server,
+                platform=PLATFORM,
+                revision=revision.current(server, PLATFORM, ()),
+                keys=secrets.resolve(server, source, None, SEED, FRESH),
+                operator_keys=(OPERATOR_KEY,),
+                claims={
+                    claim["metadata"]["name"]: Claim(tuple(claim["spec"]["accessModes"]))
+                    for claim in self.documents
+                    if claim["kind"] == "PersistentVolumeClaim"
+                },
+            )
+        )
+
+    def _find(self, kind: str) -> dict[str, Any]:
+        return next(document for document in self.documents if document["kind"] == kind)
+
+
+def cases(root: Path) -> list[Case]:
+    """Read every case."""
+    files = sorted((root / FOLDER).glob("*/mcpserver.yaml"))
+    return [
+        Case(
+            f"{FOLDER}/{file.parent.name}",
+            tuple(yaml.safe_load_all(file.read_text())),
+        )
+        for file in files
+    ]

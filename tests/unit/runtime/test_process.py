@@ -468,6 +468,19 @@ def test_without_any_key_it_does_not_start(tmp_path: Path, ports: tuple[int, int
     assert "Traceback" not in result.stderr
 
 
+def test_a_backend_that_cannot_start_is_named(tmp_path: Path, ports: tuple[int, int]) -> None:
+    config = prepare(tmp_path, settings(ports))
+    (tmp_path / "weather.py").write_text(
+        MODULE.replace("yield {}", "raise OSError('no database')\n    yield {}")
+    )
+
+    result = refused(tmp_path, "--config", str(config))
+
+    assert result.returncode == 1
+    assert "backends[main]: its lifespan failed: OSError: no database" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

@@ -54,6 +54,8 @@ def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> i
     """
     options = _options(argv)
     kopf.configure(log_format=kopf.LogFormat.JSON)
+    # It would say of every single change that it was told of it.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         configuration = _configuration(options.config)
     except SpecError as error:

@@ -155,9 +155,9 @@ class FaultProxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         seen = _parse(request)
         body = await request.read()
-        if seen.is_watch or seen.method == "GET":
-            if self._held_plural in {None, seen.plural} and not seen.name:
-                await self._open.wait()
+        is_held = self._held_plural in {None, seen.plural} and not seen.name
+        if seen.method == "GET" and is_held:
+            await self._open.wait()
         number = 0
         if seen.is_write:
             self._writes += 1

@@ -42,6 +42,10 @@ RESYNC_SECONDS = 36_000.0
 REFUSED_SECONDS = 10.0
 """The least wait after the API server refused something: only a person mends that."""
 
+REPORT_SECONDS = 0.2
+"""How long reports of pods and controllers are gathered before they wake a pass: they come in
+groups, and each pass that sees a few of them may write a status."""
+
 STUCK_SECONDS = 300.0
 """A queue whose oldest key is older than that does not move."""
 
@@ -84,7 +88,12 @@ class Engine:
         self._outside = outside
         self._queue = Queue()
         self._servers = Servers(self._server_changed)
-        self._world = World(api, platform.watch_namespaces, self._queue.add)
+        self._world = World(
+            api,
+            platform.watch_namespaces,
+            self._queue.add,
+            lambda key: self._queue.add_after(key, REPORT_SECONDS),
+        )
         self._signing: Signing | None = None
         self._rounds = Rounds(
             prober or HttpProber(lambda: self._known_signing().key),

@@ -19,13 +19,16 @@ NOTE_MAX = 1024
 
 WANTED: Mapping[str, str] = {
     "Accepted": "True",
-    "Available": "True",
     "Verified": "True",
     "Degraded": "False",
     "Ready": "True",
 }
-"""The conditions that are told of, and the status that is good news. Progressing changes with
-every rollout and says nothing that the others do not."""
+"""The conditions that are told of, and the status that is good news. The others change with every
+rollout and say nothing that these do not."""
+
+FIRST = {("Accepted", "False"), ("Degraded", "True"), ("Ready", "True")}
+"""What is news of a server that nothing was known of: that it is not ready yet goes without
+saying, and so does that nothing is wrong."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,16 @@ class News:
 def transitions(
     before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
 ) -> list[News]:
-    """Say which conditions turned: to good from something known, or to bad from anything."""
+    """Say which conditions turned good or bad."""
     old = {condition["type"]: condition["status"] for condition in before}
     news = []
     for condition in after:
-        wanted = WANTED.get(condition["type"])
-        was, now = old.get(condition["type"], "Unknown"), condition["status"]
-        if wanted is None or was == now or now == "Unknown":
-            continue
-        if now == wanted and was == "Unknown" and condition["type"] != "Ready":
-            continue
-        reason, note = condition["reason"], f"{condition['type']}: {condition['message']}"
-        news.append(News(now == wanted, reason, note))
+        kind, status = condition["type"], condition["status"]
+        was = old.get(kind, "Unknown")
+        is_told = kind in WANTED and status not in {was, "Unknown"}
+        if is_told and (was != "Unknown" or (kind, status) in FIRST):
+            note = f"{kind}: {condition['message']}"
+            news.append(News(status == WANTED[kind], condition["reason"], note))
     return news
 
 

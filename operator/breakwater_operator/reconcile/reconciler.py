@@ -223,8 +223,9 @@ class Reconciler:
             self.servers.saw(None, found)
             raise OwnerGoneError
 
-    async def _prune(self, server: McpServer, desired: Sequence[Child], current: Revision) -> None:
+    async def _prune(self, intent: Intent, desired: Sequence[Child]) -> None:
         """Delete children that should not be, and revisions that no pod needs."""
+        server = intent.server
         surplus = plan.surplus(self.world.owned(server.uid), desired)
         deployment = self.world.children[DEPLOYMENT].get(
             server.namespace, names.deployment(server.name, names.FIRST_SLOT)

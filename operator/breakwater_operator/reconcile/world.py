@@ -34,7 +34,11 @@ class World:
     """
 
     def __init__(
-        self, api: KubeApi, namespaces: Sequence[str], wake: Callable[[Key], None]
+        self,
+        api: KubeApi,
+        namespaces: Sequence[str],
+        wake: Callable[[Key], None],
+        wake_soon: Callable[[Key], None],
     ) -> None:
         """Begin with empty caches.
 
@@ -42,8 +46,11 @@ class World:
             api: Where to ask.
             namespaces: Where to look; empty means everywhere.
             wake: Told of each McpServer that a change concerns.
+            wake_soon: The same, where several changes are likely to come together: what pods and
+                controllers report.
         """
         self._wake = wake
+        self._wake_soon = wake_soon
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self.children = {kind: Cache(self._child_changed, child, _owner_uid) for kind in CHILDREN}
         self.lost: dict[Key, Object] = {}
@@ -80,17 +87,13 @@ class World:
     def _child_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None and old is not None and old["kind"] == CONTROLLER_REVISION.name:
             self.lost[old["metadata"]["namespace"], old["metadata"]["name"]] = old
-        self._wake_all({_owner(old), _owner(new), server_of(old), server_of(new)})
+        wake = self._wake_soon if _is_report(old, new) else self._wake
+        _tell(wake, {_owner(old), _owner(new), server_of(old), server_of(new)})
 
     def _labelled_changed(self, old: Object | None, new: Object | None) -> None:
         if old is not None and new is not None and _same(old, new):
             return
-        self._wake_all({server_of(old), server_of(new)})
-
-    def _wake_all(self, keys: set[Key | None]) -> None:
-        for key in keys:
-            if key is not None:
-                self._wake(key)
+        _tell(self._wake_soon, {server_of(old), server_of(new)})
 
     def _informers(self, api: KubeApi) -> Iterator[Informer]:
         caches = [*self.children.items(), (POD, self.pods), (ENDPOINT_SLICE, self.endpoints)]
@@ -133,6 +136,21 @@ def _owner(live: Object | None) -> Key | None:
 def _owner_uid(live: Object) -> str | None:
     owner = controller(live)
     return owner["uid"] if owner is not None else None
+
+
+def _tell(wake: Callable[[Key], None], keys: set[Key | None]) -> None:
+    for key in keys:
+        if key is not None:
+            wake(key)
+
+
+def _is_report(old: Object | None, new: Object | None) -> bool:
+    """Whether nothing but the status of an object changed."""
+    if old is None or new is None:
+        return False
+    kept = ("generation", "labels", "ownerReferences", "deletionTimestamp")
+    same = all(old["metadata"].get(key) == new["metadata"].get(key) for key in kept)
+    return same and "status" in new and old.get("spec") == new.get("spec")
 
 
 def _same(old: Object, new: Object) -> bool:

@@ -54,15 +54,15 @@ class Base:
         """Make sure that an engine has it.
 
         Raises:
-            ImageError: It is gone from its registry.
+            ImageError: It is gone from its registry, or its archive from the cache.
         """
         if engine.identify(self.reference) is not None:
             return
-        if self.archive is not None:
+        if self.archive is not None and Path(self.archive).is_file():
             _import(engine, Path(self.archive), self.reference)
-        elif not engine.pull(self.reference):
+        elif self.archive is not None or not engine.pull(self.reference):
             raise ImageError(
-                f"{engine.name} cannot pull {self.reference}; "
+                f"{engine.name} cannot get {self.reference}; "
                 "`python -m dev.images build --fresh-base` makes a base anew"
             )
 

@@ -1,6 +1,7 @@
 """Rewrite the exact locks in requirements/: names, versions and hashes, no addresses.
 
 Run by `make lock`. One lock per image (operator, runtime), one for development (everything), one
+for the peers that benchmarks compare with, which development does without, one
 for uv itself, so that a bare machine can install uv with nothing but pip.
 """
 
@@ -16,6 +17,7 @@ LOCKS = {
     "runtime": ["runtime"],
     "build": ["build"],
     "dev": ["operator", "runtime", "dev"],
+    "bench": ["bench"],
 }
 
 

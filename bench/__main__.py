@@ -1,0 +1,83 @@
+"""`python -m bench [SUITE...]`: run suites and write the page of their results."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import signal
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import machine, pages
+from bench.report import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.report import Report
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = Path("docs/reference/benchmarks.md")
+BUILD = Path("build/bench")
+
+SUITES = {"runtime": "bench.runtime", "cluster": "bench.cluster"}
+"""Each module has `measure(options: Options) -> Report`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 1 where a bound does not hold."""
+    arguments = _arguments(argv)
+    # As for Ctrl-C: what was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    page = ROOT / (BUILD / PAGE.name if arguments.quick else PAGE)
+    all_hold = True
+    for suite in arguments.suites or SUITES:
+        report = _run(suite, Options(quick=arguments.quick))
+        _write(page, suite, report)
+        all_hold &= all(row.is_met is not False for row in report.rows)
+    print(f"written: {page.relative_to(ROOT)}")
+    return 0 if all_hold or arguments.quick else 1
+
+
+def _run(suite: str, options: Options) -> Report:
+    load = machine.load()
+    if load > machine.BUSY_LOAD:
+        print(f"the machine is busy (load {load:.1f}); figures to keep need a quiet one")
+    report: Report = import_module(SUITES[suite]).measure(options)
+    return report
+
+
+def _write(page: Path, suite: str, report: Report) -> None:
+    date = datetime.now(UTC).date().isoformat()  # noqa: TID251 - main is where time comes in
+    words = machine.words()
+    section = pages.section(report, date=date, machine=words)
+    print(f"\n{section}")
+    build = ROOT / BUILD
+    build.mkdir(parents=True, exist_ok=True)
+    content = {"date": date, "machine": words, **dataclasses.asdict(report)}
+    (build / f"{suite}.json").write_text(json.dumps(content, indent=1) + "\n")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    before = page.read_text() if page.exists() else ""
+    page.write_text(pages.replace(before, suite, section))
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("bench", description="Measure what must be fast.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of: {', '.join(SUITES)}")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"about a minute per suite, to see that all works; written below {BUILD} only",
+    )
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.suites) - set(SUITES):
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are: {', '.join(SUITES)}")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

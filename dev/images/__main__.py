@@ -16,26 +16,38 @@ from dev.images.target import OURS, Image, ImageError, image, images, version
 from dev.prerequisites import MissingProgramsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from dev.images.build import Built
 
 
 def build(builder: Builder, options: argparse.Namespace) -> None:
     """Build what has changed, and print the names."""
     if options.fresh_base:
         shutil.rmtree(cache.default() / "base", ignore_errors=True)
+    built = {}
     for name in options.images or [known.name for known in images()]:
         if name == "base":
             builder.base.ensure(builder.engine)
-            print(builder.base.reference)
+            print(builder.base.reference, file=sys.stderr)
         else:
-            print(builder.build(image(name)).ref)
+            built[name] = builder.build(image(name))
+    if options.output == "json":
+        _print_json(built)
+    else:
+        for made in built.values():
+            print(made.ref)
+
+
+def _print_json(images: Mapping[str, Built]) -> None:
+    print(json.dumps({name: asdict(built) for name, built in images.items()}, indent=2))
 
 
 def list_images(builder: Builder, options: argparse.Namespace) -> None:
     """Print what is built of the sources as they are now."""
     found = {known.name: builder.find(known) for known in images()}
     if options.output == "json":
-        print(json.dumps({name: asdict(b) for name, b in found.items() if b}, indent=2))
+        _print_json({name: built for name, built in found.items() if built is not None})
         return
     width = max(map(len, found))
     for name, built in found.items():
@@ -79,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--base", metavar="REF", help="use this base image")
     one.add_argument("--fresh-base", action="store_true", help="fetch or make the base anew")
+    one.add_argument("-o", "--output", choices=["text", "json"], default="text")
     one.set_defaults(run=build)
     one = commands.add_parser("list", help=_first_line(list_images))
     one.add_argument("-o", "--output", choices=["text", "json"], default="text")

@@ -151,8 +151,7 @@ class Builder:
 
     def _fill(self, image: Image, context: Path) -> None:
         if not image.is_ours:
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(image.folder, context, ignore=ignored, dirs_exist_ok=True)
+            shutil.copytree(image.folder, context, ignore=_left_behind, dirs_exist_ok=True)
             return
         lock = ROOT / "requirements" / f"{image.name}.txt"
         downloaded = wheels.download(self._cache, lock)
@@ -198,6 +197,10 @@ class Builder:
 
     def _folder(self, image: Image) -> Path:
         return self._cache / image.repository / self._key(image)
+
+
+def _left_behind(_folder: str, names: list[str]) -> set[str]:
+    return set(filter(cache.is_left_behind, names))
 
 
 def _read(record: Path) -> Built:

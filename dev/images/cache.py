@@ -33,12 +33,21 @@ def digest(*parts: str | bytes) -> str:
 
 
 def content(folder: Path) -> Iterator[str]:
-    """Yield the path, kind and hash of every file in a folder; bytecode is no content."""
+    """Yield the path, kind and hash of every file in a folder.
+
+    Bytecode and hidden files are what tools leave behind, and no content.
+    """
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        inside = path.relative_to(folder)
+        if path.is_file() and not any(is_left_behind(part) for part in inside.parts):
             with path.open("rb") as file:
                 sha = hashlib.file_digest(file, "sha256").hexdigest()
-            yield f"{path.relative_to(folder)} {path.stat().st_mode & 0o111:o} {sha}"
+            yield f"{inside} {path.stat().st_mode & 0o111:o} {sha}"
+
+
+def is_left_behind(name: str) -> bool:
+    """Say whether a file or folder of this name is none of an image's content."""
+    return name == "__pycache__" or name.startswith(".")
 
 
 @contextlib.contextmanager

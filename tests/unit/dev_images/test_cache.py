@@ -48,11 +48,14 @@ def test_the_newest_stay(tmp_path: Path) -> None:
     assert [path.name for path in superseded(tmp_path, 2)] == ["oldest"]
 
 
-def test_content_is_names_bytes_and_who_may_run_it_but_not_bytecode(tmp_path: Path) -> None:
+def test_content_is_names_bytes_and_who_may_run_it_but_not_what_tools_leave_behind(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "a.py").write_text("1")
     before = list(content(tmp_path))
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__/a.pyc").write_text("2")
+    (tmp_path / ".dockerignore").write_text("3")
 
     assert list(content(tmp_path)) == before
     (tmp_path / "a.py").chmod(0o755)

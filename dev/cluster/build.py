@@ -83,7 +83,12 @@ METRICS_SERVER = Program(
     module="addons",
     packages=("sigs.k8s.io/metrics-server/cmd/metrics-server",),
 )
-KWOK = Program(name="kwok", title="kwok", module="addons", packages=("sigs.k8s.io/kwok/cmd/kwok",))
+KWOK = Program(
+    name="kwok",
+    title="kwok",
+    module="addons",
+    packages=("sigs.k8s.io/kwok/cmd/kwok", "./stages"),
+)
 HELM = Program(name="helm", title="Helm", module="addons", packages=("helm.sh/helm/v3/cmd/helm",))
 
 

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -31,10 +33,13 @@ PROBE_IMAGE = "breakwater.local/probe:1"
 """An image with one program, that serves, resolves, gets and writes (dev/cluster/go/probe)."""
 
 _ROOT = Path(__file__).parents[2]
-# Two checkouts may be tested at once.
-_PREFIX = f"test-{hashlib.sha256(str(_ROOT).encode()).hexdigest()[:6]}"
+_CHECKOUT = hashlib.sha256(str(_ROOT).encode()).hexdigest()[:6]
+_RUNS_MAX = 4
+"""How many runs of one checkout may use clusters at once."""
 _KEEP = os.environ.get("BREAKWATER_CLUSTER_KEEP") == "1"  # noqa: TID251  tests have no main
 _SHARED = pytest.StashKey[Path]()
+_PREFIX = pytest.StashKey[str]()
+_LOCK = pytest.StashKey[contextlib.ExitStack]()
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,10 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[str]:
 def _shared(config: pytest.Config, size: Size, fake_nodes: int) -> RunningCluster:
     """Bring the cluster up, unless a worker of this run has."""
     cluster = LocalCluster(
-        Settings.from_environment(), f"{_PREFIX}-{size}", size=size, fake_nodes=fake_nodes
+        Settings.from_environment(),
+        f"{config.stash[_PREFIX]}-{size}",
+        size=size,
+        fake_nodes=fake_nodes,
     )
     folder = config.stash[_SHARED]
     with files.locked(folder / f"{cluster.name}.lock"):
@@ -135,27 +143,50 @@ def _shared(config: pytest.Config, size: Size, fake_nodes: int) -> RunningCluste
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Agree on a folder in which the workers note which clusters they have brought up."""
-    workerinput: dict[str, str] = getattr(config, "workerinput", {})
-    given = workerinput.get("clusters")
-    config.stash[_SHARED] = Path(given or tempfile.mkdtemp(prefix="breakwater-test-clusters-"))
+    """Agree on the clusters' names, and on a folder to note which of them are up."""
+    given: dict[str, str] | None = getattr(config, "workerinput", None)
+    if given:
+        config.stash[_SHARED] = Path(given["clusters"])
+        config.stash[_PREFIX] = given["clusters_prefix"]
+    else:
+        config.stash[_SHARED] = Path(tempfile.mkdtemp(prefix="breakwater-test-clusters-"))
+        config.stash[_LOCK] = contextlib.ExitStack()
+        config.stash[_PREFIX] = _free_prefix(config.stash[_LOCK])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker which folder that is."""
+    """Tell a worker what was agreed on."""
     node.workerinput["clusters"] = str(node.config.stash[_SHARED])
+    node.workerinput["clusters_prefix"] = node.config.stash[_PREFIX]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Take down what the workers brought up, once all of them are done."""
-    if hasattr(config, "workerinput") or _SHARED not in config.stash:
+    if _LOCK not in config.stash:
         return
-    folder = config.stash[_SHARED]
-    _take_down([path.name for path in folder.iterdir() if not path.suffix])
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
+    with config.stash[_LOCK]:
+        folder = config.stash[_SHARED]
+        _take_down([path.name for path in folder.iterdir() if not path.suffix])
+        shutil.rmtree(folder)
+
+
+def _free_prefix(held: contextlib.ExitStack) -> str:
+    """Choose names that no other run uses now, and hold them until the end of this one.
+
+    The names are few, so that what a killed run left behind is found and removed by a later one.
+    """
+    clusters = Settings.from_environment().clusters
+    for number in range(_RUNS_MAX):
+        prefix = f"test-{_CHECKOUT}{number}"
+        with contextlib.suppress(BlockingIOError):
+            held.enter_context(files.locked(clusters / f".{prefix}.run", waiting=_refuse))
+            return prefix
+    pytest.exit(f"{_RUNS_MAX} test runs of {_ROOT} are under way already", returncode=2)
+
+
+def _refuse() -> None:
+    raise BlockingIOError
 
 
 def _take_down(names: Sequence[str]) -> None:

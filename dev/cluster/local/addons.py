@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dev.cluster import files
+from dev.cluster.local import network
 from dev.cluster.local.processes import Service
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ def metrics_server(site: Site) -> Service:
 
 def kwok(site: Site) -> Service:
     """Plays the kubelet of every fake node."""
+    config = site.layout.config / "kwok.yaml"
+    files.write(config, network.run([site.program("stages", "kwok")]))
     flags = {
+        "config": config,
         "kubeconfig": site.layout.client_config("addons"),
         "manage-all-nodes": "false",
         "manage-nodes-with-label-selector": FAKE_NODE_LABEL,
@@ -70,7 +74,8 @@ def kwok(site: Site) -> Service:
         "node-lease-duration-seconds": 40,
     }
     arguments = tuple(f"--{flag}={value}" for flag, value in flags.items())
-    return Service(name="kwok", command=(site.program("kwok"), *arguments))
+    command = (site.program("kwok"), *arguments)
+    return Service(name="kwok", command=command, reads=(config,))
 
 
 def manifests(site: Site) -> Iterator[Manifest]:

@@ -12,6 +12,7 @@ from dev.cluster.local import (
     addons,
     cgroups,
     control_plane,
+    mounts,
     network,
     node,
     node_images,
@@ -222,6 +223,8 @@ class LocalCluster:
         _link(self._layout.bin / "kubectl", site.folders["kube"] / "kube")
         if site.has_node:
             cgroups.ensure(self._layout)
+            # The kubelet makes sockets below its folder, whose paths may not be long.
+            mounts.bind(self._layout.kubelet, self._layout.kubelet_root)
 
     def _start_node(self, site: Site, startup: Startup) -> None:
         startup.wait("containerd answers", lambda: node_images.answers(site), seconds=60)
@@ -243,6 +246,12 @@ class LocalCluster:
             aside = self._layout.etcd.with_name("etcd.unreadable")
             shutil.rmtree(aside, ignore_errors=True)
             self._layout.etcd.rename(aside)
+            # It would wait for the old store for a long time.
+            processes.stop(
+                process
+                for name, process in processes.running(self._layout).items()
+                if name == "kube-apiserver"
+            )
             self._progress.say(
                 f"etcd does not start on its data, now in {aside}; the cluster begins empty"
             )

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.cluster.local import network
 from dev.cluster.provider import ClusterError
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ def below(folders: Sequence[Path]) -> list[Path]:
     """What is mounted in these folders, the latest mount first."""
     points = [_point(line) for line in Path("/proc/self/mounts").read_text().splitlines()]
     return [p for p in reversed(points) if any(p.is_relative_to(f) for f in folders)]
+
+
+def bind(source: Path, target: Path) -> None:
+    """Make a folder appear at a second place, once, so that mounts there stay there."""
+    source.mkdir(parents=True, exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
+    if target not in below([target]):
+        network.run(["mount", "--bind", "--make-private", str(source), str(target)])
 
 
 def remove(folders: Sequence[Path]) -> None:

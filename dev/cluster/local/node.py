@@ -40,8 +40,8 @@ def kubelet(site: Site) -> Service:
     flags = {
         "kubeconfig": site.layout.client_config("kubelet"),
         "config": config,
-        "root-dir": site.layout.state / "kubelet",
-        "cert-dir": site.layout.state / "kubelet/pki",
+        "root-dir": site.layout.kubelet_root,
+        "cert-dir": site.layout.kubelet_root / "pki",
         "hostname-override": NODE_NAME,
         "node-ip": site.addresses.node,
     }
@@ -158,7 +158,7 @@ def _kubelet_config(site: Site) -> dict[str, Any]:
         "syncFrequency": "5s",
         "nodeStatusUpdateFrequency": "4s",
         "podLogsDir": str(layout.pod_logs),
-        "volumePluginDir": f"{layout.state}/kubelet/volume-plugins",
+        "volumePluginDir": f"{layout.kubelet_root}/volume-plugins",
         "staticPodPath": "",
         "containerLogMaxSize": "10Mi",
         "containerLogMaxFiles": 2,

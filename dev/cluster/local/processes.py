@@ -29,6 +29,8 @@ _CLUSTER = "BREAKWATER_CLUSTER_STATE"
 _SERVICE = "BREAKWATER_CLUSTER_SERVICE"
 _FINGERPRINT = "BREAKWATER_CLUSTER_FINGERPRINT"
 _PROC = Path("/proc")
+_GONE_SECONDS = 10.0
+"""How long a killed process may take to be gone; one in an uninterruptible wait takes longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +90,15 @@ def start(layout: Layout, service: Service, environment: Mapping[str, str]) -> N
         )
 
 
-def stop(processes: Iterable[Process], *, grace_seconds: float) -> None:
-    """Ask processes to end, and kill those that have not after a while."""
+def stop(processes: Iterable[Process]) -> None:
+    """Kill processes, and wait until they are gone."""
     with contextlib.ExitStack() as stack:
-        handles = {process.pid: _handle(process, stack) for process in processes}
-        alive = {pid: handle for pid, handle in handles.items() if handle is not None}
-        for number, patience in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 10.0)):
-            for handle in alive.values():
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(handle, number)
-            alive = _outlive(alive, patience)
+        handles = [_handle(process, stack) for process in processes]
+        alive = [handle for handle in handles if handle is not None]
+        for handle in alive:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        _await_end(alive)
 
 
 def leftovers(layout: Layout) -> list[Process]:
@@ -178,16 +179,13 @@ def _handle(process: Process, stack: contextlib.ExitStack) -> int | None:
     return None
 
 
-def _outlive(alive: Mapping[int, int], seconds: float) -> dict[int, int]:
-    """Wait for processes to end; return those that did not."""
-    end = time.monotonic() + seconds
-    left = dict(alive)
+def _await_end(handles: Iterable[int]) -> None:
     poll = select.poll()
-    for handle in left.values():
+    left = set(handles)
+    for handle in left:
         poll.register(handle, select.POLLIN)
+    end = time.monotonic() + _GONE_SECONDS
     while left and (rest := end - time.monotonic()) > 0:
-        gone = {handle for handle, _ in poll.poll(rest * 1000)}
-        for handle in gone:
+        for handle, _ in poll.poll(rest * 1000):
             poll.unregister(handle)
-        left = {pid: handle for pid, handle in left.items() if handle not in gone}
-    return left
+            left.discard(handle)

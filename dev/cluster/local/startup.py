@@ -60,7 +60,7 @@ class Startup:
             self._wanted[service.name] = service
             process = running.get(service.name)
             if process and process.fingerprint != service.fingerprint:
-                processes.stop([process], grace_seconds=5)
+                processes.stop([process])
                 process = None
             if not process:
                 self._start(service)

@@ -58,6 +58,8 @@ class Layout:
         self.pod_logs = self.state / "pod-logs"
         self.images = self.state / "images.json"
         self.bin = self.state / "bin"
+        self.kubelet = self.state / "kubelet"
+        self.kubelet_root = self.run / "kubelet"
         self.containerd_socket = self.run / "containerd.sock"
 
     @property

@@ -13,7 +13,6 @@ from dev.cluster.local import cgroups, mounts, network, processes, state
 if TYPE_CHECKING:
     from dev.cluster.local.state import Layout
 
-_SERVICE_GRACE_SECONDS = 3.0
 _CNI_RESULTS = Path("/var/lib/cni/results")
 _CONTAINER_LOGS = Path("/var/log/containers")
 _SHIM_SOCKETS = Path("/run/containerd/s")
@@ -24,15 +23,15 @@ def stop(layout: Layout) -> None:
 
     The kubelet goes first, so that nothing is started again; then what runs in pods, whose ends
     containerd still notes; then the rest. Nothing here asks the API server or containerd for
-    help: they may not be there.
+    help, which may not be there, and nothing waits for services to end politely: all of them
+    stand being killed.
     """
-    kubelet = [p for p in processes.leftovers(layout) if p.service == "kubelet"]
-    processes.stop(kubelet, grace_seconds=_SERVICE_GRACE_SECONDS)
+    processes.stop(p for p in processes.leftovers(layout) if p.service == "kubelet")
     _kill_pods(layout)
-    processes.stop(processes.leftovers(layout), grace_seconds=_SERVICE_GRACE_SECONDS)
+    processes.stop(processes.leftovers(layout))
     # A shim may have started something between the two looks.
     _kill_pods(layout)
-    processes.stop(processes.leftovers(layout), grace_seconds=0)
+    processes.stop(processes.leftovers(layout))
     sockets = _shim_sockets(layout)
     mounts.remove([layout.state, layout.run])
     cgroups.remove(layout)
@@ -51,7 +50,7 @@ def forget(layout: Layout) -> None:
 
 
 def _kill_pods(layout: Layout) -> None:
-    processes.stop(processes.identify(cgroups.pids(layout)), grace_seconds=0)
+    processes.stop(processes.identify(cgroups.pids(layout)))
 
 
 def _shim_sockets(layout: Layout) -> list[Path]:

@@ -24,5 +24,8 @@ DataKey = Annotated[str, StringConstraints(pattern=DATA_KEY, max_length=253)]
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Say whether a text has the shape that a pattern gives."""
-    return re.search(pattern, text) is not None
+    """Say whether a whole text has the shape that a pattern gives.
+
+    Python's `$` also matches before a last line break, where the API server's does not.
+    """
+    return re.fullmatch(pattern, text) is not None

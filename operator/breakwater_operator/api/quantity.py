@@ -5,11 +5,12 @@ the API server gives back, and what we hash must not change with the spelling, s
 rewritten as soon as they are read.
 """
 
-import re
 from decimal import Decimal
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
+
+from breakwater_operator.api.fields import matches
 
 CPU = r"^([0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?)$"
 BYTES = r"^[0-9]{1,15}(\.[0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
@@ -50,7 +51,7 @@ def _checked(pattern: str, example: str) -> BeforeValidator:
         text = str(value)
         if (
             not (number or isinstance(value, str))
-            or not re.search(pattern, text)
+            or not matches(pattern, text)
             or (number and int(text) > INTEGER_MAX)
         ):
             raise ValueError(f"{text} is not an amount; write one as in {example}")

@@ -63,10 +63,10 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
 def foreign(desired: Manifest, live: Live) -> list[Operation]:
     """Give the JSON patch that removes what others added, or an empty list where nothing was.
 
-    Begins with a `test` of the resourceVersion, since its paths contain list indexes. A part with
-    additions is replaced as a whole, so that no state in between is invalid (a probe that was
-    changed from one kind to another has none of both). To be sent before the apply, under the same
-    field manager.
+    Begins with the resourceVersion that was looked at, since its paths contain list indexes: when
+    the object has changed meanwhile, the API server answers 409. A part with additions is replaced
+    as a whole, so that no state in between is invalid (a probe that was changed from one kind to
+    another has none of both). To be sent before the apply, under the same field manager.
     """
     kind = desired["kind"]
     removed = [_remove(path) for path in NEVER.get(kind, ()) if _get(live, path)]
@@ -79,8 +79,7 @@ def foreign(desired: Manifest, live: Live) -> list[Operation]:
         return []
     together = [_replace(path, _get(desired, path)) for path in TOGETHER.get(kind, ())]
     version = live["metadata"]["resourceVersion"]
-    test = {"op": "test", "path": "/metadata/resourceVersion", "value": version}
-    return [test, *removed, *(together or replaced)]
+    return [_replace("/metadata/resourceVersion", version), *removed, *(together or replaced)]
 
 
 def exceeds(live: Any, desired: Any, field: str = "") -> bool:

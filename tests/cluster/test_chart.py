@@ -186,6 +186,34 @@ def test_with_namespaces_named_the_operator_has_no_right_in_the_whole_cluster(he
     assert not [one for one in objects if one["kind"].startswith("Cluster")]
 
 
+def test_helm_never_deletes_the_definition(helm: Helm) -> None:
+    definition = only(rendered(helm), "CustomResourceDefinition")
+
+    assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_a_second_release_leaves_everything_that_all_releases_share(helm: Helm) -> None:
+    objects = rendered(helm, "crds.enabled=false")
+
+    assert "CustomResourceDefinition" not in {one["kind"] for one in objects}
+    assert len([one for one in objects if one["kind"] == "ClusterRole"]) == 1
+
+
+def test_the_api_server_takes_every_object(
+    helm: Helm, control_plane: RunningCluster, namespace: str
+) -> None:
+    release = namespace  # other tests may have objects of the usual name
+    objects = rendered(helm, namespace=namespace, release=release)
+    manifests = "---\n".join(yaml.safe_dump(one) for one in objects)
+
+    options = ("--dry-run=server", "--validate=strict")
+    said = control_plane.kubectl("create", "-f", "-", *options, stdin=manifests, check=False)
+
+    # The definition may be there already: other tests share the cluster.
+    others = [line for line in said.splitlines() if not line.startswith("customresource")]
+    assert len(others) == len(objects) - 1
+
+
 @pytest.mark.requirement("C3")
 def test_the_operators_pod_is_let_into_a_restricted_namespace(
     helm: Helm, control_plane: RunningCluster, namespace: str

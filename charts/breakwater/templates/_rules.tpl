@@ -20,10 +20,10 @@
 - apiGroups: [apps]
   resources: [controllerrevisions, deployments]
   verbs: [get, list, watch, create, patch, delete]
-# Pods are asked for their health; the annotation that hurries a live change along is patched.
+# The annotation that hurries a live change along is patched.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
+  verbs: [list, watch, patch]
 # A claim's access mode decides how a Deployment is updated.
 - apiGroups: [""]
   resources: [persistentvolumeclaims]

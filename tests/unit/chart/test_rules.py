@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).resolve().parents[3] / "charts/breakwater/templates"
 FOLLOW = {"list", "watch"}
 USED = {
     MCP_SERVER: FOLLOW | {"get"},
-    POD: FOLLOW | {"get", "patch"},
+    POD: FOLLOW | {"patch"},
     CLAIM: FOLLOW | {"get"},
     ENDPOINT_SLICE: FOLLOW,
     EVENT: {"create"},

@@ -65,7 +65,7 @@ def cluster(*command: str, stdin: str | None = None) -> str:
 
 def kubectl(*command: str, stdin: str | None = None) -> str:
     """Run kubectl on the demo's cluster."""
-    return cluster("kubectl", "--", *command, stdin=stdin)
+    return cluster("kubectl", *command, stdin=stdin)
 
 
 @contextmanager
@@ -79,9 +79,10 @@ def step(what: str) -> Iterator[None]:
 
 def images() -> dict[str, dict[str, Any]]:
     """Build what has changed and return name -> reference and archive."""
-    run("dev.images", "build", "operator", "runtime")
-    listed: dict[str, dict[str, Any]] = json.loads(run("dev.images", "list", "-o", "json"))
-    return listed
+    built: dict[str, dict[str, Any]] = json.loads(
+        run("dev.images", "build", "operator", "runtime", "-o", "json")
+    )
+    return built
 
 
 def install(built: dict[str, dict[str, Any]]) -> None:
@@ -89,7 +90,7 @@ def install(built: dict[str, dict[str, Any]]) -> None:
     registry, operator = built["operator"]["ref"].rsplit("/", 1)
     runtime = built["runtime"]["ref"].rsplit("/", 1)[1]
     cluster(
-        *("helm", "--", "upgrade", "--install", "breakwater", str(ROOT / "charts/breakwater")),
+        *("helm", "upgrade", "--install", "breakwater", str(ROOT / "charts/breakwater")),
         *("--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--wait", "--timeout", WAIT),
         *("--set", f"image.registry={registry}"),
         *("--set", f"operator.tag={operator.split(':')[1]}"),

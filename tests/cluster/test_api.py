@@ -1,0 +1,447 @@
+"""The API as a real API server sees it: what it accepts, and what it makes of what we render."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, event, given, reject, settings
+from kubernetes import config
+from kubernetes.client import CustomObjectsApi
+from kubernetes.client.exceptions import ApiException
+
+from breakwater_operator.api.errors import SpecError
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.names import MANAGER
+from breakwater_operator.render import drift, exclusive
+from dev import golden
+from tests.support.cluster import eventually
+from tests.support.specs import servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.cluster import RunningCluster
+
+ROOT = Path(__file__).parents[2]
+CRD = ROOT / "crds/breakwater.dev_mcpservers.yaml"
+
+Object = dict[str, Any]
+
+GENERATED = settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(control_plane: RunningCluster) -> RunningCluster:
+    """A control plane that knows the McpServer."""
+    control_plane.kubectl("apply", "-f", str(CRD))
+    control_plane.kubectl("wait", "--for=condition=Established", "-f", str(CRD))
+    return control_plane
+
+
+@pytest.fixture(scope="module")
+def api(cluster: RunningCluster) -> Iterator[Any]:
+    client: Any = config.new_client_from_config(str(cluster.kubeconfig))  # type: ignore[no-untyped-call]  # theirs
+    yield CustomObjectsApi(client)
+    client.rest_client.pool_manager.clear()
+
+
+def created(api: Any, server: Object) -> Object:
+    """Ask the API server whether it takes an object; return what it would store.
+
+    Raises:
+        ApiException: It does not.
+    """
+    namespace = server["metadata"]["namespace"]
+    stored: Object = api.create_namespaced_custom_object(
+        "breakwater.dev", "v1alpha1", namespace, "mcpservers", server,
+        dry_run="All", field_validation="Strict",
+    )  # fmt: skip
+    return stored
+
+
+@GENERATED
+@given(server=servers())
+def test_the_models_accept_what_the_api_server_accepts_and_nothing_else(
+    api: Any, server: Object
+) -> None:
+    stored, refusal = answered(api, server)
+
+    if stored is not None:
+        McpServer.parse(stored)
+    else:
+        with pytest.raises(SpecError):
+            McpServer.parse(server | {"metadata": server["metadata"] | {"uid": "u"}})
+    event("accepted" if stored else f"refused with {refusal}")
+    assert refusal in {None, 400, 422}
+
+
+def answered(api: Any, server: Object) -> tuple[Object | None, int | None]:
+    """What the API server would store, or the status with which it refuses."""
+    try:
+        return created(api, server), None
+    except ApiException as error:
+        return None, error.status
+
+
+MINIMAL: Object = yaml.safe_load((ROOT / "tests/golden/minimal/mcpserver.yaml").read_text())
+
+
+def changed(**parts: Any) -> Object:
+    """The smallest McpServer, with parts of its spec replaced."""
+    server = copy.deepcopy(MINIMAL)
+    server["metadata"] = {"name": parts.pop("name", "web"), "namespace": "default"}
+    server["spec"] |= parts
+    return server
+
+
+PYTHON = {"server": "a:b"}
+
+
+def backend(**parts: Any) -> list[Object]:
+    return [{"python": PYTHON | parts}]
+
+
+def volumes(*found: Object) -> Object:
+    return {"volumes": list(found)}
+
+
+@pytest.mark.parametrize(
+    ("server", "says"),
+    [
+        pytest.param(changed(name="x" * 41), "at most 40 characters", id="name-too-long"),
+        pytest.param(changed(name="1x"), "begin with a letter", id="name-begins-with-digit"),
+        pytest.param(changed(name="a.b"), "choose another name", id="name-with-dot"),
+        pytest.param(
+            changed(backends=[{"name": n, "python": PYTHON} for n in "ab"]),
+            "make an McpServer for each of the others",
+            id="two-backends",
+        ),
+        pytest.param(changed(replica=3), 'unknown field "spec.replica"', id="misspelt"),
+        pytest.param(changed(replicas=-1), "greater than or equal to 0", id="replicas"),
+        pytest.param(
+            changed(backends=backend(volumeMounts=[{"name": "data", "mountPath": "/data"}])),
+            "add the volume or correct the name",
+            id="unknown-volume",
+        ),
+        pytest.param(
+            changed(
+                backends=backend(volumeMounts=[{"name": "d", "mountPath": "/etc/breakwater/x"}]),
+                pod=volumes({"name": "d", "emptyDir": {}}),
+            ),
+            "mount the volume at a folder of its own, such as /data",
+            id="mount-hides-settings",
+        ),
+        pytest.param(
+            changed(
+                backends=backend(volumeMounts=[{"name": "d", "mountPath": "/a/../etc"}]),
+                pod=volumes({"name": "d", "emptyDir": {}}),
+            ),
+            "write it out",
+            id="mount-climbs",
+        ),
+        pytest.param(
+            changed(pod=volumes({"name": "d", "emptyDir": {}, "configMap": {"name": "x"}})),
+            "write exactly one of persistentVolumeClaim, configMap and emptyDir",
+            id="two-sources",
+        ),
+        pytest.param(
+            changed(pod=volumes({"name": "d", "hostPath": {"path": "/"}})),
+            'unknown field "spec.pod.volumes[0].hostPath"',
+            id="host-path",
+        ),
+        pytest.param(
+            changed(pod=volumes({"name": "breakwater-keys", "emptyDir": {}})),
+            "choose another one",
+            id="our-volume",
+        ),
+        pytest.param(
+            changed(backends=backend(env=[{"name": "A", "value": "", "valueFrom": {}}])),
+            "write value or valueFrom, not both",
+            id="two-values",
+        ),
+        pytest.param(
+            changed(pod={"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}}),
+            "lower the request or raise the limit",
+            id="request-over-limit",
+        ),
+        pytest.param(
+            changed(access={"keys": {"secretName": "web-keys"}}),
+            "leave it out to have a key generated",
+            id="our-secret",
+        ),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_a_message_that_says_what_to_write(
+    api: Any, server: Object, says: str
+) -> None:
+    with pytest.raises(ApiException) as refused:
+        created(api, server)
+
+    assert says in json.loads(str(refused.value.body))["message"]
+
+
+def test_the_definition_is_read_well_by_kubectl(cluster: RunningCluster, namespace: str) -> None:
+    server = changed()
+    server["metadata"]["namespace"] = namespace
+    cluster.apply(server)
+
+    columns = cluster.kubectl("get", "mcpservers.breakwater.dev", "-n", namespace)
+    explained = cluster.kubectl("explain", "mcpserver.spec.backends")
+    by_category = cluster.kubectl("get", "breakwater", "-n", namespace, "-o", "name")
+
+    head = columns.splitlines()[0].split()
+    assert head == ["NAME", "READY", "REASON", "URL", "REVISION", "REPLICAS", "AGE"]
+    assert "An MCPServer object of the MCP Python SDK" in " ".join(explained.split())
+    assert by_category.split() == ["mcpserver.breakwater.dev/web"]
+
+
+def test_it_can_be_scaled(cluster: RunningCluster, namespace: str) -> None:
+    server = changed()
+    server["metadata"]["namespace"] = namespace
+    cluster.apply(server)
+
+    before = cluster.get("bmcp", "web", "-n", namespace)["spec"]["replicas"]
+    cluster.kubectl("scale", "bmcp/web", "--replicas=5", "-n", namespace)
+
+    after = cluster.get("bmcp", "web", "-n", namespace)["spec"]["replicas"]
+    assert (before, after) == (2, 5)
+
+
+CASES = {case.path.rpartition("/")[2]: case for case in golden.cases(ROOT)}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_children_that_were_applied_are_clean(
+    cluster: RunningCluster, namespace: str, case: golden.Case
+) -> None:
+    for desired in placed(case, namespace):
+        live = applied(cluster, desired)
+
+        assert not drift.differs(desired, live)
+        assert not drift.must_replace(desired, live)
+        assert not exclusive.foreign(desired, live)
+
+
+CONTAINER = "/spec/template/spec/containers/0"
+POD = "/spec/template/spec"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "tampering"),
+    [
+        pytest.param(*each[:3], id=each[3])
+        for each in [
+            ("Deployment", "crm-a", [("add", f"{CONTAINER}/command", ["sh"])], "command"),
+            ("Deployment", "crm-a", [("add", f"{CONTAINER}/args/-", "--x")], "args"),
+            ("Deployment", "crm-a", [("add", f"{CONTAINER}/env/-", {"name": "X"})], "env"),
+            (
+                "Deployment",
+                "crm-a",
+                [("add", f"{CONTAINER}/envFrom", [{"secretRef": {"name": "x"}}])],
+                "env-from",
+            ),
+            (
+                "Deployment",
+                "crm-a",
+                [
+                    ("add", f"{POD}/volumes/-", {"name": "x", "emptyDir": {}}),
+                    ("add", f"{CONTAINER}/volumeMounts/-", {"name": "x", "mountPath": "/x"}),
+                ],
+                "mount",
+            ),
+            (
+                "Deployment",
+                "crm-a",
+                [("add", f"{CONTAINER}/ports/-", {"containerPort": 1})],
+                "container-port",
+            ),
+            (
+                "Deployment",
+                "crm-a",
+                [
+                    ("remove", f"{CONTAINER}/readinessProbe/httpGet", None),
+                    ("add", f"{CONTAINER}/readinessProbe/exec", {"command": ["true"]}),
+                ],
+                "other-probe",
+            ),
+            (
+                "Deployment",
+                "crm-a",
+                [("add", f"{CONTAINER}/lifecycle", {"preStop": {"sleep": {"seconds": 1}}})],
+                "lifecycle",
+            ),
+            (
+                "Deployment",
+                "crm-a",
+                [("add", f"{CONTAINER}/securityContext/capabilities/add", ["SYS_ADMIN"])],
+                "capability",
+            ),
+            ("Deployment", "crm-a", [("add", f"{POD}/hostNetwork", True)], "host-network"),
+            (
+                "Deployment",
+                "crm-a",
+                [("add", f"{POD}/securityContext/supplementalGroups", [0])],
+                "group",
+            ),
+            ("Deployment", "crm-a", [("add", "/spec/paused", True)], "paused"),
+            (
+                "Deployment",
+                "crm-a",
+                [("replace", "/spec/strategy", {"type": "Recreate"})],
+                "strategy",
+            ),
+            (
+                "Deployment",
+                "crm-a",
+                [
+                    ("remove", f"{POD}/volumes/0/projected", None),
+                    ("add", f"{POD}/volumes/0/emptyDir", {}),
+                ],
+                "other-volume",
+            ),
+            ("Service", "crm", [("replace", "/spec/type", "NodePort")], "node-port"),
+            (
+                "Service",
+                "crm",
+                [("add", "/spec/ports/-", {"name": "x", "port": 1})],
+                "service-port",
+            ),
+            ("Service", "crm", [("add", "/spec/selector/x", "y")], "selector"),
+            ("Service", "crm", [("add", "/spec/externalIPs", ["198.18.0.9"])], "external-ip"),
+            (
+                "Service",
+                "crm",
+                [("replace", "/spec/sessionAffinity", "ClientIP")],
+                "affinity",
+            ),
+            ("Secret", "crm-live", [("add", "/data/intruder", "eA==")], "data-key"),
+            ("ConfigMap", "crm-live", [("add", "/data/x", "y")], "config-key"),
+            ("ConfigMap", "crm-live", [("add", "/binaryData", {"x": "eA=="})], "binary-data"),
+        ]
+    ],
+)
+def test_what_somebody_adds_is_found_and_taken_away(
+    cluster: RunningCluster,
+    namespace: str,
+    kind: str,
+    name: str,
+    tampering: list[tuple[str, str, Any]],
+) -> None:
+    desired = next(
+        child
+        for child in placed(CASES["everything"], namespace)
+        if (child["kind"], child["metadata"]["name"]) == (kind, name)
+    )
+    applied(cluster, desired)
+    patch = [{"op": op, "path": path, "value": value} for op, path, value in tampering]
+    live = patched(cluster, desired, patch, "somebody")
+    assert drift.differs(desired, live) or exclusive.foreign(desired, live)
+
+    eventually(lambda: repaired(cluster, desired), f"{kind} {name} is as it should be")
+
+
+def test_what_belongs_to_others_stays(cluster: RunningCluster, namespace: str) -> None:
+    children = placed(CASES["everything"], namespace)
+    desired = next(child for child in children if child["kind"] == "Deployment")
+    applied(cluster, desired)
+    sidecar: Object = {"name": "proxy", "image": "registry.example/proxy:1"}
+    patch: list[Object] = [
+        {"op": "add", "path": f"{POD}/containers/0", "value": sidecar},
+        {"op": "add", "path": f"{POD}/initContainers", "value": [sidecar | {"name": "init"}]},
+        {"op": "add", "path": f"{POD}/volumes/0", "value": {"name": "x", "emptyDir": {}}},
+        {"op": "add", "path": f"{POD}/tolerations", "value": [{"operator": "Exists"}]},
+        {"op": "add", "path": "/spec/template/metadata/annotations/x", "value": "y"},
+        {"op": "add", "path": "/metadata/labels/x", "value": "y"},
+    ]
+
+    live = patched(cluster, desired, patch, "somebody")
+
+    assert not drift.differs(desired, live)
+    assert not exclusive.foreign(desired, live)
+
+
+@settings(GENERATED, max_examples=40)
+@given(server=servers())
+def test_children_of_any_server_are_accepted_and_clean(
+    cluster: RunningCluster, api: Any, server: Object
+) -> None:
+    stored, _ = answered(api, server)
+    if stored is None:
+        reject()
+    children = placed(golden.Case("", (stored,)), "default")
+
+    answers = json.loads(
+        cluster.kubectl(
+            *("apply", "--server-side", "--dry-run=server", "--field-manager", MANAGER),
+            *("--force-conflicts", "-o", "json", "-f", "-"),
+            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": children}),
+        )
+    )["items"]
+
+    for desired, live in zip(children, answers, strict=True):
+        assert not drift.differs(desired, live)
+        assert not exclusive.foreign(desired, live)
+
+
+def placed(case: golden.Case, namespace: str) -> list[Object]:
+    """The children of a case in a namespace of the cluster, without an owner."""
+    children = copy.deepcopy(case.children())
+    for child in children:
+        child["metadata"]["namespace"] = namespace
+        del child["metadata"]["ownerReferences"]
+    return list(children)
+
+
+def applied(cluster: RunningCluster, manifest: Object) -> Object:
+    """Apply a child as the operator does."""
+    answer = cluster.kubectl(
+        *("apply", "--server-side", "--force-conflicts", "--field-manager", MANAGER),
+        *("-o", "json", "--show-managed-fields", "-f", "-"),
+        stdin=json.dumps(manifest),
+    )
+    live: Object = json.loads(answer)
+    return live
+
+
+def repaired(cluster: RunningCluster, desired: Object) -> bool:
+    """Make one repair as the operator does, and say whether the object is as it should be.
+
+    Controllers write to it at the same time, so that a patch may come too late.
+    """
+    metadata = desired["metadata"]
+    live = cluster.get(desired["kind"], metadata["name"], "-n", metadata["namespace"])
+    if found := exclusive.foreign(desired, live):
+        patched(cluster, desired, found, MANAGER, check=False)
+    elif drift.differs(desired, live):
+        applied(cluster, desired)
+    else:
+        return True
+    return False
+
+
+def patched(
+    cluster: RunningCluster,
+    manifest: Object,
+    patch: list[Object],
+    manager: str,
+    *,
+    check: bool = True,
+) -> Object:
+    """Send a JSON patch to a child."""
+    metadata = manifest["metadata"]
+    answer = cluster.kubectl(
+        *("patch", manifest["kind"], metadata["name"], "-n", metadata["namespace"]),
+        *("--type=json", "--field-manager", manager, "-o", "json", "-p", json.dumps(patch)),
+        check=check,
+    )
+    live: Object = json.loads(answer or "{}")
+    return live

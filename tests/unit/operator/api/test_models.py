@@ -1,0 +1,94 @@
+"""What a user may write, and what is answered where it is wrong."""
+
+from typing import Any
+
+import pytest
+
+from breakwater_operator.api.errors import SpecError
+from breakwater_operator.api.models import McpServer
+
+PYTHON = {"server": "weather.main:mcp"}
+
+
+def manifest(name: str = "web", **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "team-a", "uid": "u", "generation": 4}
+    return {"metadata": metadata, "spec": {"backends": [{"python": PYTHON}]} | spec}
+
+
+def faults(obj: dict[str, Any]) -> list[str]:
+    with pytest.raises(SpecError) as refused:
+        McpServer.parse(obj)
+    return [str(fault) for fault in refused.value.faults]
+
+
+def test_three_lines_of_spec_are_enough() -> None:
+    server = McpServer.parse(manifest())
+
+    assert (server.name, server.namespace, server.uid, server.generation) == (
+        "web", "team-a", "u", 4,
+    )  # fmt: skip
+    assert server.spec.replicas == 2
+    assert server.spec.backends[0].name == "main"
+
+
+def test_every_fault_is_named_at_its_place() -> None:
+    volumes = [{"name": "data", "hostPath": {}}]
+
+    found = faults(manifest(replicas="2", pod={"volumes": volumes}, suspended=True))
+
+    assert [fault.partition(":")[0] for fault in found] == [
+        "spec.pod.volumes[data].hostPath",
+        "spec.replicas",
+        "spec.suspended",
+    ]
+
+
+def test_items_are_called_by_their_names() -> None:
+    env = [{"name": "TOKEN", "value": "a", "valueFrom": {"secretKeyRef": {}}}]
+
+    found = faults(manifest(backends=[{"name": "crm", "python": PYTHON | {"env": env}}]))
+
+    assert (
+        "spec.backends[crm].python.env[TOKEN].valueFrom.secretKeyRef.name: is missing; add it"
+        in (found)
+    )
+
+
+def test_a_fault_below_a_list_is_not_followed_by_one_about_its_length() -> None:
+    found = faults(manifest(backends=[{"python": PYTHON | {"sever": 1}}]))
+
+    assert found == [
+        "spec.backends[0].python.sever: is not a field here; remove it or correct its name"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("obj", "says"),
+    [
+        pytest.param(manifest("x" * 41), "at most 40 characters", id="long-name"),
+        pytest.param(manifest("web\n"), "choose another name", id="line-break"),
+        pytest.param(
+            manifest(access={"keys": {"secretName": "web-live"}}),
+            "name a Secret of your own",
+            id="our-secret",
+        ),
+        pytest.param(manifest(replicas=None), "replicas", id="null"),
+        pytest.param({"metadata": manifest()["metadata"]}, "spec.backends: is missing", id="empty"),
+        pytest.param(
+            manifest(backends=[{"name": n, "python": PYTHON} for n in "ab"]),
+            "make an McpServer for each of the others",
+            id="two-backends",
+        ),
+        pytest.param(
+            manifest(pod={"volumes": [{"name": "a", "emptyDir": {}}] * 2}),
+            "pod.volumes has a twice",
+            id="twice",
+        ),
+    ],
+)
+def test_a_message_says_what_to_write(obj: dict[str, Any], says: str) -> None:
+    assert any(says in fault for fault in faults(obj))
+
+
+def test_a_suspended_server_wants_no_pods() -> None:
+    assert McpServer.parse(manifest(suspend=True, replicas=3)).wanted_replicas == 0

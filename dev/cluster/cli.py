@@ -160,22 +160,19 @@ def _env(options: argparse.Namespace, settings: Settings) -> int:
 
 def _kubectl(options: argparse.Namespace, settings: Settings) -> int:
     cluster = _cluster(options, settings)
-    own = isinstance(cluster, LocalCluster)
     program = str(cluster.tools / "kubectl") if isinstance(cluster, LocalCluster) else "kubectl"
-    if own and not Path(program).exists():
-        raise ClusterError(f"there is no cluster {cluster.name}; `up` makes it")
-    return _become(program, "kubectl", cluster, options, settings)
+    return _become(program, cluster, options, settings)
 
 
 def _helm(options: argparse.Namespace, settings: Settings) -> int:
-    cluster = _cluster(options, settings)
-    folder = LocalCluster(settings, DEFAULT_NAME).program(build.HELM)
-    return _become(str(folder / "helm"), "helm", cluster, options, settings)
+    folder = LocalCluster(settings, DEFAULT_NAME, progress=Progress()).program(build.HELM)
+    return _become(str(folder / "helm"), _cluster(options, settings), options, settings)
 
 
-def _become(
-    program: str, name: str, cluster: Cluster, options: argparse.Namespace, settings: Settings
-) -> int:
+def _become(program: str, cluster: Cluster, options: argparse.Namespace, settings: Settings) -> int:
     """Run a tool in our place, so that its signals, its terminal and its exit code are its own."""
+    if not cluster.kubeconfig.exists():
+        # The tool would look for some other cluster.
+        raise ClusterError(f"there is no cluster {cluster.name}; `up` makes it")
     environment = {**settings.environment, "KUBECONFIG": str(cluster.kubeconfig)}
-    os.execvpe(program, [name, *options.arguments], environment)
+    os.execvpe(program, [Path(program).name, *options.arguments], environment)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,8 @@ def _missing_go(
 
 
 def _missing_rights(size: Size, root: bool, cgroups: Path) -> Iterable[Missing]:
+    if sys.platform != "linux":
+        yield Missing(what="Linux", remedy="use --provider kind, or a Linux machine")
     if not root:
         yield Missing(
             what="root", remedy="run as root (sudo): network namespaces and routes need it"

@@ -208,7 +208,6 @@ def test_nothing_leaves_the_cluster(cluster: RunningCluster, namespace: str) -> 
     assert any(word in said for word in ("deadline", "unreachable", "no route"))
 
 
-@pytest.mark.prove
 def test_an_autoscaler_follows_the_load(cluster: RunningCluster, namespace: str) -> None:
     cluster.apply(*web(namespace))
     available = ("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")

@@ -199,6 +199,7 @@ def test_a_stopped_cluster_goes_on_where_it_was(subject: Subject) -> None:
     assert "namespace/kept" in again.kubectl("get", "namespaces", "-o", "name")
 
 
+@pytest.mark.prove
 def test_a_store_that_the_machine_took_down_with_it_is_begun_anew(subject: Subject) -> None:
     cluster = subject.up(Size.CONTROL_PLANE)
     cluster.kubectl("create", "namespace", "lost")
@@ -213,6 +214,7 @@ def test_a_store_that_the_machine_took_down_with_it_is_begun_anew(subject: Subje
     assert subject.layout.etcd.with_name("etcd.unreadable").is_dir()
 
 
+@pytest.mark.prove
 def test_files_deleted_under_a_running_cluster_do_not_stop_down_or_up(subject: Subject) -> None:
     subject.up(Size.CONTROL_PLANE)
     shutil.rmtree(subject.layout.state)
@@ -222,6 +224,7 @@ def test_files_deleted_under_a_running_cluster_do_not_stop_down_or_up(subject: S
     assert again.cluster.status().ready
 
 
+@pytest.mark.prove
 def test_a_full_disk_is_kept_off_by_shortening_logs(subject: Subject) -> None:
     subject.up(Size.CONTROL_PLANE)
     log = subject.layout.logs / "kube-scheduler.log"

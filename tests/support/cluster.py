@@ -60,12 +60,20 @@ class RunningCluster:
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl and return what it printed; a failure shows what it complained about."""
-        command = [str(self.cluster.tools / "kubectl"), "--kubeconfig", str(self.kubeconfig)]
-        done = subprocess.run(
-            [*command, *arguments], input=stdin, capture_output=True, text=True, check=False
-        )
+        return self._run(self.cluster.tools / "kubectl", arguments, stdin, check=check)
+
+    def helm(self, *arguments: str, check: bool = True) -> str:
+        """Run Helm likewise."""
+        return self._run(self.cluster.program(build.HELM) / "helm", arguments, None, check=check)
+
+    def _run(
+        self, program: Path, arguments: Sequence[str], stdin: str | None, *, check: bool
+    ) -> str:
+        command = [str(program), "--kubeconfig", str(self.kubeconfig), *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if check and done.returncode:
-            pytest.fail(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}", pytrace=False)
+            said = f"{program.name} {' '.join(arguments)}: {done.stderr.strip()}"
+            pytest.fail(said, pytrace=False)
         return done.stdout
 
     def get(self, *arguments: str) -> Any:

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev.cluster import build, files, prerequisites
 from dev.cluster.api import Api
-from dev.cluster.local import (
-    addons,
-    cgroups,
-    control_plane,
-    mounts,
-    network,
-    node,
-    node_images,
-    pki,
-    processes,
-    readiness,
-    state,
-    teardown,
-)
+from dev.cluster.local import network, node_images, processes, readiness, state, teardown
 from dev.cluster.local.addresses import free_index
-from dev.cluster.local.fake_nodes import scale
+from dev.cluster.local.bringup import Bringup
 from dev.cluster.local.site import Site, needed
-from dev.cluster.local.startup import Startup
 from dev.cluster.progress import Progress
 from dev.cluster.provider import FAKE_NODES_MAX, Capabilities, ClusterError, Size, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from dev.cluster.settings import Settings
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class LocalCluster:
@@ -67,7 +50,7 @@ class LocalCluster:
         self._progress = progress or Progress()
         self._builder = build.Builder(settings.cache, settings.environment)
         self.seconds: dict[str, float] = {}
-        """How long the last `up` took from starting the first process to each milestone."""
+        """How long the last `up` took to each milestone, once everything was built."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -152,7 +135,8 @@ class LocalCluster:
             # What runs without a record is a rest that somebody deleted the files of.
             teardown.stop(self._layout)
         state.save(self._layout, record)
-        self._start(self._site(record))
+        site = self._site(record)
+        self.seconds = Bringup(site, self._progress).run()
 
     def _decide(self) -> state.Record:
         """Keep what the cluster is, add what is asked for."""
@@ -180,88 +164,6 @@ class LocalCluster:
             cni_plugins=prerequisites.cni_plugins() or Path("/opt/cni/bin"),
         )
 
-    def _start(self, site: Site) -> None:
-        startup = Startup(self._layout, self._service_environment(), self._on_death)
-        self._prepare(site)
-        with Api(self._layout.kubeconfig) as api:
-            self._start_control_plane(site, api, startup)
-            if site.has_node:
-                self._start_node(site, startup)
-            if site.record.fake_nodes:
-                startup.want(addons.kwok(site))
-            scale(api, site)
-            startup.wait(
-                "the controllers work", lambda: readiness.first_service_account(api), seconds=120
-            )
-            self.seconds["control-plane"] = startup.seconds
-            if site.has_node:
-                self._await_node(site, api, startup)
-        self._progress.say(f"cluster {self.name} is up: {self._summary(site)}")
-
-    def _start_control_plane(self, site: Site, api: Api, startup: Startup) -> None:
-        startup.want(control_plane.etcd(site), control_plane.api_server(site))
-        if site.has_node:
-            # It needs nobody, and starts while the API server does.
-            startup.want(node.containerd(site))
-        # The controllers have to wait: they end when they find their own rights missing still.
-        startup.wait("the API server is ready", lambda: readiness.api_server(api), seconds=120)
-        startup.want(control_plane.controller_manager(site), control_plane.scheduler(site))
-        for path, body in addons.manifests(site):
-            api.apply(path, body)
-        startup.want(control_plane.caretaker(site))
-
-    def _prepare(self, site: Site) -> None:
-        """Make what the processes need: files, network, control group."""
-        if network.ensure(self._layout, site.addresses):
-            # A new namespace has no pods: addresses that were given out before are free.
-            shutil.rmtree(self._layout.run / "addresses", ignore_errors=True)
-        for folder in (self._layout.run, self._layout.volumes, self._layout.bin):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._layout.state.chmod(0o711)
-        pki.ensure(self._layout, site.addresses)
-        pki.write_kubeconfigs(self._layout, site.addresses)
-        _link(self._layout.bin / "kubectl", site.folders["kube"] / "kube")
-        if site.has_node:
-            cgroups.ensure(self._layout)
-            # The kubelet makes sockets below its folder, whose paths may not be long.
-            mounts.bind(self._layout.kubelet, self._layout.kubelet_root)
-
-    def _start_node(self, site: Site, startup: Startup) -> None:
-        startup.wait("containerd answers", lambda: node_images.answers(site), seconds=60)
-        node_images.load_pause(site)
-        startup.want(node.kubelet(site), node.kube_proxy(site))
-        startup.want(addons.dns(site), addons.metrics_server(site))
-
-    def _await_node(self, site: Site, api: Api, startup: Startup) -> None:
-        since = startup.started_at.get("kubelet", 0.0)
-        startup.wait("the node is Ready", lambda: readiness.node(api, since=since), seconds=120)
-        self.seconds["node"] = startup.seconds
-        startup.wait("DNS answers", lambda: readiness.dns(site.addresses), seconds=60)
-        startup.wait("metrics are served", lambda: readiness.metrics(api), seconds=60)
-        self.seconds["add-ons"] = startup.seconds
-
-    def _on_death(self, service: str, deaths: int) -> None:
-        """Give up on a store that cannot be read: the machine went down while it was written."""
-        if service == "etcd" and deaths == _STORE_GIVEN_UP_AFTER and self._layout.etcd.exists():
-            aside = self._layout.etcd.with_name("etcd.unreadable")
-            shutil.rmtree(aside, ignore_errors=True)
-            self._layout.etcd.rename(aside)
-            # It would wait for the old store for a long time.
-            processes.stop(
-                process
-                for name, process in processes.running(self._layout).items()
-                if name == "kube-apiserver"
-            )
-            self._progress.say(
-                f"etcd does not start on its data, now in {aside}; the cluster begins empty"
-            )
-        else:
-            self._progress.say(f"{service} ended ({deaths}); starting it again")
-
-    def _service_environment(self) -> Mapping[str, str]:
-        # Nothing of the user's: a proxy, for one, must not come between the parts of a cluster.
-        return {"PATH": _PATH, "HOME": str(self._layout.state)}
-
     def _recorded(self) -> state.Record:
         record = state.load(self._layout)
         if not record:
@@ -271,17 +173,8 @@ class LocalCluster:
             )
         return record
 
-    def _summary(self, site: Site) -> str:
-        parts = ["a control plane", *(["a node"] if site.has_node else [])]
-        if site.record.fake_nodes:
-            parts.append(f"{site.record.fake_nodes} fake nodes")
-        return ", ".join(parts)
-
     def _say_waiting(self) -> None:
         self._progress.say(f"waiting: another command works on cluster {self.name}")
-
-
-_STORE_GIVEN_UP_AFTER = 3
 
 
 def _service_names(record: state.Record) -> list[str]:
@@ -297,11 +190,3 @@ def _answers(kubeconfig: Path) -> bool:
             return readiness.api_server(api)
     except (ClusterError, OSError):
         return False
-
-
-def _link(link: Path, target: Path) -> None:
-    if not link.is_symlink() or link.readlink() != target:
-        scratch = link.with_name(f".{link.name}")
-        scratch.unlink(missing_ok=True)
-        scratch.symlink_to(target)
-        scratch.replace(link)

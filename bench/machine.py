@@ -15,19 +15,18 @@ BUSY_LOAD = 0.7
 
 
 def words() -> str:
-    """Describe it: cores, kind, Python."""
+    """Describe it: cores, kind, Python, and whether others keep it busy."""
     cores = len(os.sched_getaffinity(0))
-    return (
+    described = (
         f"{cores} cores ({platform.machine()}), {platform.system()}, "
         f"{platform.python_implementation()} {platform.python_version()}"
     )
+    load = os.getloadavg()[0]
+    if load <= BUSY_LOAD:
+        return described
+    return f"{described}, **busy with other work (load {load:.1f}): not figures to keep**"
 
 
 def versions(distributions: Iterable[str]) -> dict[str, str]:
     """Get the installed versions of libraries."""
     return {name: version(name) for name in distributions}
-
-
-def load() -> float:
-    """Get how many processes wanted a core over the last minute."""
-    return os.getloadavg()[0]

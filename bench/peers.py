@@ -1,0 +1,127 @@
+"""The servers that are compared, and what is switched on in each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.processes import ROOT, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+BIN = Path(sys.executable).parent
+LOCK = ROOT / "requirements/bench.txt"
+ENVIRONMENT = ROOT / "build/bench/peers"
+"""Where FastMCP is installed: its own environment, since development does without it."""
+
+KEY = "bench-0123456789abcdef0123456789abcdef"
+OBJECT = "bench.servers.objects:server"
+
+
+@dataclass(frozen=True, eq=False)
+class Peer:
+    """A server under test."""
+
+    name: str
+    command: Sequence[str]
+    port: int
+    on: str
+    """What is switched on, for readers."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    ready_port: int | None = None
+    """Where it says that it is ready, where that is another port."""
+    is_checked: bool = True
+
+
+FLOOR = "raw ASGI constant"
+SDK = "MCPServer, default"
+SDK_JSON = "MCPServer, json_response"
+SDK_STATELESS = "MCPServer, stateless_http"
+SDK_STATELESS_JSON = "MCPServer, json_response and stateless_http"
+FASTMCP = "FastMCP, default"
+FASTMCP_JSON = "FastMCP, json_response"
+OURS = "Breakwater"
+
+FLOOR_ON = (
+    "nothing: the same bytes for every request, what uvicorn, uvloop and httptools cost alone"
+)
+SDK_ON = "Host and Origin check, body limit, argument validation, OpenTelemetry without exporter"
+FASTMCP_ON = "argument validation"
+OURS_ON = (
+    "keys, Origin check, body limit, method gate, request id, security headers, metrics, argument "
+    "validation, drain: all that the runtime of this version has; nothing can be switched off"
+)
+
+
+def everyone(folder: Path) -> list[Peer]:
+    """Make all servers under test; ours has its settings in `folder`."""
+    return [
+        _floor(),
+        _sdk(SDK),
+        _sdk(SDK_JSON, "--json"),
+        _sdk(SDK_STATELESS, "--stateless"),
+        _sdk(SDK_STATELESS_JSON, "--json", "--stateless"),
+        _fastmcp(FASTMCP),
+        _fastmcp(FASTMCP_JSON, "--json"),
+        _ours(folder),
+    ]
+
+
+def _floor() -> Peer:
+    port = free_port()
+    command = [sys.executable, "-m", "bench.servers.floor", str(port)]
+    return Peer(FLOOR, command, port, FLOOR_ON, is_checked=False)
+
+
+def _sdk(name: str, *options: str) -> Peer:
+    port = free_port()
+    command = [sys.executable, "-m", "bench.servers.sdk", str(port), *options]
+    return Peer(name, command, port, SDK_ON)
+
+
+def _fastmcp(name: str, *options: str) -> Peer:
+    port = free_port()
+    python = str(ENVIRONMENT / "bin/python")
+    command = [python, "-m", "bench.servers.fastmcp_server", str(port), *options]
+    return Peer(name, command, port, FASTMCP_ON)
+
+
+def _ours(folder: Path) -> Peer:
+    port, management = free_port(), free_port()
+    keys = folder / "keys"
+    keys.mkdir(exist_ok=True)
+    (keys / "bench").write_text(KEY + "\n")
+    settings = {
+        "version": 1,
+        "backends": [{"name": "main", "python": {"server": OBJECT}}],
+        "listen": {"host": "127.0.0.1", "publicPort": port, "managementPort": management},
+        "live": {"version": 1, "keysDirectory": "keys"},
+    }
+    config = folder / "config.json"
+    config.write_text(json.dumps(settings))
+    command = [str(BIN / "breakwater-runtime"), "--config", str(config)]
+    return Peer(OURS, command, port, OURS_ON, {"X-API-Key": KEY}, management)
+
+
+def install() -> dict[str, str]:
+    """Install the peers that development does without, and get their versions.
+
+    Raises:
+        subprocess.CalledProcessError: They cannot be had; uv has said why.
+    """
+    python = ENVIRONMENT / "bin/python"
+    if not python.exists():
+        subprocess.run(
+            [BIN / "uv", "venv", "--quiet", "--python", sys.executable, ENVIRONMENT], check=True
+        )
+    # A moment where nothing has to change.
+    sync = ["pip", "sync", "--quiet", "--require-hashes", str(LOCK), "--python", str(python)]
+    subprocess.run([BIN / "uv", *sync], check=True)
+    ask = "from importlib.metadata import version; print(version('fastmcp'))"
+    answer = subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True)
+    return {"fastmcp": answer.stdout.strip()}

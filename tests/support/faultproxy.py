@@ -9,7 +9,7 @@ import ssl
 import threading
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
@@ -34,6 +34,7 @@ class Seen:
     name: str
     is_watch: bool = False
     status: int = 0
+    body: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def is_write(self) -> bool:
@@ -75,7 +76,7 @@ class FaultProxy:
 
     def __enter__(self) -> Self:
         """Start to listen."""
-        self._writes = 0
+        self.written = 0
         self._held_plural: str | None = None
         self._open = asyncio.Event()
         self._open.set()
@@ -160,8 +161,8 @@ class FaultProxy:
             await self._open.wait()
         number = 0
         if seen.is_write:
-            self._writes += 1
-            number = self._writes
+            self.written += 1
+            number = self.written
             if self.before_write(number):
                 await asyncio.sleep(60)
         rule = next((rule for rule in self.rules if self._applies(rule, seen)), None)
@@ -184,8 +185,8 @@ class FaultProxy:
         status = {"kind": "Status", "code": rule.status, "message": rule.message}
         return web.json_response(status, status=rule.status)
 
-    def _note(self, seen: Seen, status: int) -> None:
-        self.seen.append(Seen(**(seen.__dict__ | {"status": status})))
+    def _note(self, seen: Seen, status: int, body: bytes = b"") -> None:
+        self.seen.append(replace(seen, status=status, body=body))
 
     async def _forward(
         self, request: web.Request, seen: Seen, body: bytes, number: int, rule: Rule | None
@@ -202,7 +203,7 @@ class FaultProxy:
                 self._note(seen, answer.status)
                 return await self._stream(request, seen, answer)
             content = await answer.read()
-        self._note(seen, answer.status)
+        self._note(seen, answer.status, body)
         if number and self.after_write(number):
             await asyncio.sleep(60)
         if rule is not None:

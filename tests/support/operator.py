@@ -98,7 +98,6 @@ class OperatorProcess:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(10)
-        self._log.close()
 
     @property
     def log(self) -> str:
@@ -112,13 +111,13 @@ class OperatorProcess:
         config.write_text(json.dumps(self._configuration()))
         command = [sys.executable, "-m", "tests.support.operator", str(self.direct)]
         options = ["--config", str(config), "--kubeconfig", str(self.kubeconfig)]
-        self._log = (self.folder / "operator.log").open("a")
-        self.process = subprocess.Popen(
-            [*command, *options, "--http-port", str(self.port)],
-            stdout=self._log,
-            stderr=self._log,
-            env=os.environ | self.environment,  # noqa: TID251 - tests have no main
-        )
+        with (self.folder / "operator.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, *options, "--http-port", str(self.port)],
+                stdout=log,
+                stderr=log,
+                env=os.environ | self.environment,  # noqa: TID251 - tests have no main
+            )
 
     def wait_ready(self, seconds: float = 30) -> None:
         """Wait until its caches are full."""
@@ -142,15 +141,12 @@ class OperatorProcess:
     def stop(self) -> int:
         """Ask it to stop, as kubelet does; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
-        self._log.close()
-        return code
+        return self.process.wait(20)
 
     def kill(self) -> None:
         """Kill it without a warning."""
         self.process.kill()
         self.process.wait(10)
-        self._log.close()
 
     def _configuration(self) -> dict[str, Any]:
         return {

@@ -90,7 +90,9 @@ class KubeApi:
         while True:
             path = f"{kind.path(namespace)}?{urlencode(query)}"
             answer = await self._ask("list", "GET", kind, path, headers={"Accept": accept})
-            found += answer.get("items") or []
+            # The items of a list leave out what the list itself says.
+            said = {"apiVersion": kind.api_version, "kind": kind.name}
+            found += [said | item for item in answer.get("items") or ()]
             query["continue"] = answer["metadata"].get("continue", "")
             if not query["continue"]:
                 return found, answer["metadata"]["resourceVersion"]

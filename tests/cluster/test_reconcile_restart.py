@@ -1,0 +1,105 @@
+"""What the operator promises across its own end: it writes nothing anew, and misses nothing."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from breakwater_operator.kube.kinds import CHILDREN, DEPLOYMENT, MCP_SERVER
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """An operator that tests stop and start, with two servers that are ready."""
+    folder = tmp_path_factory.mktemp("operator")
+    name = f"op-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+        made.ready("one")
+        made.ready("two")
+        made.quiet()
+        yield made
+
+
+def restart(op: Ground, image: str | None = None) -> int:
+    """Start it again; return how many requests had been seen before."""
+    before = len(op.proxy.seen)
+    op.operator.image = image or op.operator.image
+    op.operator.start()
+    op.operator.wait_ready()
+    op.quiet(1.5)
+    return before
+
+
+def test_it_stops_when_told_and_writes_nothing_after_a_restart(op: Ground) -> None:
+    assert op.operator.stop() == 0
+
+    before = restart(op)
+
+    assert op.proxy.writes(before) == []
+
+
+def test_another_default_image_restarts_nothing(op: Ground) -> None:
+    old = op.find(DEPLOYMENT, "one-a")["metadata"]["generation"]
+    op.operator.stop()
+
+    before = restart(op, image="breakwater.local/runtime:newer")
+
+    assert op.proxy.writes(before) == []
+    assert op.find(DEPLOYMENT, "one-a")["metadata"]["generation"] == old
+
+
+def test_what_was_deleted_while_it_was_down_stays_deleted(op: Ground) -> None:
+    op.operator.stop()
+    op.delete(MCP_SERVER, "two")
+    eventually(lambda: not op.children("two"), "the children are gone")
+
+    before = restart(op)
+
+    assert op.proxy.writes(before) == []
+    assert op.children("two") == {}
+
+
+def test_what_was_edited_while_it_was_down_is_put_back(op: Ground) -> None:
+    op.operator.stop()
+    op.patch(DEPLOYMENT, "one-a", {"spec": {"replicas": 7}})
+
+    restart(op)
+
+    assert op.find(DEPLOYMENT, "one-a")["spec"]["replicas"] == 2
+
+
+def test_an_idle_operator_asks_for_nothing(op: Ground) -> None:
+    op.quiet()
+    before = len(op.proxy.seen)
+
+    op.quiet(3.0)
+
+    assert [seen for seen in op.proxy.seen[before:] if not seen.is_watch] == []
+
+
+def test_it_asks_for_no_more_than_its_kinds_need(op: Ground) -> None:
+    used = {(seen.plural, seen.method) for seen in op.proxy.seen if seen.plural}
+
+    assert {plural for plural, method in used if method == "DELETE"} <= {
+        kind.plural for kind in CHILDREN
+    }
+    assert all(method != "PUT" for _, method in used)
+
+
+def test_its_metrics_count_what_it_does(op: Ground) -> None:
+    status, text = op.operator.ask("/metrics")
+
+    assert status == 200
+    assert 'breakwater_api_requests_total{code="200",kind="Deployment",verb="list"}' in text
+    assert 'breakwater_reconcile_duration_seconds_count{outcome="done"}' in text
+    assert "breakwater_queue_depth 0.0" in text

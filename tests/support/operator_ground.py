@@ -1,0 +1,188 @@
+"""One namespace, one operator behind a proxy, and everything a test asks of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, Kind
+from dev.cluster.api import Api
+from tests.support.cluster import eventually
+from tests.support.faultproxy import FaultProxy
+from tests.support.operator import OperatorProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Object = dict[str, Any]
+
+KINDS = {kind.name: kind for kind in CHILDREN}
+MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+_CHANGING = {"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"}
+
+
+@dataclass
+class Ground:
+    """A namespace, and the operator that looks after it."""
+
+    api: Api
+    namespace: str
+    proxy: FaultProxy
+    operator: OperatorProcess
+
+    def apply(self, name: str, **spec: Any) -> None:
+        """Apply an McpServer: a good one where nothing else is said."""
+        spec = {"backends": [{"name": "main", "python": {"server": "weather.main:mcp"}}]} | spec
+        manifest = {
+            "apiVersion": MCP_SERVER.api_version,
+            "kind": MCP_SERVER.name,
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": spec,
+        }
+        path = f"{MCP_SERVER.path(self.namespace, name)}?fieldManager=test&force=true"
+        self.api.request("PATCH", path, manifest, "application/apply-patch+yaml")
+
+    def ready(self, name: str, **spec: Any) -> Object:
+        """Apply an McpServer, wait until it is ready and quiet, and return it."""
+        self.apply(name, **spec)
+        self.wait(name, "Ready")
+        self.wait(name, "Progressing", "False")
+        server = self.server(name)
+        assert server is not None
+        return server
+
+    def server(self, name: str) -> Object | None:
+        """Read an McpServer."""
+        return self.get(MCP_SERVER, name)
+
+    def get(self, kind: Kind, name: str) -> Object | None:
+        """Read an object of the namespace."""
+        found: Object | None = self.api.find(kind.path(self.namespace, name))
+        return found
+
+    def find(self, kind: Kind, name: str) -> Object:
+        """Read an object that must be there."""
+        found: Object = self.api.get(kind.path(self.namespace, name))
+        return found
+
+    def create(self, kind: Kind, name: str, **content: Any) -> None:
+        """Create an object as somebody else would."""
+        metadata = content.pop("metadata", {}) | {"name": name, "namespace": self.namespace}
+        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **content}
+        self.api.request("POST", kind.path(self.namespace), body)
+
+    def delete(self, kind: Kind, name: str, policy: str = "Background") -> None:
+        """Delete an object as somebody else would."""
+        body = {"propagationPolicy": policy}
+        self.api.request("DELETE", kind.path(self.namespace, name), body)
+
+    def patch(self, kind: Kind, name: str, change: Any) -> Object:
+        """Change an object as somebody else would: by a merge patch, or steps of a JSON patch."""
+        content_type = JSON_PATCH if isinstance(change, list) else MERGE
+        query = "?fieldManager=somebody"
+        path = kind.path(self.namespace, name) + query
+        changed: Object = self.api.request("PATCH", path, change, content_type)
+        return changed
+
+    def condition(self, name: str, kind: str) -> Object:
+        """Read a condition of an McpServer; an empty one where there is none."""
+        server = self.server(name) or {}
+        found = (server.get("status") or {}).get("conditions") or ()
+        return next((one for one in found if one["type"] == kind), {})
+
+    def wait(self, name: str, kind: str, status: str = "True", reason: str = "") -> Object:
+        """Wait for a condition of the newest generation."""
+
+        def is_so() -> bool:
+            server = self.server(name) or {}
+            if (
+                server.get("status", {}).get("observedGeneration")
+                != server["metadata"]["generation"]
+            ):
+                return False
+            found = self.condition(name, kind)
+            return found.get("status") == status and reason in {"", found.get("reason")}
+
+        try:
+            eventually(is_so, f"{name} has {kind}={status} {reason}", seconds=20)
+        except BaseException:
+            print(json.dumps((self.server(name) or {}).get("status"), indent=1))  # noqa: T201
+            print(self.operator.log[-3000:])  # noqa: T201
+            raise
+        return self.condition(name, kind)
+
+    def children(self, name: str) -> dict[tuple[str, str], Object]:
+        """All children of an McpServer, by kind and name, without what changes by itself."""
+        found = {}
+        for kind in CHILDREN:
+            for live in self.api.get(kind.path(self.namespace))["items"]:
+                owners = live["metadata"].get("ownerReferences") or ()
+                if any(o["kind"] == MCP_SERVER.name and o["name"] == name for o in owners):
+                    found[kind.name, live["metadata"]["name"]] = said(live)
+        return found
+
+    def quiet(self, seconds: float = 0.7) -> None:
+        """Wait until the operator has written nothing for a while."""
+        last, since = len(self.proxy.writes()), time.monotonic()
+        while time.monotonic() - since < seconds:
+            time.sleep(0.05)
+            now = len(self.proxy.writes())
+            if now != last:
+                last, since = now, time.monotonic()
+
+
+def said(live: Object) -> Object:
+    """What an object says, without what differs between two runs that did the same."""
+    kept = {key: value for key, value in live.items() if key not in {"metadata", "status"}}
+    metadata = {k: v for k, v in live["metadata"].items() if k not in _CHANGING}
+    annotations = metadata.get("annotations") or {}
+    annotations.pop("deployment.kubernetes.io/revision", None)
+    if not annotations:
+        metadata.pop("annotations", None)
+    metadata["ownerReferences"] = [
+        owner | {"uid": ""} for owner in metadata.get("ownerReferences") or ()
+    ]
+    return kept | {"metadata": metadata}
+
+
+def install_crd(api: Api, folder: Path) -> None:
+    """Make the API server know McpServers."""
+    for path in sorted((folder / "crds").glob("*.yaml")):
+        manifest = yaml.safe_load(path.read_text())
+        name = manifest["metadata"]["name"]
+        where = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+        api.apply(where, manifest)
+
+        def is_served(where: str = where) -> bool:
+            conditions = api.get(where).get("status", {}).get("conditions") or ()
+            return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+        eventually(is_served, f"{name} is served")
+
+
+@contextmanager
+def ground(
+    kubeconfig: Path, namespace: str, folder: Path, root: Path, **options: Any
+) -> Iterator[Ground]:
+    """Start an operator for one namespace, behind a proxy."""
+    with Api(kubeconfig) as api:
+        install_crd(api, root)
+        api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        try:
+            with (
+                FaultProxy(kubeconfig, folder) as proxy,
+                OperatorProcess(
+                    proxy.path, kubeconfig, folder, (namespace,), **options
+                ) as operator,
+            ):
+                yield Ground(api, namespace, proxy, operator)
+        finally:
+            api.delete(f"/api/v1/namespaces/{namespace}")

@@ -41,13 +41,18 @@ def effect(path: str) -> Effect:
 
 
 def select(spec: Any, wanted: Effect, path: str = "") -> Any:
-    """Keep the leaves of a spec, given as JSON, whose change has one effect."""
-    if isinstance(spec, Mapping):
-        kept = {
-            key: select(value, wanted, f"{path}.{key}" if path else key)
-            for key, value in spec.items()
-        }
-        return {key: value for key, value in kept.items() if value is not None}
+    """Keep the leaves of a spec, given as JSON, whose change has one effect; None: there are none.
+
+    An object that was empty before stays: as in `emptyDir: {}`, it says something.
+    """
+    if isinstance(spec, Mapping) and spec:
+        kept = {key: select(value, wanted, _join(path, key)) for key, value in spec.items()}
+        return {key: value for key, value in kept.items() if value is not None} or None
     if isinstance(spec, list):
-        return [select(item, wanted, path) for item in spec]
+        kept_items = [select(item, wanted, path) for item in spec]
+        return [item for item in kept_items if item is not None] or None
     return spec if effect(path) is wanted else None
+
+
+def _join(path: str, step: str) -> str:
+    return f"{path}.{step}" if path else step

@@ -83,7 +83,10 @@ def foreign(desired: Manifest, live: Live) -> list[Operation]:
 
 
 def exceeds(live: Any, desired: Any, field: str = "") -> bool:
-    """Say whether `live` has anything that `desired` has not; empty values are nothing."""
+    """Say whether `live` has anything that `desired` has not.
+
+    An empty text or list is nothing; an empty object is not, as in `emptyDir: {}`.
+    """
     if isinstance(live, Mapping) and isinstance(desired, Mapping):
         return any(
             exceeds(value, desired[name], name) if name in desired else not _is_empty(value)
@@ -129,7 +132,7 @@ def _get(value: Any, path: str) -> Any:
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or value in ({}, [], "")
+    return value is None or value in ([], "")
 
 
 def _remove(path: str) -> Operation:

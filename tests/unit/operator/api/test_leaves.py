@@ -34,5 +34,11 @@ def test_no_effect_is_decided_for_what_does_not_exist() -> None:
 def test_selecting_keeps_the_leaves_of_one_effect() -> None:
     spec = {"backends": [{"name": "a"}], "replicas": 3, "access": {"keys": {"secretName": "s"}}}
 
-    assert select(spec, Effect.REVISION) == {"backends": [{"name": "a"}], "access": {"keys": {}}}
-    assert select(spec, Effect.CHILDREN)["replicas"] == 3
+    assert select(spec, Effect.REVISION) == {"backends": [{"name": "a"}]}
+    assert select(spec, Effect.CHILDREN) == {"replicas": 3}
+
+
+def test_an_empty_object_says_something() -> None:
+    spec = {"pod": {"volumes": [{"name": "a", "emptyDir": {}}]}}
+
+    assert select(spec, Effect.REVISION) == spec

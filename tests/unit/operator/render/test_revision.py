@@ -1,0 +1,106 @@
+"""Revisions: when there is a new one, and when not."""
+
+from typing import Any
+
+import pytest
+
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.render import Intent, revision, secrets
+from breakwater_operator.render.controller_revision import controller_revision
+from breakwater_operator.render.revision import Revision
+
+PLATFORM = Platform.parse({"namespace": "ops", "images": {"runtime": "registry.example/r:1"}})
+NEWER = Platform.parse({"namespace": "ops", "images": {"runtime": "registry.example/r:2"}})
+PYTHON: dict[str, Any] = {"server": "a:b"}
+
+
+def server(uid: str = "u", **spec: Any) -> McpServer:
+    metadata = {"name": "web", "namespace": "team-a", "uid": uid}
+    return McpServer.parse(
+        {"metadata": metadata, "spec": {"backends": [{"python": PYTHON}]} | spec}
+    )
+
+
+def stored(owner: McpServer, found: Revision) -> dict[str, Any]:
+    keys = secrets.resolve(owner, None, None, b"s", b"f" * 32)
+    return controller_revision(Intent(owner, PLATFORM, found, keys, ()))
+
+
+def resources(**limits: str) -> dict[str, Any]:
+    return {"resources": {"limits": limits}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_same"),
+    [
+        pytest.param({}, {"replicas": 5}, True, id="replicas"),
+        pytest.param({}, {"suspend": True}, True, id="suspend"),
+        pytest.param({}, {"access": {"keys": {"secretName": "k"}}}, True, id="keys"),
+        pytest.param({}, {"pod": {}, "runtime": {}}, True, id="defaults-written-out"),
+        pytest.param({"pod": resources(cpu="1")}, {"pod": resources(cpu="1000m")}, True, id="unit"),
+        pytest.param({"pod": resources(cpu="1")}, {"pod": resources(cpu="2")}, False, id="cpu"),
+        pytest.param({}, {"runtime": {"image": "x:1"}}, False, id="image"),
+        pytest.param(
+            {"pod": {"volumes": [{"name": n, "emptyDir": {}} for n in "ab"]}},
+            {"pod": {"volumes": [{"name": n, "emptyDir": {}} for n in "ba"]}},
+            True,
+            id="order-of-volumes",
+        ),
+        pytest.param(
+            {"backends": [{"python": PYTHON | {"env": [{"name": n} for n in "AB"]}}]},
+            {"backends": [{"python": PYTHON | {"env": [{"name": n} for n in "BA"]}}]},
+            False,
+            id="order-of-env",
+        ),
+    ],
+)
+def test_a_revision_is_what_belongs_to_the_identity_of_a_pod(
+    before: dict[str, Any], after: dict[str, Any], is_same: bool
+) -> None:
+    assert (revision.name(server(**before)) == revision.name(server(**after))) is is_same
+
+
+def test_a_stored_revision_is_taken_as_it_is() -> None:
+    owner = server()
+    first = revision.current(owner, PLATFORM, ())
+
+    again = revision.current(owner, NEWER, [stored(owner, first)])
+
+    assert again == first
+    assert again.image == "registry.example/r:1"
+
+
+def test_a_new_revision_is_counted_on() -> None:
+    owner = server()
+    first = revision.current(owner, PLATFORM, ())
+
+    second = revision.current(server(runtime={"image": "x:1"}), PLATFORM, [stored(owner, first)])
+
+    assert (first.number, second.number) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"server": {"uid": "earlier"}}, id="of-an-earlier-server"),
+        pytest.param({"version": 2}, id="of-a-newer-operator"),
+        pytest.param({"template": None}, id="without-a-template"),
+        pytest.param({"spec": "0" * 64}, id="under-another-name"),
+    ],
+)
+def test_what_is_not_a_revision_of_this_server_is_rendered_anew(change: dict[str, Any]) -> None:
+    owner = server()
+    found = stored(owner, revision.current(owner, PLATFORM, ()))
+    found["data"] |= change
+
+    assert revision.read(found, owner) is None
+    assert revision.current(owner, NEWER, [found]).image == "registry.example/r:2"
+
+
+def test_revisions_that_nobody_needs_are_named() -> None:
+    servers = [server(runtime={"image": f"x:{number}"}) for number in range(3)]
+    current, running, unused = (revision.current(each, PLATFORM, ()) for each in servers)
+    found = [stored(servers[0], each) for each in (current, running, unused)]
+
+    assert revision.unused(found, current, [running.name]) == (found[2],)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs/reference/benchmarks.md")
 BUILD = Path("build/bench")
 
-SUITES = {"runtime": "bench.runtime", "cluster": "bench.cluster"}
+SUITES = {"runtime": "bench.runtime", "cluster": "bench.cluster_report"}
 """Each module has `measure(options: Options) -> Report`."""
 
 

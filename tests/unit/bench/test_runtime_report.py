@@ -1,0 +1,99 @@
+from collections.abc import Sequence
+
+from bench import peers
+from bench.load import Case, Sample
+from bench.peers import Peer
+from bench.report import Report, Row
+from bench.runtime_report import Measured, Series, report
+from bench.streams import Idle
+from bench.wires import MODERN, OLDER
+
+JSON = f"{MODERN}, JSON"
+SESSIONS = f"{OLDER}, sessions, JSON"
+EVENTS = f"{OLDER}, sessions, event stream"
+
+
+def _sample(per_cpu_second: float, p99_ms: float = 1.0) -> Sample:
+    return Sample(per_cpu_second, per_cpu_second, 0.1, 0.5, p99_ms, rss_mb=70)
+
+
+def _series(
+    name: str,
+    wire: str,
+    samples: Sequence[Sample],
+    *,
+    tool: str = "echo",
+    connections: int = 32,
+) -> Series:
+    peer = Peer(name, ["serve"], 8080, on="all")
+    return Series(Case(peer, wire.split(",")[0], tool, (), wire), connections, list(samples))
+
+
+def _measured() -> Measured:
+    ours, sdk, floor = peers.OURS, peers.SDK_JSON, peers.FLOOR
+    return Measured(
+        calls=[
+            _series(peers.SDK, EVENTS, [_sample(1000), _sample(1000), _sample(1000)]),
+            # The same wire as ours, too, but looked at only where there is no other.
+            _series(peers.SDK, JSON, [_sample(1), _sample(1), _sample(1)]),
+            _series(sdk, JSON, [_sample(3000), _sample(1500), _sample(3000)]),
+            _series(sdk, SESSIONS, [_sample(2000), _sample(2000), _sample(2000)]),
+            _series(ours, JSON, [_sample(15_000), _sample(9000), _sample(18_000)]),
+            _series(ours, SESSIONS, [_sample(13_000), _sample(12_000), _sample(12_000)]),
+        ],
+        latency=[
+            _series(floor, JSON, [_sample(1, p99_ms=0.5)], connections=1),
+            _series(ours, JSON, [_sample(1, p99_ms=1.0)], connections=1),
+            _series(sdk, JSON, [_sample(1, p99_ms=3000)], connections=256),
+            _series(ours, JSON, [_sample(1, p99_ms=75)], connections=256),
+        ],
+        idle=[
+            (Peer(peers.SDK, [], 1, on=""), Idle(1000, 54.0, 0.9)),
+            (Peer(ours, [], 1, on=""), Idle(1000, 13.5, 0.2)),
+        ],
+        ready_seconds=[2.0, 1.9, 2.1],
+        import_seconds=[0.9, 1.0, 1.1],
+        peers=[],
+    )
+
+
+def _row(made: Report, what: str, peer: str = "") -> Row:
+    return next(row for row in made.rows if what in row.what and row.peer.startswith(peer))
+
+
+def test_calls_are_compared_round_by_round_on_the_same_wire() -> None:
+    row = _row(report(_measured(), {}), f"`echo`, {JSON}", peers.SDK_JSON)
+
+    # Rounds of 5, 6 and 6: what slowed one round down slowed both.
+    assert (row.figure, row.ratio, row.is_met) == (15_000, 6.0, True)
+
+
+def test_older_clients_are_compared_with_what_they_get_by_default() -> None:
+    made = report(_measured(), {})
+
+    assert _row(made, SESSIONS, peers.SDK_JSON).ratio == 6.0
+    by_default = _row(made, SESSIONS, peers.SDK)
+    assert (by_default.ratio, by_default.is_met) == (12.0, True)
+
+
+def test_times_are_held_against_the_floor_and_against_a_limit() -> None:
+    made = report(_measured(), {})
+
+    one, many = _row(made, "connections: 1", peers.FLOOR), _row(made, "connections: 256")
+    assert (one.ratio, one.is_met) == (2.0, True)
+    assert (many.figure, many.is_met) == (75, False)
+
+
+def test_idle_streams_and_the_start_have_their_rows() -> None:
+    made = report(_measured(), {})
+
+    memory, rest = _row(made, "idle stream, of 1000"), _row(made, "the rest")
+    assert (memory.figure, memory.ratio, memory.is_met) == (13.5, 0.25, True)
+    assert (rest.figure, rest.is_met) == (1.0, True)
+
+
+def test_what_is_not_measured_says_why() -> None:
+    rows = [row for row in report(_measured(), {}).rows if row.figure is None]
+
+    assert rows
+    assert all(row.note.startswith("not measured: ") for row in rows)

@@ -11,6 +11,7 @@ from dev.cluster.local import (
     cgroups,
     control_plane,
     fake_nodes,
+    kernel,
     mounts,
     network,
     node,
@@ -54,12 +55,12 @@ class Bringup:
         seconds = {}
         self._prepare()
         with Api(self._layout.kubeconfig) as api:
-            self._start_control_plane(api)
+            self._start_store_and_api(api)
             if self._site.has_node:
                 self._start_node()
-            if self._site.record.fake_nodes:
-                self._startup.want(addons.kwok(self._site))
-            fake_nodes.scale(api, self._site)
+            self._start_controllers(api)
+            if self._site.has_node:
+                self._start_addons()
             self._wait("the controllers work", lambda: readiness.first_service_account(api))
             seconds["control-plane"] = self._startup.seconds
             if self._site.has_node:
@@ -73,6 +74,7 @@ class Bringup:
     def _prepare(self) -> None:
         """Make what the processes need: files, network, control group."""
         site, layout = self._site, self._layout
+        kernel.raise_limits()
         if network.ensure(layout, site.addresses):
             # A new namespace has no pods: addresses that were given out before are free.
             shutil.rmtree(layout.run / "addresses", ignore_errors=True)
@@ -86,25 +88,40 @@ class Bringup:
             # The kubelet makes sockets below its folder, whose paths may not be long.
             mounts.bind(layout.kubelet, layout.kubelet_root)
 
-    def _start_control_plane(self, api: Api) -> None:
+    def _start_store_and_api(self, api: Api) -> None:
         site = self._site
-        self._startup.want(control_plane.etcd(site), control_plane.api_server(site))
+        self._startup.want(control_plane.etcd(site))
         if site.has_node:
-            # It needs nobody, and starts while the API server does.
+            # It needs nobody, and starts while the others do.
             self._startup.want(node.containerd(site))
-        # The controllers have to wait: they end when they find their own rights missing still.
+        # An API server that finds no store looks again only after a second.
+        self._wait("etcd listens", self._store_listens)
+        self._startup.want(control_plane.api_server(site))
+        self._wait("the API server answers", lambda: readiness.answers(api))
+
+    def _store_listens(self) -> bool:
+        etcd = processes.running(self._layout).get("etcd")
+        return readiness.listens(etcd, control_plane.ETCD_PORT)
+
+    def _start_controllers(self, api: Api) -> None:
+        site = self._site
+        # They have to wait: they end when they find their own rights missing still.
         self._wait("the API server is ready", lambda: readiness.api_server(api))
         self._startup.want(control_plane.controller_manager(site), control_plane.scheduler(site))
         for path, body in addons.manifests(site):
             api.apply(path, body)
         self._startup.want(control_plane.caretaker(site))
+        if site.record.fake_nodes:
+            self._startup.want(addons.kwok(site))
+        fake_nodes.scale(api, site)
 
     def _start_node(self) -> None:
-        site = self._site
-        self._wait("containerd answers", lambda: node_images.answers(site))
-        node_images.load_pause(site)
-        self._startup.want(node.kubelet(site), node.kube_proxy(site))
-        self._startup.want(addons.dns(site), addons.metrics_server(site))
+        self._wait("containerd answers", lambda: node_images.answers(self._site))
+        node_images.load_pause(self._site)
+        self._startup.want(node.kubelet(self._site))
+
+    def _start_addons(self) -> None:
+        self._startup.want(addons.dns(self._site), addons.metrics_server(self._site))
 
     def _await_node(self, api: Api) -> None:
         # What the node said before it was last stopped does not count.
@@ -112,7 +129,11 @@ class Bringup:
         self._wait("the node is Ready", lambda: readiness.node(api, since=since))
 
     def _await_addons(self, api: Api) -> None:
-        self._wait("DNS answers", lambda: readiness.dns(self._site.addresses))
+        addresses = self._site.addresses
+        # It ends when the node it finds has no address yet.
+        self._startup.want(node.kube_proxy(self._site))
+        self._wait("Services work", lambda: readiness.services(addresses))
+        self._wait("DNS answers", lambda: readiness.dns(addresses))
         self._wait("metrics are served", lambda: readiness.metrics(api))
 
     def _on_death(self, service: str, deaths: int) -> None:

@@ -9,7 +9,8 @@ from dev.cluster.local.processes import Service
 if TYPE_CHECKING:
     from dev.cluster.local.site import Site
 
-_ETCD = "http://127.0.0.1:2379"
+ETCD_PORT = 2379
+_ETCD = f"http://127.0.0.1:{ETCD_PORT}"
 
 LOG_BYTES_MAX = 20 * 1024 * 1024
 """Past this the caretaker sets a log aside and begins it anew; one old one is kept."""

@@ -43,6 +43,7 @@ class Startup:
         self._died = died
         self._wanted: dict[str, Service] = {}
         self._deaths: Counter[str] = Counter()
+        self._started: dict[str, float] = {}
         self._looked = 0.0
         self.began = time.monotonic()
         self.started_at: dict[str, float] = {}
@@ -93,7 +94,7 @@ class Startup:
         self._looked = time.monotonic()
         running = processes.running(self._layout)
         for name, service in self._wanted.items():
-            if name not in running:
+            if name not in running and self._rested(name):
                 self._deaths[name] += 1
                 if self._deaths[name] > _DEATHS_MAX:
                     tail = self._tail(name)
@@ -101,10 +102,15 @@ class Startup:
                 self._died(name, self._deaths[name])
                 self._start(service)
 
+    def _rested(self, name: str) -> bool:
+        """Whether long enough has passed to try again: longer after each death."""
+        since = time.monotonic() - self._started.get(name, 0.0)
+        return since > _LOOK_SECONDS * 2 ** self._deaths[name]
+
     def _start(self, service: Service) -> None:
         # Rounded down: the API server writes whole seconds.
         self.started_at[service.name] = float(int(time.time()))
-        self._looked = time.monotonic()
+        self._looked = self._started[service.name] = time.monotonic()
         processes.start(self._layout, service, self._environment)
 
     def _tail(self, name: str) -> str:

@@ -6,21 +6,19 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_contract.settings import BackendName, EntryPoint
 from breakwater_operator.api import names
+from breakwater_operator.api.backends import Backend
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.fields import (
     SERVER_NAME,
     SERVER_NAME_MAX,
-    DataKey,
     DnsSubdomain,
-    EnvName,
     ImageReference,
     matches,
 )
 from breakwater_operator.api.parse import parse
-from breakwater_operator.api.pod import PodSpec, VolumeMount
-from breakwater_operator.api.rules import exactly_one, list_map, rule, rules
+from breakwater_operator.api.pod import PodSpec
+from breakwater_operator.api.rules import list_map, rule, rules
 
 NAME_SHAPE = (
     f"metadata.name must have at most {SERVER_NAME_MAX} characters, lower-case letters, digits "
@@ -37,8 +35,6 @@ UNKNOWN_VOLUME = (
 ONE_BACKEND = (
     "exactly one backend is supported; keep one here and make an McpServer for each of the others"
 )
-ONE_VALUE = "write value or valueFrom, not both"
-ONE_REFERENCE = "write exactly one of secretKeyRef and configMapKeyRef"
 
 NAME_RULE = rule(
     f"size(self.metadata.name) <= {SERVER_NAME_MAX} && self.metadata.name.matches('{SERVER_NAME}')",
@@ -54,85 +50,6 @@ KEYS_RULE = rule(
 )
 ROOT_RULES = rules(NAME_RULE, KEYS_RULE)
 """What can be said only where name and spec are both seen."""
-
-
-class KeyReference(Model):
-    """One entry of a Secret or ConfigMap in the namespace of the server."""
-
-    name: DnsSubdomain
-    """Name of the Secret or ConfigMap."""
-    key: DataKey
-    """The entry of its data."""
-    optional: bool = False
-    """Whether pods start, without the variable, when the object or the entry is missing."""
-
-
-class EnvSource(Model):
-    """Where the value of a variable comes from. Exactly one of its members is set."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(rule(exactly_one("secretKeyRef", "configMapKeyRef"), ONE_REFERENCE))
-    )
-
-    secret_key_ref: KeyReference | None = None
-    """An entry of a Secret; pods read it when they start."""
-    config_map_key_ref: KeyReference | None = None
-    """An entry of a ConfigMap; pods read it when they start."""
-
-    @model_validator(mode="after")
-    def _one_reference(self) -> Self:
-        if (self.secret_key_ref is None) == (self.config_map_key_ref is None):
-            raise ValueError(ONE_REFERENCE)
-        return self
-
-
-class EnvVar(Model):
-    """An environment variable of a backend."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(rule("!(has(self.value) && has(self.valueFrom))", ONE_VALUE))
-    )
-
-    name: EnvName
-    """Name of the variable."""
-    value: Annotated[str, Field(max_length=32768)] | None = None
-    """Its value. `$(OTHER)` stands for the value of a variable further up, `$$` for a dollar."""
-    value_from: EnvSource | None = None
-    """Where its value comes from, instead of `value`."""
-
-    @model_validator(mode="after")
-    def _one_value(self) -> Self:
-        if self.value is not None and self.value_from is not None:
-            raise ValueError(ONE_VALUE)
-        return self
-
-
-class PythonBackend(Model):
-    """An MCPServer object of the MCP Python SDK that runs inside the runtime's own process.
-
-    Only for code that you trust: it shares the process with what guards it.
-    """
-
-    server: EntryPoint
-    """Where the object is, as `package.module:attribute`. The package must be in the image."""
-    env: Annotated[
-        tuple[EnvVar, ...], Field(max_length=64, json_schema_extra=list_map("name"))
-    ] = ()
-    """Environment variables for it. The runtime takes no settings from the environment."""
-    volume_mounts: Annotated[
-        tuple[VolumeMount, ...], Field(max_length=32, json_schema_extra=list_map("mountPath"))
-    ] = ()
-    """Volumes of `spec.pod.volumes` that it reads or writes. Everything else but `/tmp` is
-    read-only."""
-
-
-class Backend(Model):
-    """Each has a name, and one member that says what kind of backend it is."""
-
-    name: BackendName = "main"
-    """What the backend is called in metrics, logs and messages."""
-    python: PythonBackend
-    """An MCPServer object of the MCP Python SDK, in an image made FROM breakwater-runtime."""
 
 
 class KeyAccess(Model):

@@ -7,6 +7,10 @@ from pydantic import Field
 from breakwater_contract.model import Model
 from breakwater_operator.api.rules import ATOMIC, list_map
 
+NAME_MAX = 1024
+VERSION_MAX = 64
+VERSIONS_MAX = 32
+
 Text = Annotated[str, Field(max_length=253)]
 
 
@@ -44,13 +48,13 @@ class KeysStatus(Model):
 class ServerStatus(Model):
     """What the server said of itself when it was last verified."""
 
-    name: Annotated[str, Field(max_length=1024)]
+    name: Annotated[str, Field(max_length=NAME_MAX)]
     """Its name."""
-    version: Annotated[str, Field(max_length=1024)]
+    version: Annotated[str, Field(max_length=NAME_MAX)]
     """Its version."""
     protocol_versions: Annotated[
-        tuple[Annotated[str, Field(max_length=64)], ...],
-        Field(max_length=32, json_schema_extra=ATOMIC),
+        tuple[Annotated[str, Field(max_length=VERSION_MAX)], ...],
+        Field(max_length=VERSIONS_MAX, json_schema_extra=ATOMIC),
     ] = ()
     """The MCP versions that it speaks."""
     tools: int

@@ -18,7 +18,8 @@ from breakwater_contract.names import (
     RUN_AS,
     SETTINGS_ANNOTATION,
 )
-from breakwater_operator.api.models import EnvVar, McpServer
+from breakwater_operator.api.backends import EnvVar
+from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.api.pod import RESOURCES, Amounts
 from breakwater_operator.render.metadata import labels

@@ -1,12 +1,31 @@
 """The whole status of a server."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from breakwater_operator.api import names
-from breakwater_operator.api.conditions import written
-from breakwater_operator.status.conditions import CONDITIONS, verified_pod
+from breakwater_operator.api.conditions import Condition, written
+from breakwater_operator.api.status import NAME_MAX, VERSION_MAX, VERSIONS_MAX
+from breakwater_operator.status.conditions import (
+    accepted,
+    available,
+    degraded,
+    progressing,
+    verified,
+    verified_pod,
+)
 from breakwater_operator.status.facts import Facts
+from breakwater_operator.status.ready import ready
+
+CONDITIONS: tuple[Callable[[Facts], Condition], ...] = (
+    accepted,
+    available,
+    verified,
+    progressing,
+    degraded,
+    ready,
+)
+"""All of them, in the order in which they are written."""
 
 
 def conclude(facts: Facts) -> dict[str, Any]:
@@ -52,9 +71,12 @@ def _server(facts: Facts) -> Mapping[str, Any] | None:
     server = pod.probe.server if pod is not None and pod.probe is not None else None
     if server is None:
         return facts.previous.get("server")
+    # A server says of itself what it likes; what the API server refuses would keep the whole status
+    # from being written.
+    versions = [version[:VERSION_MAX] for version in server.protocol_versions[:VERSIONS_MAX]]
     return {
-        "name": server.name,
-        "version": server.version,
-        "protocolVersions": list(server.protocol_versions),
+        "name": server.name[:NAME_MAX],
+        "version": server.version[:NAME_MAX],
+        "protocolVersions": versions,
         "tools": server.tools,
     }

@@ -1,7 +1,6 @@
-"""The conditions of a server, each a function of the facts; `Ready` sums the others up."""
+"""The conditions of a server but `Ready`, each a function of the facts."""
 
 import re
-from collections.abc import Callable
 
 from breakwater_operator.api.conditions import Condition, ConditionType, Status
 from breakwater_operator.api.reasons import Reason
@@ -9,11 +8,11 @@ from breakwater_operator.status import pods
 from breakwater_operator.status.facts import Facts, Pod, Problem
 from breakwater_operator.status.rollout import rollout
 
+GREETING_MAX = 128
+"""Characters of a server's name and version that are repeated."""
+
 POD_SUFFIX = re.compile(r'(pods "[-a-z0-9]+-)[a-z0-9]{5}"')
 """The random end of the name of a pod that could not be made: another one at each try."""
-
-SERVES_OTHERWISE = {Reason.APPLY_FAILED, Reason.NAME_TAKEN}
-"""What is wrong with the children themselves: then clients are not served as the manifest says."""
 
 
 def accepted(facts: Facts) -> Condition:
@@ -30,7 +29,7 @@ def available(facts: Facts) -> Condition:
     A server that is suspended or scaled to zero is available: nothing is missing.
     """
     kind = ConditionType.AVAILABLE
-    if nobody := _nobody_wanted(facts):
+    if nobody := nobody_wanted(facts):
         return Condition(kind, "True", nobody.reason, nobody.message)
     state = rollout(facts)
     ready = min(state.ready, state.wanted)
@@ -46,7 +45,7 @@ def verified(facts: Facts) -> Condition:
     A pod that cannot be reached says nothing about the server, only about the way to it.
     """
     kind = ConditionType.VERIFIED
-    if nobody := _nobody_wanted(facts):
+    if nobody := nobody_wanted(facts):
         return Condition(kind, "Unknown", nobody.reason, f"no pod to ask: {nobody.message}")
     asked = [pod for pod in pods.living(facts.pods) if pods.is_ready(pod) and pod.probe]
     if wrong := [pod for pod in asked if _answered_wrong(pod)]:
@@ -101,31 +100,6 @@ def degraded(facts: Facts) -> Condition:
     return Condition(ConditionType.DEGRADED, "True", found[0].reason, message)
 
 
-def ready(facts: Facts) -> Condition:
-    """Say whether clients are served as the manifest says, and if not, why first of all."""
-    kind = ConditionType.READY
-    available_now, verified_now, degraded_now = available(facts), verified(facts), degraded(facts)
-    if why := _why_not(facts, available_now, verified_now, degraded_now):
-        return Condition(kind, "False", why.reason, why.message)
-    if nobody := _nobody_wanted(facts):
-        return Condition(kind, "True", nobody.reason, nobody.message)
-    message = available_now.message
-    if verified_now.status == "Unknown":
-        message += f"; not verified: {verified_now.message}"
-    return Condition(kind, "True", Reason.READY, message)
-
-
-CONDITIONS: tuple[Callable[[Facts], Condition], ...] = (
-    accepted,
-    available,
-    verified,
-    progressing,
-    degraded,
-    ready,
-)
-"""All of them, in the order in which they are written."""
-
-
 def verified_pod(facts: Facts) -> Pod | None:
     """A ready pod that has shaken hands, one of the current revision before any other."""
     known = [
@@ -137,34 +111,14 @@ def verified_pod(facts: Facts) -> Pod | None:
     return next(iter(current or known), None)
 
 
-def _nobody_wanted(facts: Facts) -> Problem | None:
+def nobody_wanted(facts: Facts) -> Problem | None:
+    """Say why no pods are wanted; None where some are."""
     server = facts.server
     if server is None or server.wanted_replicas:
         return None
     if server.spec.suspend:
         return Problem(Reason.SUSPENDED, "spec.suspend is true, so no pods are wanted")
     return Problem(Reason.SCALED_TO_ZERO, "spec.replicas is 0, so no pods are wanted")
-
-
-def _why_not(
-    facts: Facts, available_now: Condition, verified_now: Condition, degraded_now: Condition
-) -> Problem | None:
-    if facts.faults:
-        first = accepted(facts)
-        return Problem(first.reason, first.message)
-    if degraded_now.reason in SERVES_OTHERWISE:
-        return Problem(degraded_now.reason, degraded_now.message)
-    if facts.waits:
-        return Problem(facts.waits[0].reason, "; ".join(map(str, facts.waits)))
-    if available_now.status != "True":
-        if degraded_now.status != "True":
-            return Problem(available_now.reason, available_now.message)
-        # Why pods are missing says more than that they are.
-        message = f"{available_now.message}; {degraded_now.message}"
-        return Problem(degraded_now.reason, message)
-    if verified_now.status == "False" or verified_now.reason is Reason.NO_ENDPOINTS:
-        return Problem(verified_now.reason, verified_now.message)
-    return None
 
 
 def _answered_wrong(pod: Pod) -> bool:
@@ -182,7 +136,8 @@ def _greeting(pod: Pod) -> str:
     if server is None:
         return "the server answered"
     tools = "1 tool" if server.tools == 1 else f"{server.tools} tools"
-    return f"{server.name} {server.version} lists {tools}"
+    said = f"{server.name or 'the server'} {server.version}".strip()
+    return f"{said[:GREETING_MAX]} lists {tools}"
 
 
 def _rolling(facts: Facts) -> str:

@@ -1,0 +1,50 @@
+"""`Ready`: the sum of the other conditions, with the first cause of what is missing."""
+
+from breakwater_operator.api.conditions import Condition, ConditionType
+from breakwater_operator.api.reasons import Reason
+from breakwater_operator.status.conditions import (
+    accepted,
+    available,
+    degraded,
+    nobody_wanted,
+    verified,
+)
+from breakwater_operator.status.facts import Facts, Problem
+
+SERVES_OTHERWISE = {Reason.APPLY_FAILED, Reason.NAME_TAKEN}
+"""What is wrong with the children themselves: then clients are not served as the manifest says."""
+
+
+def ready(facts: Facts) -> Condition:
+    """Say whether clients are served as the manifest says, and if not, why first of all."""
+    kind = ConditionType.READY
+    available_now, verified_now, degraded_now = available(facts), verified(facts), degraded(facts)
+    if why := _why_not(facts, available_now, verified_now, degraded_now):
+        return Condition(kind, "False", why.reason, why.message)
+    if nobody := nobody_wanted(facts):
+        return Condition(kind, "True", nobody.reason, nobody.message)
+    message = available_now.message
+    if verified_now.status == "Unknown":
+        message += f"; not verified: {verified_now.message}"
+    return Condition(kind, "True", Reason.READY, message)
+
+
+def _why_not(
+    facts: Facts, available_now: Condition, verified_now: Condition, degraded_now: Condition
+) -> Problem | None:
+    if facts.faults:
+        first = accepted(facts)
+        return Problem(first.reason, first.message)
+    if degraded_now.reason in SERVES_OTHERWISE:
+        return Problem(degraded_now.reason, degraded_now.message)
+    if facts.waits:
+        return Problem(facts.waits[0].reason, "; ".join(map(str, facts.waits)))
+    if available_now.status != "True":
+        if degraded_now.status != "True":
+            return Problem(available_now.reason, available_now.message)
+        # Why pods are missing says more than that they are.
+        message = f"{available_now.message}; {degraded_now.message}"
+        return Problem(degraded_now.reason, message)
+    if verified_now.status == "False" or verified_now.reason is Reason.NO_ENDPOINTS:
+        return Problem(verified_now.reason, verified_now.message)
+    return None

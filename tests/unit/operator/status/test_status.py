@@ -1,0 +1,383 @@
+"""What the status says, from what a pass has seen."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from breakwater_operator.api.errors import ClusterError, Fault, NotReadyError
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.reasons import Reason
+from breakwater_operator.api.status import McpServerStatus
+from breakwater_operator.status import Facts, Pod, Probe, ServerInfo, conclude
+from breakwater_operator.status.facts import Problem
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+INFO = ServerInfo("weather", "1.0", ("2026-07-28",), 2)
+VERIFIED = Probe(reached=True, revision="r1", live="h1", server=INFO)
+
+Object = dict[str, Any]
+
+
+def server(**spec: Any) -> McpServer:
+    metadata = {"name": "web", "namespace": "team-a", "uid": "u", "generation": 3}
+    backends = [{"python": {"server": "a:b"}}]
+    return McpServer.parse({"metadata": metadata, "spec": {"backends": backends} | spec})
+
+
+def deployment(wanted: int = 2, ready: int = 2, **status: Any) -> Object:
+    return {
+        "metadata": {"generation": 5},
+        "spec": {
+            "replicas": wanted,
+            "template": {"metadata": {"labels": {"breakwater.dev/revision": "r1"}}},
+        },
+        "status": {
+            "observedGeneration": 5,
+            "replicas": wanted,
+            "updatedReplicas": wanted,
+            "readyReplicas": ready,
+            "conditions": [progressing("NewReplicaSetAvailable")],
+        }
+        | status,
+    }
+
+
+def progressing(reason: str) -> Object:
+    return {"type": "Progressing", "status": "True", "reason": reason}
+
+
+def pod(
+    name: str = "web-a-1",
+    probe: Probe | None = VERIFIED,
+    *,
+    ready: bool = True,
+    container: Object | None = None,
+    **metadata: Any,
+) -> Pod:
+    return Pod(
+        {
+            "metadata": {"name": name} | metadata,
+            "status": {
+                "conditions": [{"type": "Ready", "status": str(ready)}],
+                "containerStatuses": [{"name": "runtime"} | (container or {"ready": ready})],
+            },
+        },
+        probe,
+    )
+
+
+HEALTHY = Facts(
+    name="web",
+    namespace="team-a",
+    generation=3,
+    now=NOW,
+    server=server(),
+    deployment=deployment(),
+    pods=(pod("web-a-1"), pod("web-a-2")),
+    endpoints=2,
+    revision="r1",
+    live="h1",
+    key_secret="web-keys",
+)
+STARTING = replace(
+    HEALTHY,
+    deployment=deployment(ready=0, conditions=[progressing("ReplicaSetUpdated")]),
+    pods=(pod("web-a-1", None, ready=False), pod("web-a-2", None, ready=False)),
+    endpoints=0,
+)
+
+
+def told(facts: Facts) -> dict[str, tuple[str, str]]:
+    """The conditions, as status and reason by type."""
+    return {
+        each["type"]: (each["status"], each["reason"]) for each in conclude(facts)["conditions"]
+    }
+
+
+def message(facts: Facts, kind: str) -> str:
+    return str(next(c["message"] for c in conclude(facts)["conditions"] if c["type"] == kind))
+
+
+def test_a_healthy_server_has_all_six_conditions() -> None:
+    assert told(HEALTHY) == {
+        "Accepted": ("True", "SpecAccepted"),
+        "Available": ("True", "Available"),
+        "Verified": ("True", "Verified"),
+        "Progressing": ("False", "Complete"),
+        "Degraded": ("False", "AsExpected"),
+        "Ready": ("True", "Ready"),
+    }
+
+
+def test_the_whole_status_is_one_that_the_definition_describes() -> None:
+    status = conclude(HEALTHY)
+
+    described = McpServerStatus.model_validate(status)
+    assert described.model_dump(by_alias=True, mode="json") == status
+    assert status["address"] == {"url": "http://web.team-a.svc:8080/mcp"}
+    assert status["selector"] == "breakwater.dev/server=web,breakwater.dev/slot=a"
+    assert (status["replicas"], status["readyReplicas"], status["revision"]) == (2, 2, "r1")
+
+
+def test_an_hour_in_which_nothing_changes_changes_nothing() -> None:
+    before = conclude(HEALTHY)
+
+    assert conclude(replace(HEALTHY, previous=before, now=NOW + timedelta(hours=1))) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(
+            {"deployment": None, "pods": (), "endpoints": 0},
+            {
+                "Available": ("False", "PodsNotReady"),
+                "Verified": ("Unknown", "NotReached"),
+                "Progressing": ("True", "RollingOut"),
+                "Ready": ("False", "PodsNotReady"),
+            },
+            id="nothing-yet",
+        ),
+        pytest.param(
+            {"deployment": deployment(ready=1)},
+            {
+                "Available": ("False", "PodsNotReady"),
+                "Progressing": ("False", "Complete"),
+                "Ready": ("False", "PodsNotReady"),
+            },
+            id="one-pod-lost",
+        ),
+        pytest.param(
+            {"deployment": deployment(observedGeneration=4)},
+            {"Progressing": ("True", "RollingOut"), "Ready": ("True", "Ready")},
+            id="just-changed",
+        ),
+        pytest.param(
+            {"deployment": deployment(replicas=3, updatedReplicas=1, readyReplicas=2)},
+            {"Progressing": ("True", "RollingOut"), "Ready": ("True", "Ready")},
+            id="rolling",
+        ),
+        pytest.param(
+            {"deployment": deployment(conditions=[progressing("ProgressDeadlineExceeded")])},
+            {"Progressing": ("False", "DeadlineExceeded")},
+            id="stuck",
+        ),
+        pytest.param(
+            {"live": "h2"},
+            {"Progressing": ("True", "LiveChangePending"), "Ready": ("True", "Ready")},
+            id="keys-changed",
+        ),
+        pytest.param(
+            {"pods": (pod(probe=Probe(reached=False, fault="no route")),)},
+            {"Verified": ("Unknown", "NotReached"), "Ready": ("True", "Ready")},
+            id="out-of-reach",
+        ),
+        pytest.param(
+            {"pods": (pod(), pod("web-a-2", Probe(reached=True, fault="answered 500")))},
+            {"Verified": ("False", "HandshakeFailed"), "Ready": ("False", "HandshakeFailed")},
+            id="wrong-answer",
+        ),
+        pytest.param(
+            {"endpoints": 0},
+            {"Verified": ("Unknown", "NoEndpoints"), "Ready": ("False", "NoEndpoints")},
+            id="service-leads-nowhere",
+        ),
+        pytest.param(
+            {"waits": (NotReadyError(Reason.KEY_SECRET_MISSING, "Secret a/b does not exist"),)},
+            {
+                "Accepted": ("True", "SpecAccepted"),
+                "Progressing": ("True", "KeySecretMissing"),
+                "Ready": ("False", "KeySecretMissing"),
+            },
+            id="waiting",
+        ),
+        pytest.param(
+            {"server": None, "faults": (Fault("spec.x", "is wrong"),)},
+            {
+                "Accepted": ("False", "SpecInvalid"),
+                "Available": ("True", "Available"),
+                "Ready": ("False", "SpecInvalid"),
+            },
+            id="invalid-while-the-old-pods-run",
+        ),
+        pytest.param(
+            {"failures": (ClusterError("Deployment a/b: forbidden"),)},
+            {"Degraded": ("True", "ApplyFailed"), "Ready": ("False", "ApplyFailed")},
+            id="refused-by-the-cluster",
+        ),
+        pytest.param(
+            {"problems": (Problem(Reason.NAME_TAKEN, "Service a/b is not ours"),)},
+            {"Degraded": ("True", "NameTaken"), "Ready": ("False", "NameTaken")},
+            id="name-taken",
+        ),
+        pytest.param(
+            {"pods": (pod(probe=replace(VERIFIED, settings_fault="alice: line 1: not a key")),)},
+            {"Degraded": ("True", "SettingsRefused"), "Ready": ("True", "Ready")},
+            id="settings-refused",
+        ),
+        pytest.param(
+            {
+                "server": server(suspend=True),
+                "deployment": deployment(0, 0),
+                "pods": (),
+                "endpoints": 0,
+            },
+            {
+                "Available": ("True", "Suspended"),
+                "Verified": ("Unknown", "Suspended"),
+                "Progressing": ("False", "Complete"),
+                "Degraded": ("False", "AsExpected"),
+                "Ready": ("True", "Suspended"),
+            },
+            id="suspended",
+        ),
+        pytest.param(
+            {"server": server(replicas=0), "deployment": deployment(0, 0), "pods": ()},
+            {"Available": ("True", "ScaledToZero"), "Ready": ("True", "ScaledToZero")},
+            id="scaled-to-zero",
+        ),
+    ],
+)
+def test_conditions_follow_the_facts(change: Object, expected: dict[str, tuple[str, str]]) -> None:
+    found = told(replace(HEALTHY, **change))
+
+    assert {kind: found[kind] for kind in expected} == expected
+
+
+def ended(message: str = "", code: int = 1, reason: str = "Error") -> Object:
+    terminated = {"exitCode": code, "reason": reason, "message": message}
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting"}
+    return {
+        "ready": False,
+        "restartCount": 3,
+        "state": {"waiting": waiting},
+        "lastState": {"terminated": terminated},
+    }
+
+
+def waiting(reason: str, text: str) -> Object:
+    state = {"waiting": {"reason": reason, "message": text}}
+    return {"ready": False, "image": "r.example/x:1", "restartCount": 0, "state": state}
+
+
+@pytest.mark.parametrize(
+    ("container", "reason", "says"),
+    [
+        pytest.param(
+            waiting("ErrImagePull", "not found"),
+            Reason.IMAGE_PULL_FAILED,
+            "Pod web-a-1: container runtime: image r.example/x:1 cannot be pulled: not found",
+            id="image",
+        ),
+        pytest.param(
+            waiting(
+                "ImagePullBackOff",
+                'Back-off pulling image "r.example/x:1": ErrImagePull: not found',
+            ),
+            Reason.IMAGE_PULL_FAILED,
+            "Pod web-a-1: container runtime: image r.example/x:1 cannot be pulled: not found",
+            id="image-while-kubelet-waits",
+        ),
+        pytest.param(
+            waiting("CreateContainerConfigError", 'secret "crm" not found'),
+            Reason.CONTAINER_CONFIG_FAILED,
+            'Pod web-a-1: container runtime: secret "crm" not found',
+            id="config",
+        ),
+        pytest.param(
+            ended("Traceback\nModuleNotFoundError: No module named 'weather'\n"),
+            Reason.CONTAINER_CRASHING,
+            "Pod web-a-1: container runtime: ended with exit code 1: Traceback "
+            "ModuleNotFoundError: No module named 'weather'",
+            id="crash",
+        ),
+        pytest.param(
+            ended(code=137, reason="OOMKilled"),
+            Reason.CONTAINER_CRASHING,
+            "Pod web-a-1: container runtime: ended with exit code 137 (OOMKilled)",
+            id="memory",
+        ),
+    ],
+)
+def test_pods_say_in_their_own_words_what_is_wrong(
+    container: Object, reason: Reason, says: str
+) -> None:
+    facts = replace(STARTING, pods=(pod(probe=None, ready=False, container=container),))
+
+    assert told(facts)["Degraded"] == ("True", reason)
+    assert message(facts, "Degraded") == says
+    assert told(facts)["Ready"] == ("False", reason)
+    assert message(facts, "Ready") == f"0 of 2 pods are ready; {says}"
+
+
+def test_the_scheduler_is_quoted() -> None:
+    text = '0/1 nodes are available: persistentvolumeclaim "changes" not found.'
+    unplaced = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    waits = Pod(
+        {"metadata": {"name": "p"}, "status": {"conditions": [unplaced | {"message": text}]}}
+    )
+
+    facts = replace(STARTING, pods=(waits,))
+
+    assert told(facts)["Degraded"] == ("True", "Unschedulable")
+    assert message(facts, "Degraded") == f"Pod p: {text}"
+
+
+def test_a_quota_is_quoted_without_the_pods_random_name() -> None:
+    def refused(name: str) -> Facts:
+        text = f'pods "{name}" is forbidden: exceeded quota: small'
+        failure = {"type": "ReplicaFailure", "status": "True", "message": text}
+        return replace(STARTING, pods=(), deployment=deployment(ready=0, conditions=[failure]))
+
+    first, second = refused("web-a-6bd8f-x2x4z"), refused("web-a-6bd8f-qq7bn")
+
+    assert told(first)["Degraded"] == ("True", "PodsRefused")
+    assert message(first, "Degraded") == (
+        'pods cannot be made: pods "web-a-6bd8f-*" is forbidden: exceeded quota: small'
+    )
+    assert conclude(first) == conclude(second)
+
+
+def test_a_pod_that_is_starting_is_not_degraded() -> None:
+    assert told(STARTING)["Degraded"] == ("False", "AsExpected")
+
+
+def test_a_pod_that_recovered_is_not_degraded() -> None:
+    recovered = pod(container=ended() | {"ready": True, "state": {"running": {}}})
+
+    assert told(replace(HEALTHY, pods=(recovered,)))["Degraded"] == ("False", "AsExpected")
+
+
+def test_a_pod_that_was_told_to_stop_is_not_asked() -> None:
+    leaving = pod("web-a-0", Probe(reached=True, fault="x"), deletionTimestamp="now")
+
+    assert told(replace(HEALTHY, pods=(leaving, *HEALTHY.pods)))["Verified"][0] == "True"
+
+
+def test_what_a_pass_did_not_see_stays_as_it_was() -> None:
+    before = conclude(HEALTHY)
+
+    after = conclude(
+        replace(
+            HEALTHY,
+            server=None,
+            faults=(Fault("spec", "is wrong"),),
+            pods=(),
+            revision=None,
+            key_secret=None,
+            previous=before,
+        )
+    )
+
+    kept = ("address", "keys", "revision", "server")
+    assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
+
+
+def test_what_a_server_says_of_itself_is_cut_to_what_a_status_takes() -> None:
+    boastful = ServerInfo("n" * 5000, "v" * 5000, ("p" * 500,) * 50, 1)
+    facts = replace(HEALTHY, pods=(pod(probe=replace(VERIFIED, server=boastful)),))
+
+    McpServerStatus.model_validate(conclude(facts))
+    assert len(message(facts, "Verified")) < 200

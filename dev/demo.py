@@ -85,16 +85,23 @@ def images() -> dict[str, dict[str, Any]]:
     return built
 
 
-def install(built: dict[str, dict[str, Any]]) -> None:
-    """Install the chart, or upgrade what is there."""
+def chart_arguments(built: dict[str, dict[str, Any]]) -> list[str]:
+    """Give what `helm upgrade --install RELEASE` needs to run the images that were built."""
     registry, operator = built["operator"]["ref"].rsplit("/", 1)
     runtime = built["runtime"]["ref"].rsplit("/", 1)[1]
-    cluster(
-        *("helm", "upgrade", "--install", "breakwater", str(ROOT / "charts/breakwater")),
-        *("--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--wait", "--timeout", WAIT),
+    return [
+        str(ROOT / "charts/breakwater"),
         *("--set", f"image.registry={registry}"),
-        *("--set", f"operator.tag={operator.split(':')[1]}"),
-        *("--set", f"runtime.tag={runtime.split(':')[1]}"),
+        *("--set-string", f"operator.tag={operator.split(':')[1]}"),
+        *("--set-string", f"runtime.tag={runtime.split(':')[1]}"),
+    ]
+
+
+def install(built: dict[str, dict[str, Any]]) -> None:
+    """Install the chart, or upgrade what is there."""
+    cluster(
+        *("helm", "upgrade", "--install", "breakwater", *chart_arguments(built)),
+        *("--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--wait", "--timeout", WAIT),
     )
 
 

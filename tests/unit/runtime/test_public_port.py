@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from breakwater_runtime.app import BODY_BYTES_MAX, Process
+from breakwater_runtime.http.body_limit import DISCARDED_BYTES_MAX
 from breakwater_runtime.live import NOTHING
 from tests.unit.runtime.fakes import ALICE, EXPIRED, FakeBackend, FakeClock
 
@@ -213,12 +214,31 @@ async def test_a_body_beyond_the_limit_is_refused_by_its_length(
     response = await public.post("/mcp", content=body, headers=MCP)
 
     assert response.status_code == 413
-    assert response.headers["connection"] == "close"
+    assert "connection" not in response.headers
     assert backend.bodies == []
 
 
 @pytest.mark.requirement("T5")
-async def test_a_body_without_a_length_is_read_up_to_the_limit(
+async def test_who_asks_before_sending_a_body_beyond_the_limit_is_told_not_to(
+    public: httpx2.AsyncClient,
+) -> None:
+    read = 0
+
+    async def chunks() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b" "
+
+    size = {"content-length": str(BODY_BYTES_MAX + 1), "expect": "100-continue"}
+    response = await public.post("/mcp", content=chunks(), headers={**MCP, **size})
+
+    assert response.status_code == 413
+    assert response.headers["connection"] == "close"
+    assert read == 0
+
+
+@pytest.mark.requirement("T5")
+async def test_a_body_without_an_end_is_dropped_and_then_cut(
     public: httpx2.AsyncClient,
 ) -> None:
     read = 0
@@ -232,7 +252,8 @@ async def test_a_body_without_a_length_is_read_up_to_the_limit(
     response = await public.post("/mcp", content=chunks(), headers=MCP)
 
     assert response.status_code == 413
-    assert read <= BODY_BYTES_MAX // (1024 * 1024) + 1
+    assert response.headers["connection"] == "close"
+    assert read <= (BODY_BYTES_MAX + DISCARDED_BYTES_MAX) // (1024 * 1024) + 2
 
 
 async def test_a_failure_is_answered_without_its_reason(

@@ -1,0 +1,126 @@
+"""Breakwater as users install it: built images, the chart, a real node."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+import yaml
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from dev.cluster.build import HELM
+from dev.demo import chart_arguments
+from tests.support.cluster import RunningCluster, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ROOT = Path(__file__).parents[2]
+SYSTEM = "breakwater-system"
+KIND = "mcpservers.breakwater.dev"
+READY_SECONDS = 120
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A cluster with a node on which the operator runs."""
+
+    cluster: RunningCluster
+    images: dict[str, dict[str, Any]]
+
+    def namespace(self, name: str) -> str:
+        """Make a namespace that lets in only hardened pods."""
+        metadata = {"name": name, "labels": RESTRICTED}
+        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        return name
+
+    def apply(self, namespace: str, *manifests: dict[str, Any]) -> None:
+        """Apply manifests to a namespace."""
+        for manifest in manifests:
+            self.cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(manifest))
+
+    def server(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read an McpServer."""
+        found: dict[str, Any] = self.cluster.get("-n", namespace, f"{KIND}/{name}")
+        return found
+
+    def condition(self, namespace: str, name: str, kind: str) -> dict[str, Any]:
+        """Read one condition; empty while there is none."""
+        conditions = self.server(namespace, name).get("status", {}).get("conditions", [])
+        return next((each for each in conditions if each["type"] == kind), {})
+
+    def wait_ready(self, namespace: str, name: str) -> None:
+        """Wait as a user would, and show the status where that is in vain."""
+        wait = ("wait", "-n", namespace, f"{KIND}/{name}", "--for=condition=Ready")
+        if not self.cluster.kubectl(*wait, f"--timeout={READY_SECONDS}s", check=False):
+            status = yaml.safe_dump(self.server(namespace, name).get("status"))
+            pods = self.cluster.kubectl("describe", "pods", "-n", namespace)
+            pytest.fail(f"{name} is not Ready\n{status}\n{pods[-3000:]}", pytrace=False)
+
+    def key(self, namespace: str, name: str) -> str:
+        """Read the generated key, as a user would."""
+        secret = self.cluster.get("-n", namespace, f"secret/{name}-keys")
+        return base64.b64decode(secret["data"]["default"]).decode().split()[0]
+
+    def base_url(self, namespace: str, name: str) -> str:
+        """Say where the Service answers."""
+        service = self.cluster.get("-n", namespace, f"service/{name}")
+        return f"http://{service['spec']['clusterIP']}:8080"
+
+    @asynccontextmanager
+    async def client(self, namespace: str, name: str, mode: str = "auto") -> AsyncIterator[Client]:
+        """Connect the MCP SDK's client through the Service."""
+        headers = {"X-API-Key": self.key(namespace, name)}
+        async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
+            url = f"{self.base_url(namespace, name)}/mcp"
+            transport = streamable_http_client(url, http_client=http)
+            async with Client(transport, mode=mode) as client:
+                yield client
+
+
+def manifests(path: str) -> list[dict[str, Any]]:
+    """Read an example."""
+    return [each for each in yaml.safe_load_all((ROOT / path).read_text()) if each]
+
+
+@pytest.fixture(scope="session")
+def installation(node_cluster: RunningCluster) -> Installation:
+    """Install the chart once; its namespace lets in only hardened pods, too."""
+    build = [sys.executable, "-m", "dev.images", "build", "-o", "json"]
+    built = json.loads(subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    node_cluster.load(*(image["tar"] for image in built.values()))
+    installed = Installation(node_cluster, built)
+    installed.namespace(SYSTEM)
+    program = node_cluster.cluster.program(HELM) / "helm"
+    helm = [str(program), "--kubeconfig", str(node_cluster.kubeconfig)]
+    wait = ["--namespace", SYSTEM, "--wait", "--timeout", f"{READY_SECONDS}s"]
+    subprocess.run(
+        [*helm, "upgrade", "--install", "breakwater", *chart_arguments(built), *wait],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return installed
+
+
+def wait_for_reason(
+    installed: Installation, namespace: str, name: str, kind: str, reason: str
+) -> dict[str, Any]:
+    """Wait until a condition has a reason, and return the condition."""
+    seen: dict[str, Any] = {}
+
+    def found() -> bool:
+        seen.update(installed.condition(namespace, name, kind))
+        return seen.get("reason") == reason
+
+    eventually(found, f"{kind} of {name} has reason {reason}", seconds=READY_SECONDS)
+    return seen

@@ -1,5 +1,5 @@
 # `make help` lists the targets. Each installs what it needs itself; Python >= 3.11 and make are enough
-# to begin (building the cluster needs Go and gcc: `make cluster-up` says what is missing).
+# to begin (building the cluster needs Go: `make cluster-up` says what is missing).
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

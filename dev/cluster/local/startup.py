@@ -105,7 +105,7 @@ class Startup:
     def _rested(self, name: str) -> bool:
         """Whether long enough has passed to try again: longer after each death."""
         since = time.monotonic() - self._started.get(name, 0.0)
-        return since > _LOOK_SECONDS * 2 ** self._deaths[name]
+        return since > _LOOK_SECONDS * (1 << self._deaths[name])
 
     def _start(self, service: Service) -> None:
         # Rounded down: the API server writes whole seconds.

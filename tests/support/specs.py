@@ -131,4 +131,4 @@ def _leaves(schema: Object, name: str, *, is_wrong: bool) -> st.SearchStrategy[A
     if is_wrong or "pattern" not in schema or name in RIGHT:
         return known
     shaped = st.from_regex(schema["pattern"], fullmatch=True)
-    return st.one_of(known, shaped.filter(lambda text: len(text) <= schema["maxLength"]))
+    return shaped.filter(lambda text: len(text) <= schema["maxLength"])

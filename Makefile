@@ -59,7 +59,6 @@ format-check: venv
 	$(BIN)/ruff format --check --quiet .
 lint: venv
 	$(BIN)/ruff check --quiet .
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml contract operator runtime
 	$(BIN)/python -m dev.requirements --check
 types: venv
 	$(BIN)/mypy contract operator runtime dev tests bench

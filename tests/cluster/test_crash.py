@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.faultproxy import Seen
 from tests.support.operator_ground import Ground, ground
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support.faultproxy import Seen
 
 ROOT = Path(__file__).parents[2]
 SERVERS = ("one", "two", "three", "four", "five")
@@ -50,7 +51,7 @@ def play(
         for server in SERVERS:
             op.apply(server)
         if kill is not None:
-            eventually(lambda: op.operator.process.poll() is not None, "it is killed", seconds=20)
+            eventually(lambda: op.operator.process.poll() is not None, "it is killed", seconds=60)
             op.operator.start()
         for server in SERVERS:
             op.wait(server, "Ready")

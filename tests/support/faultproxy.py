@@ -78,22 +78,17 @@ class FaultProxy:
         """Start to listen."""
         self.written = 0
         self._held_plural: str | None = None
-        self._open = asyncio.Event()
-        self._open.set()
         self._streams: dict[asyncio.Task[Any], str] = {}
-        self._loop = asyncio.new_event_loop()
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._started = threading.Event()
         self._thread.start()
-        started.wait(10)
+        self._started.wait(10)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop to listen."""
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join(10)
-        self._loop.close()
 
     @property
     def path(self) -> Path:
@@ -125,11 +120,20 @@ class FaultProxy:
         """Let watches through again."""
         self._loop.call_soon_threadsafe(self._open.set)
 
-    def _run(self, started: threading.Event) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._start())
-        started.set()
-        self._loop.run_forever()
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
+        await self._start()
+        self._started.set()
+        await self._stopped.wait()
+        for task in list(self._streams):
+            task.cancel()
+        await self._runner.cleanup()
+        await self._session.close()
+        # What was cut off is closed a moment later.
+        await asyncio.sleep(0.1)
 
     async def _start(self) -> None:
         self._target, tls = _target(self.kubeconfig, self.folder)
@@ -146,13 +150,6 @@ class FaultProxy:
         await site.start()
         self.path.write_text(_kubeconfig(self._runner.addresses[0][1]))
 
-    async def _stop(self) -> None:
-        for task in self._streams:
-            task.cancel()
-        await self._runner.cleanup()
-        await self._session.close()
-        await asyncio.sleep(0)
-
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         seen = _parse(request)
         body = await request.read()
@@ -164,7 +161,7 @@ class FaultProxy:
             self.written += 1
             number = self.written
             if self.before_write(number):
-                await asyncio.sleep(60)
+                return _hung_up(request)
         rule = next((rule for rule in self.rules if self._applies(rule, seen)), None)
         if rule is not None and not rule.is_after:
             return self._injected(seen, rule)
@@ -205,7 +202,7 @@ class FaultProxy:
             content = await answer.read()
         self._note(seen, answer.status, body)
         if number and self.after_write(number):
-            await asyncio.sleep(60)
+            return _hung_up(request)
         if rule is not None:
             return self._injected(seen, rule)
         kept = {
@@ -232,6 +229,13 @@ class FaultProxy:
         with suppress(ConnectionError):
             await response.write_eof()
         return response
+
+
+def _hung_up(request: web.Request) -> web.Response:
+    """Close the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 async def _pipe(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:

@@ -119,7 +119,7 @@ class OperatorProcess:
                 env=os.environ | self.environment,  # noqa: TID251 - tests have no main
             )
 
-    def wait_ready(self, seconds: float = 30) -> None:
+    def wait_ready(self, seconds: float = 60) -> None:
         """Wait until its caches are full."""
         end = time.monotonic() + seconds
         while self.ask("/readyz")[0] != 200:

@@ -112,7 +112,7 @@ class Ground:
             return found.get("status") == status and reason in {"", found.get("reason")}
 
         try:
-            eventually(is_so, f"{name} has {kind}={status} {reason}", seconds=20)
+            eventually(is_so, f"{name} has {kind}={status} {reason}", seconds=60)
         except BaseException:
             print(json.dumps((self.server(name) or {}).get("status"), indent=1))  # noqa: T201
             print(self.operator.log[-3000:])  # noqa: T201

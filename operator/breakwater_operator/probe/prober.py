@@ -41,6 +41,10 @@ PAGES_MAX = 20
 """Most pages of tools asked for, for the same reason."""
 
 
+KEY_UNKNOWN = "it does not know the operator's key yet"
+"""A pod that started before the key was announced: as good as not reached, and soon over."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A pod to ask."""
@@ -113,14 +117,15 @@ class HttpProber:
         try:
             found = await self._call(target, DiscoverRequest(params=RequestParams(_meta=_META)))
             discovered = DiscoverResult.model_validate(found)
-            tools = await self._tools(target)
-            said = (found.get("_meta") or {}).get(SERVER_INFO_META_KEY) or {}
+            said = Implementation.model_validate((discovered.meta or {})[SERVER_INFO_META_KEY])
             return ServerInfo(
-                name=str(said.get("name", "")),
-                version=str(said.get("version", "")),
+                name=said.name,
+                version=said.version,
                 protocol_versions=tuple(discovered.supported_versions),
-                tools=tools,
+                tools=await self._tools(target),
             )
+        except KeyError as error:
+            raise HandshakeError("server/discover was answered without a serverInfo") from error
         except (aiohttp.ClientError, OSError) as error:
             raise HandshakeError(f"{MCP_PATH} did not answer: {_why(error)}") from error
         except ValidationError as error:
@@ -199,7 +204,7 @@ _META: Any = {
 
 def _health(said: dict[str, Any]) -> Probe:
     if "loaded" not in said:
-        return Probe(reached=True, fault="it does not know the operator's key yet")
+        return Probe(reached=False, fault=KEY_UNKNOWN)
     return Probe(
         reached=True,
         revision=said.get("revision"),

@@ -62,6 +62,10 @@ class Queue:
         since = [added for _, added in self._waiting.values()] + list(self._busy.values())
         return self._clock() - min(since) if since else 0.0
 
+    def due_seconds(self, key: Key) -> float | None:
+        """In how long a key gets its next pass without a change; None where none is planned."""
+        return self._due[key] - self._clock() if key in self._due else None
+
     def add(self, key: Key, priority: Priority = Priority.CHANGE) -> None:
         """Ask for a pass soon."""
         self._due.pop(key, None)

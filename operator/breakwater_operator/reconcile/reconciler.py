@@ -14,6 +14,7 @@ from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, MCP_SERVER, POD
 from breakwater_operator.probe.pods import followed
+from breakwater_operator.probe.prober import KEY_UNKNOWN
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import plan
 from breakwater_operator.reconcile.events import Events, News, transitions
@@ -276,9 +277,10 @@ def _slot(pod: Object) -> str | None:
 
 
 def _is_behind(pod: Pod, wanted: str) -> bool:
-    """Whether a pod says that it runs on other settings and was not yet told of these."""
-    metadata = pod.object["metadata"]
-    is_old = pod.probe is not None and pod.probe.reached and pod.probe.live != wanted
+    """Whether a pod shows that it runs on other settings and was not yet told of these."""
+    metadata, probe = pod.object["metadata"], pod.probe
+    has_answered = probe is not None and (probe.reached or probe.fault == KEY_UNKNOWN)
+    is_old = probe is not None and has_answered and probe.live != wanted
     return is_old and metadata["annotations"].get(LIVE_ANNOTATION) != wanted
 
 

@@ -1,0 +1,125 @@
+"""An informer goes on from where it was, and lists anew only when it must."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from breakwater_operator.kube.cache import Cache
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.informer import Informer
+from breakwater_operator.kube.kinds import SERVICE
+
+Object = dict[str, Any]
+
+
+def thing(name: str, version: int) -> Object:
+    return {
+        "metadata": {
+            "namespace": "ns",
+            "name": name,
+            "uid": name,
+            "resourceVersion": str(version),
+        }
+    }
+
+
+def event(kind: str, name: str, version: int) -> Object:
+    return {"type": kind, "object": thing(name, version)}
+
+
+class FakeApi:
+    """Gives prepared lists and watches, in order; then it stays silent."""
+
+    def __init__(self, lists: list[Any], watches: list[Any]) -> None:
+        self.lists = lists
+        self.watches = watches
+        self.asked: list[str] = []
+        self.silent = asyncio.Event()
+
+    async def list(self, *_: Any, **__: Any) -> tuple[list[Object], str]:
+        self.asked.append("list")
+        found = self.lists.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        answer: tuple[list[Object], str] = found
+        return answer
+
+    async def watch(self, *_: Any, since: str, **__: Any) -> AsyncGenerator[Object, None]:
+        self.asked.append(f"watch {since}")
+        if not self.watches:
+            self.silent.set()
+            await asyncio.Event().wait()
+        for found in self.watches.pop(0):
+            if isinstance(found, Exception):
+                raise found
+            yield found
+
+
+async def follow(api: FakeApi) -> tuple[Cache, list[float]]:
+    """Run an informer until nothing more happens."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    cache = Cache(lambda *_: None, lambda live: live)
+    # The fake has just the verbs that an informer uses.
+    informer = Informer(api, SERVICE, cache, sleep=sleep)  # type: ignore[arg-type]
+    task = asyncio.create_task(informer.run())
+    await asyncio.wait_for(api.silent.wait(), 5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert informer.full.is_set()
+    return cache, waits
+
+
+def names(cache: Cache) -> list[str]:
+    return sorted(live["metadata"]["name"] for live in cache)
+
+
+async def test_a_watch_that_ends_goes_on_from_the_last_event() -> None:
+    api = FakeApi([([thing("a", 1)], "5")], [[event("ADDED", "b", 7)]])
+
+    cache, waits = await follow(api)
+
+    assert api.asked == ["list", "watch 5", "watch 7"]
+    assert names(cache) == ["a", "b"]
+    assert waits == []
+
+
+async def test_a_bookmark_moves_the_point_to_go_on_from() -> None:
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
+    api = FakeApi([([], "5")], [[bookmark]])
+
+    await follow(api)
+
+    assert api.asked == ["list", "watch 5", "watch 9"]
+
+
+async def test_a_watch_that_breaks_waits_and_goes_on_without_a_list() -> None:
+    api = FakeApi([([], "5")], [[event("ADDED", "a", 6), ApiError("reset")]])
+
+    cache, waits = await follow(api)
+
+    assert api.asked == ["list", "watch 5", "watch 6"]
+    assert names(cache) == ["a"]
+    assert len(waits) == 1
+
+
+async def test_history_that_is_gone_is_listed_anew_and_compared() -> None:
+    gone = ApiError("too old", status=410, reason="Expired")
+    api = FakeApi([([thing("a", 1), thing("b", 2)], "5"), ([thing("b", 2)], "9")], [[gone]])
+
+    cache, _ = await follow(api)
+
+    assert api.asked == ["list", "watch 5", "list", "watch 9"]
+    assert names(cache) == ["b"]
+
+
+async def test_a_server_that_asks_for_patience_gets_it() -> None:
+    busy = ApiError("busy", status=429, retry_after_seconds=7.0)
+    api = FakeApi([busy, ([], "5")], [])
+
+    _, waits = await follow(api)
+
+    assert waits == [7.0]

@@ -1,0 +1,33 @@
+"""Events tell what turned, and only that."""
+
+import pytest
+
+from breakwater_operator.reconcile.events import transitions
+
+
+def conditions(**status: str) -> list[dict[str, str]]:
+    return [
+        {"type": kind, "status": value, "reason": f"{kind}Reason", "message": "why"}
+        for kind, value in status.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param({}, {"Ready": "False"}, [], id="not-ready-yet-goes-without-saying"),
+        pytest.param({}, {"Ready": "True"}, [(True, "ReadyReason")], id="ready-at-last"),
+        pytest.param({}, {"Accepted": "True", "Degraded": "False"}, [], id="nothing-is-wrong"),
+        pytest.param({}, {"Accepted": "False"}, [(False, "AcceptedReason")], id="wrong-manifest"),
+        pytest.param({"Ready": "True"}, {"Ready": "True"}, [], id="nothing-turned"),
+        pytest.param({"Ready": "True"}, {"Ready": "False"}, [(False, "ReadyReason")], id="lost"),
+        pytest.param({"Verified": "True"}, {"Verified": "Unknown"}, [], id="unknown-is-no-news"),
+        pytest.param({"Progressing": "True"}, {"Progressing": "False"}, [], id="rollouts-are-not"),
+    ],
+)
+def test_only_what_turned_is_told(
+    before: dict[str, str], after: dict[str, str], expected: list[tuple[bool, str]]
+) -> None:
+    news = transitions(conditions(**before), conditions(**after))
+
+    assert [(one.is_good, one.reason) for one in news] == expected

@@ -1,0 +1,75 @@
+"""How the operator's process starts, and refuses to."""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from breakwater_operator.main import Delays, run
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Take back what a process may do to logging, and a test may not."""
+    root, quiet = logging.getLogger(), logging.getLogger("asyncio")
+    before = (root.handlers[:], root.level, quiet.handlers[:], quiet.propagate)
+    yield
+    root.handlers[:], root.level, quiet.handlers[:], quiet.propagate = before
+    logging.getLogger("kopf.objects").setLevel(logging.NOTSET)
+
+
+def test_a_missing_file_is_told_and_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["--config", str(tmp_path / "none.yaml")])
+
+    assert code == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param("", ["has no settings"], id="empty"),
+        pytest.param("a: [", ["is not YAML"], id="not-yaml"),
+        pytest.param(
+            "{namespace: UPPER, images: {}, nonsense: 1}",
+            ["namespace", "images.runtime", "nonsense"],
+            id="every-fault",
+        ),
+    ],
+)
+def test_a_wrong_file_is_told_with_every_fault_and_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, words: list[str]
+) -> None:
+    config = tmp_path / "operator.yaml"
+    config.write_text(content)
+
+    code = run(["--config", str(config)])
+
+    said = capsys.readouterr().err
+    assert code == 2
+    assert [word for word in words if word not in said] == []
+    assert "Traceback" not in said
+
+
+def test_a_kubeconfig_that_is_not_there_is_told_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "operator.yaml"
+    config.write_text("{namespace: system, images: {runtime: 'r:1'}}")
+
+    code = run(["--config", str(config), "--kubeconfig", str(tmp_path / "none")])
+
+    assert code == 1
+    assert "--kubeconfig" in capsys.readouterr().err
+
+
+def test_retries_of_the_watch_never_end_and_stay_below_half_a_minute() -> None:
+    delays = list(itertools.islice(Delays(), 100))
+
+    assert max(delays) <= 30
+    assert delays[0] <= 1
+    assert min(delays[10:]) >= 15

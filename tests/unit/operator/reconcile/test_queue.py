@@ -1,0 +1,127 @@
+"""Each key is in the queue once, and worked on by one worker at a time."""
+
+import asyncio
+
+import pytest
+
+from breakwater_operator.kube.backoff import Backoff
+from breakwater_operator.reconcile.queue import Priority, Queue
+
+A, B = ("ns", "a"), ("ns", "b")
+
+
+class Clock:
+    """Time that moves when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(clock: Clock) -> Queue:
+    return Queue(clock, lambda: Backoff(0.5, 300.0, chance=lambda: 0.0))
+
+
+async def is_empty(queue: Queue) -> bool:
+    try:
+        await asyncio.wait_for(queue.get(), 0.02)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def test_a_key_that_is_added_twice_is_passed_once(queue: Queue) -> None:
+    queue.add(A)
+    queue.add(A)
+
+    assert await queue.get() == A
+    queue.done(A)
+    assert await is_empty(queue)
+
+
+async def test_a_key_that_changes_during_its_pass_gets_another_one_afterwards(
+    queue: Queue,
+) -> None:
+    queue.add(A)
+    await queue.get()
+
+    queue.add(A)
+
+    assert await is_empty(queue)
+    queue.done(A)
+    assert await queue.get() == A
+
+
+async def test_who_waits_for_it_goes_first(queue: Queue) -> None:
+    queue.add(A, Priority.ROUTINE)
+    queue.add(B, Priority.CHANGE)
+
+    assert [await queue.get(), await queue.get()] == [B, A]
+
+
+async def test_a_key_that_somebody_waits_for_overtakes_itself(queue: Queue) -> None:
+    queue.add(B, Priority.ROUTINE)
+    queue.add(A, Priority.ROUTINE)
+    queue.add(A, Priority.CHANGE)
+
+    assert [await queue.get(), await queue.get()] == [A, B]
+    queue.done(A)
+    assert await is_empty(queue)
+
+
+async def test_failures_wait_longer_each_time_and_are_forgotten_after_a_success(
+    queue: Queue, clock: Clock
+) -> None:
+    queue.add_failed(A)
+    assert queue.due_seconds(A) == 0.5
+    clock.now += 1
+    assert await queue.get() == A
+    queue.add_failed(A)
+    queue.done(A)
+    assert queue.due_seconds(A) == 1.0
+    assert queue.failures(A) == 2
+
+    queue.succeeded(A)
+
+    assert queue.failures(A) == 0
+
+
+async def test_a_change_does_not_wait_for_the_retry(queue: Queue) -> None:
+    queue.add_failed(A, at_least_seconds=60)
+
+    queue.add(A)
+
+    assert await queue.get() == A
+    queue.done(A)
+    assert queue.due_seconds(A) is None
+
+
+async def test_the_earlier_of_two_dates_counts(queue: Queue, clock: Clock) -> None:
+    queue.add_after(A, 30)
+    queue.add_after(A, 5)
+    queue.add_after(A, 20)
+
+    clock.now = 5
+
+    assert await queue.get() == A
+    queue.done(A)
+    clock.now = 60
+    assert await is_empty(queue)
+
+
+async def test_depth_and_age_say_what_waits(queue: Queue, clock: Clock) -> None:
+    queue.add(A)
+    clock.now = 3
+    queue.add(B)
+
+    assert (len(queue), queue.oldest_seconds) == (2, 3.0)
+    await queue.get()
+    assert (len(queue), queue.oldest_seconds) == (1, 0.0)

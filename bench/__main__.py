@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import machine, pages
+from bench.processes import ProcessError
 from bench.report import Options
+from bench.wrk import LoadError
+from dev.prerequisites import MissingProgramsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +32,7 @@ SUITES = {"runtime": "bench.runtime", "cluster": "bench.cluster_report"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 1 where a bound does not hold."""
+    """Run what was asked for; 1 where a bound does not hold, 2 where nothing could be measured."""
     arguments = _arguments(argv)
     # As for Ctrl-C: what was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -39,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = machine.words()
     print(words)
     for suite in arguments.suites or SUITES:
-        report: Report = import_module(SUITES[suite]).measure(Options(quick=arguments.quick))
+        try:
+            report: Report = import_module(SUITES[suite]).measure(Options(quick=arguments.quick))
+        except (LoadError, MissingProgramsError, ProcessError) as error:
+            print(f"bench {suite}: {error}", file=sys.stderr)
+            return 2
         raw = ROOT / BUILD / f"{suite}{'-quick' if arguments.quick else ''}.json"
         _write(page, suite, report, words, raw=raw)
         all_hold &= all(row.is_met is not False for row in report.rows)

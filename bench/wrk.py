@@ -119,9 +119,14 @@ def parse(output: str) -> Result:
         raise LoadError(f"wrk printed no result: {output}")
     numbers: dict[str, int] = json.loads(found.removeprefix(RESULT))
     faults = {name: numbers[name] for name in FAULTS if numbers[name]}
-    if faults or not numbers["requests"]:
+    if faults:
         sample = next((line for line in lines if line.startswith(SAMPLE)), SAMPLE)
-        raise LoadError(f"of {numbers['requests']} answers: {faults or 'none'}; {sample}".strip())
+        raise LoadError(f"of {numbers['requests']} answers: {faults}; {sample}".strip())
+    if not numbers["requests"]:
+        raise LoadError(
+            f"no answer within {numbers['microseconds'] / 1e6:.1f} s, and no error either: is the "
+            "machine busy with other work? Try again when it is not"
+        )
     return Result(
         requests=numbers["requests"],
         seconds=numbers["microseconds"] / 1e6,

@@ -145,7 +145,7 @@ class Rounds:
     async def _keep_asking(self, key: Key, one: _Pod) -> None:
         while True:
             async with self._turns:
-                before, probe = one.probe, await self._ask(one)
+                before, probe = one.probe, await self._ask_safely(one)
             one.failures = 0 if probe.reached else one.failures + 1
             if probe.reached or before is None or one.failures >= FAILURES_MAX:
                 one.probe = probe
@@ -153,6 +153,14 @@ class Rounds:
             if one.probe != before and not one.awaited:
                 self._changed(key)
             await _nudged(one.nudged, self._pause_seconds(one))
+
+    async def _ask_safely(self, one: _Pod) -> Probe:
+        try:
+            return await self._ask(one)
+        except Exception:
+            # A pod runs code that is not ours: whatever it answers, it is asked again.
+            log.exception("probe failed", extra={"pod": one.followed.target.uid})
+            return Probe(reached=False, fault="its answer could not be understood")
 
     async def _ask(self, one: _Pod) -> Probe:
         target, before = one.followed.target, one.probe

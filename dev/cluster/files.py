@@ -29,13 +29,16 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
-    """Hold a file's lock; `waiting` is called once when somebody else holds it.
+    """Hold a file's or a folder's lock; `waiting` is called once when somebody else holds it.
 
     The kernel drops the lock when the last process that has the descriptor is gone, so a killed
     holder leaves nothing to clean up. A child that is given the descriptor holds it too.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if path.is_dir():
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,6 +132,22 @@ def test_two_clusters_run_side_by_side_and_go_one_by_one(
     subject.down()
     assert subject.traces() == []
     assert node_cluster.cluster.status().ready
+
+
+@pytest.mark.prove
+def test_clusters_that_start_at_the_same_moment_take_different_addresses(
+    settings: Settings, subject: Subject, tmp_path: Path
+) -> None:
+    # Another state folder: neither can know of the other by its files.
+    elsewhere = dataclasses.replace(settings, clusters=tmp_path / "other" / "clusters")
+    other = Subject(elsewhere, f"{subject.name}-2")
+    try:
+        with ThreadPoolExecutor() as pool:
+            both = list(pool.map(lambda s: s.up(Size.CONTROL_PLANE), (subject, other)))
+        assert all(cluster.cluster.status().ready for cluster in both)
+        assert subject.interface != other.interface
+    finally:
+        other.down()
 
 
 def test_pods_on_fake_nodes_become_ready_and_claims_are_bound(

@@ -13,7 +13,6 @@ from dev.cluster.local import (
     fake_nodes,
     kernel,
     mounts,
-    network,
     node,
     node_images,
     pki,
@@ -72,12 +71,9 @@ class Bringup:
         return seconds
 
     def _prepare(self) -> None:
-        """Make what the processes need: files, network, control group."""
+        """Make what the processes need besides the network."""
         site, layout = self._site, self._layout
         kernel.raise_limits()
-        if network.ensure(layout, site.addresses):
-            # A new namespace has no pods: addresses that were given out before are free.
-            shutil.rmtree(layout.run / "addresses", ignore_errors=True)
         for folder in (layout.run, layout.volumes, layout.bin):
             folder.mkdir(parents=True, exist_ok=True)
         pki.ensure(layout, site.addresses)

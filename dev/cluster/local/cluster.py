@@ -125,20 +125,21 @@ class LocalCluster:
         return self._builder.build(wanted, Progress(len(missing)))
 
     def _up(self) -> None:
-        record = self._decide()
-        prerequisites.ensure(record.size, self._progress, self._settings.environment)
-        missing = self._builder.missing(needed(record))
+        size, fake_nodes = self._wanted()
+        prerequisites.ensure(size, self._progress, self._settings.environment)
+        missing = self._builder.missing(needed(size, fake_nodes))
         building = Progress(len(missing))
         for program in missing:
             self._builder.build(program, building)
-        if not state.load(self._layout):
-            # What runs without a record is a rest that somebody deleted the files of.
-            teardown.stop(self._layout)
-        state.save(self._layout, record)
+        # One cluster at a time, of all on this machine, chooses its addresses and takes them.
+        with files.locked(self._settings.run.parent):
+            record = state.Record(size=size, fake_nodes=fake_nodes, index=self._index())
+            state.save(self._layout, record)
+            network.ensure(self._layout, state.addresses(record))
         site = self._site(record)
         self.seconds = Bringup(site, self._progress).run()
 
-    def _decide(self) -> state.Record:
+    def _wanted(self) -> tuple[Size, int]:
         """Keep what the cluster is, add what is asked for."""
         kept = state.load(self._layout)
         size = self._size or (kept.size if kept else Size.NODE)
@@ -146,16 +147,20 @@ class LocalCluster:
             self._progress.say(f"cluster {self.name} has a node already; it keeps it")
             size = Size.NODE
         default = kept.fake_nodes if kept else 0
-        count = default if self._fake_nodes is None else self._fake_nodes
-        if kept:
-            index = kept.index
-        else:
-            taken = state.taken_indexes(self._settings, but=self.name)
-            index = free_index(taken, network.routes())
-        return state.Record(size=size, fake_nodes=count, index=index)
+        return size, default if self._fake_nodes is None else self._fake_nodes
+
+    def _index(self) -> int:
+        """The addresses it has, or free ones."""
+        if kept := state.load(self._layout):
+            return kept.index
+        # What runs without a record is a rest that somebody deleted the files of.
+        teardown.stop(self._layout)
+        taken = state.taken_indexes(self._settings, but=self.name)
+        return free_index(taken, network.routes())
 
     def _site(self, record: state.Record) -> Site:
-        folders = {program.name: self._builder.folder(program) for program in needed(record)}
+        programs = needed(record.size, record.fake_nodes)
+        folders = {program.name: self._builder.folder(program) for program in programs}
         return Site(
             layout=self._layout,
             addresses=state.addresses(record),

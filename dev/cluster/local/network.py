@@ -7,6 +7,7 @@ The namespace has no way further than the host's end of the wire: nothing can le
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
@@ -34,12 +35,13 @@ def exists(layout: Layout) -> bool:
     return layout.namespace_path.exists() and _try(*inside(layout), "true")
 
 
-def ensure(layout: Layout, addresses: Addresses) -> bool:
-    """Make the namespace and the wire, or mend them; say whether the namespace is a new one."""
-    new = not exists(layout)
-    if new:
+def ensure(layout: Layout, addresses: Addresses) -> None:
+    """Make the namespace and the wire, or mend them."""
+    if not exists(layout):
         _remove_namespace(layout)
         _run("ip", "netns", "add", layout.namespace)
+        # A new namespace has no pods: addresses that were given out before are free.
+        shutil.rmtree(layout.pod_addresses, ignore_errors=True)
     space = ("ip", "-n", layout.namespace)
     if not _try(*space, "link", "show", "eth0"):
         _try("ip", "link", "delete", addresses.interface)
@@ -56,7 +58,6 @@ def ensure(layout: Layout, addresses: Addresses) -> bool:
     _run("ip", "link", "set", addresses.interface, "up")
     _run("ip", "route", "replace", str(addresses.block), "via", str(addresses.node))
     _run(*inside(layout), "sysctl", "-qw", "net.ipv4.ip_forward=1")
-    return new
 
 
 def remove(layout: Layout, addresses: Addresses | None) -> None:
@@ -87,7 +88,10 @@ def _unlink(path: Path) -> None:
 
 
 def _try(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def _run(*command: str) -> str:
@@ -96,7 +100,10 @@ def _run(*command: str) -> str:
 
 def run(command: Sequence[str]) -> str:
     """Run a tool that has to succeed; what it says is in the error where it does not."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise ClusterError(f"{command[0]} is not installed") from error
     if done.returncode:
         raise ClusterError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")
     return done.stdout

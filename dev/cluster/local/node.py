@@ -120,7 +120,7 @@ def _write_pod_network(site: Site) -> None:
                     "type": "host-local",
                     "ranges": [[{"subnet": str(site.addresses.pods)}]],
                     "routes": [{"dst": "0.0.0.0/0"}],
-                    "dataDir": str(site.layout.run / "addresses"),
+                    "dataDir": str(site.layout.pod_addresses),
                 },
             },
             {"type": "portmap", "capabilities": {"portMappings": True}},

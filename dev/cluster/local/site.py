@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from dev.cluster.local.state import Layout, Record
 
 
-def needed(record: Record) -> list[build.Program]:
+def needed(size: Size, fake_nodes: int) -> list[build.Program]:
     """Which programs a cluster of this kind is made of."""
     programs = [build.KUBE]
-    if record.size is Size.NODE:
+    if size is Size.NODE:
         programs += [build.CONTAINER_RUNTIME, build.PAUSE, build.DNS, build.METRICS_SERVER]
-    if record.fake_nodes:
+    if fake_nodes:
         programs.append(build.KWOK)
     return programs
 

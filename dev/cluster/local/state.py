@@ -60,6 +60,7 @@ class Layout:
         self.bin = self.state / "bin"
         self.kubelet = self.state / "kubelet"
         self.kubelet_root = self.run / "kubelet"
+        self.pod_addresses = self.run / "addresses"
         self.containerd_socket = self.run / "containerd.sock"
 
     @property

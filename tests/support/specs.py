@@ -34,8 +34,19 @@ WRONG: dict[str, list[Any]] = {
     "cpu": ["0.1234", "-1", -1, "1e3", "1Ki", "", 10**16, "1\n"],
     "replicas": [1001, -1, "2", 2.0, 2.5],
 }  # fmt: skip
-BYTES_RIGHT: list[Any] = [1, "1", "128Mi", "1Gi", "1.5Gi", "0.5Ki", "1M"]
-BYTES_WRONG: list[Any] = ["100m", "-1", "1P", "", "x", 0]
+BYTES_RIGHT: list[Any] = [
+    1,
+    "1",
+    "999999Ti",
+    "1.001Ki",
+    "1048576Ki",
+    "128Mi",
+    "1Gi",
+    "1.5Gi",
+    "0.5Ki",
+    "1M",
+]
+BYTES_WRONG: list[Any] = ["1000000Ti", "100m", "-1", "1P", "", "x", 0]
 
 ONE_OF = (
     {"persistentVolumeClaim", "configMap", "emptyDir"},

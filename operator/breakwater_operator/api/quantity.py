@@ -13,7 +13,11 @@ from pydantic import BeforeValidator, WithJsonSchema
 from breakwater_operator.api.fields import matches
 
 CPU = r"^([0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?)$"
-BYTES = r"^[0-9]{1,15}(\.[0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+BYTES = (
+    r"^([0-9]{1,15}|[0-9]{1,9}(\.[0-9]{1,3})?(k|M|G|Ki|Mi|Gi)?|[0-9]{1,6}(\.[0-9]{1,3})?(T|Ti))$"
+)
+"""So many digits that nothing exceeds 2^63: beyond it the API server would write another number."""
+
 INTEGER_MAX = 10**15
 
 DECIMAL_SUFFIXES = {"m": -1, "": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}

@@ -30,7 +30,7 @@ def test_an_amount_has_one_spelling(written: str, kept: str) -> None:
     assert canonical(written) == kept
 
 
-@given(st.integers(0, 10**15), st.sampled_from([*DECIMAL_SUFFIXES, *BINARY_SUFFIXES]))
+@given(st.integers(0, 999_999), st.sampled_from([*DECIMAL_SUFFIXES, *BINARY_SUFFIXES]))
 def test_rewriting_changes_no_amount_and_happens_once(number: int, suffix: str) -> None:
     written = f"{number}{suffix}"
 

@@ -30,7 +30,7 @@ HEALTH_PATH = "/health"
 METRICS_PATH = "/metrics"
 
 CONFIG_DIRECTORY = "/etc/breakwater"
-"""Where the pod mounts its one projected volume."""
+"""Where the pod mounts its settings."""
 
 CONFIG_FILE = "config.json"
 """In that folder: the settings that belong to the pod's identity (`RuntimeSettings`)."""
@@ -38,8 +38,10 @@ CONFIG_FILE = "config.json"
 LIVE_FILE = "live.json"
 """In that folder: the settings that a running pod takes over (`LiveSettings`)."""
 
-KEYS_DIRECTORY = "keys"
-"""In that folder: one file per principal, one key per line."""
+KEYS_DIRECTORY = "/etc/breakwater-keys"
+"""Where the pod mounts its keys: one file per principal, one key per line. A
+folder of their own, since a volume that puts several sources together would have to name each key,
+and a new principal would mean new pods."""
 
 HASH_KEY_FILE = ".hash-key"
 """Among the keys: the random key under which `live_hash` hashes. No principal starts with a dot."""

@@ -1,14 +1,14 @@
 """What running pods take over without a restart, and the name of one state of it."""
 
+from breakwater_contract.names import KEYS_DIRECTORY
 from breakwater_contract.settings import LiveSettings, live_hash
 from breakwater_operator.render.intent import Intent
 from breakwater_operator.render.settings import written
-from breakwater_operator.render.volumes import KEYS_PATH
 
 
 def live_settings(intent: Intent) -> bytes:
     """Write the live settings file, the content of `v1.json` in the ConfigMap `<name>-live`."""
-    settings = LiveSettings(keys_directory=KEYS_PATH, operator_keys=intent.operator_keys)
+    settings = LiveSettings(keys_directory=KEYS_DIRECTORY, operator_keys=intent.operator_keys)
     return written(settings).encode()
 
 

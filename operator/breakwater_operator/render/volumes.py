@@ -5,6 +5,7 @@ from typing import Any
 from breakwater_contract.names import (
     CONFIG_DIRECTORY,
     CONFIG_FILE,
+    KEYS_DIRECTORY,
     LIVE_FILE,
     SETTINGS_ANNOTATION,
 )
@@ -16,10 +17,6 @@ from breakwater_operator.api.pod import ConfigMapVolume, EmptyDirVolume, Volume,
 SETTINGS_VOLUME = "breakwater"
 KEYS_VOLUME = "breakwater-keys"
 TMP_VOLUME = "breakwater-tmp"
-
-KEYS_PATH = "/etc/breakwater-keys"
-"""Where the keys are. A folder of their own, since a volume that puts several sources together
-would have to name each key, and a new principal would mean new pods."""
 
 TMP_PATH = "/tmp"  # noqa: S108 (the pod's own)
 TMP_SIZE = "64Mi"
@@ -48,7 +45,7 @@ def mounts(server: McpServer) -> list[dict[str, Any]]:
     """Where they appear in the runtime's container."""
     ours: list[dict[str, Any]] = [
         {"name": SETTINGS_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
-        {"name": KEYS_VOLUME, "mountPath": KEYS_PATH, "readOnly": True},
+        {"name": KEYS_VOLUME, "mountPath": KEYS_DIRECTORY, "readOnly": True},
         {"name": TMP_VOLUME, "mountPath": TMP_PATH},
     ]
     chosen = [it for item in server.spec.backends for it in item.python.volume_mounts]

@@ -68,16 +68,18 @@ def measure(rounds: int) -> list[dict[str, object]]:
     for seconds in _rounds(rounds):
         for milestone, taken in samples.items():
             taken.append(round(seconds[milestone], 2))
-    return [
-        {
-            "figure": figure.name,
-            "seconds": samples[figure.milestone],
-            "median": statistics.median(samples[figure.milestone]),
-            "limit": figure.seconds_max,
-            "met": statistics.median(samples[figure.milestone]) <= figure.seconds_max,
-        }
-        for figure in FIGURES
-    ]
+    return [_result(figure, samples[figure.milestone]) for figure in FIGURES]
+
+
+def _result(figure: Figure, seconds: list[float]) -> dict[str, object]:
+    median = round(statistics.median(seconds), 2)
+    return {
+        "figure": figure.name,
+        "seconds": seconds,
+        "median": median,
+        "limit": figure.seconds_max,
+        "met": median <= figure.seconds_max,
+    }
 
 
 def table(results: Sequence[dict[str, object]]) -> str:

@@ -39,11 +39,11 @@ class KindCluster:
 
     def up(self) -> None:
         """Create the cluster, unless kind has one of this name."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         if self.name in self._kind("get", "clusters").split():
             config = self._kind("get", "kubeconfig", "--name", self.name)
             files.write(self.kubeconfig, config, mode=0o600)
             return
+        self._folder.mkdir(parents=True, exist_ok=True)
         kubeconfig = ("--kubeconfig", str(self.kubeconfig))
         self._kind("create", "cluster", "--name", self.name, "--wait", "120s", *kubeconfig)
 

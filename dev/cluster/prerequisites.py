@@ -7,16 +7,16 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev.cluster.build import MODULES
 from dev.cluster.provider import ClusterError, Size
+from dev.prerequisites import apt_install, can_install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from dev.cluster.progress import Progress
 
@@ -24,7 +24,6 @@ CNI_PLUGINS = ("ptp", "host-local", "portmap")
 CNI_FOLDERS = (Path("/opt/cni/bin"), Path("/usr/lib/cni"), Path("/usr/libexec/cni"))
 
 _GO_LINE = re.compile(r"^go (\d+(?:\.\d+)+)$", re.MULTILINE)
-_LISTS_FRESH_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +97,7 @@ def message(lacking: Sequence[Missing]) -> str:
     return "\n".join(["a local cluster needs what this machine lacks:", *lines])
 
 
-def ensure(size: Size, progress: Progress, environment: Mapping[str, str]) -> None:
+def ensure(size: Size, progress: Progress) -> None:
     """Return when the machine has everything; install what Debian has, if we may.
 
     Raises:
@@ -106,9 +105,9 @@ def ensure(size: Size, progress: Progress, environment: Mapping[str, str]) -> No
     """
     lacking = missing(size)
     packages = sorted({item.package for item in lacking if item.package})
-    if packages and os.geteuid() == 0 and shutil.which("apt-get"):
+    if packages and can_install():
         with progress.step(f"installing {' '.join(packages)}"):
-            _install(packages, environment)
+            apt_install(packages)
         lacking = missing(size)
     if lacking:
         raise ClusterError(message(lacking))
@@ -163,29 +162,3 @@ def _has_memory_controller(cgroups: Path) -> bool:
 def _go_version() -> str:
     done = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=False)
     return done.stdout.strip()
-
-
-def _install(packages: Sequence[str], environment: Mapping[str, str]) -> None:
-    variables = {**environment, "DEBIAN_FRONTEND": "noninteractive"}
-
-    def apt(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["apt-get", "-qq", *arguments]
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-
-    if not _lists_are_fresh():
-        apt("update")
-    install = ("install", "-y", "--no-install-recommends", *packages)
-    if apt(*install).returncode:
-        # The lists may name files that the mirror no longer has.
-        apt("update")
-        done = apt(*install)
-        if done.returncode:
-            raise ClusterError(
-                f"`apt-get install {' '.join(packages)}` failed twice:\n{done.stderr.strip()}"
-            )
-
-
-def _lists_are_fresh() -> bool:
-    lists = list(Path("/var/lib/apt/lists").glob("*_Packages*"))
-    newest = max((path.stat().st_mtime for path in lists), default=0.0)
-    return time.time() - newest < _LISTS_FRESH_SECONDS

@@ -120,13 +120,13 @@ class LocalCluster:
 
     def program(self, wanted: build.Program) -> Path:
         """The folder of a built program, built now if need be."""
-        prerequisites.ensure(Size.CONTROL_PLANE, self._progress, self._settings.environment)
+        prerequisites.ensure(Size.CONTROL_PLANE, self._progress)
         missing = self._builder.missing([wanted])
         return self._builder.build(wanted, Progress(len(missing)))
 
     def _up(self) -> None:
         size, fake_nodes = self._wanted()
-        prerequisites.ensure(size, self._progress, self._settings.environment)
+        prerequisites.ensure(size, self._progress)
         missing = self._builder.missing(needed(size, fake_nodes))
         building = Progress(len(missing))
         for program in missing:

@@ -29,8 +29,10 @@ class Principal:
 
     name: str
     """The name that policies, logs and metrics know."""
-    scopes: frozenset[str] | None = None
-    """What the credential is good for; None: everything."""
+    scopes: frozenset[str] = frozenset()
+    """What its token was granted, as policies ask for it; keys have none."""
+    methods: frozenset[str] | None = None
+    """The only MCP methods that the credential is good for; None: all."""
 
 
 @dataclass(slots=True)
@@ -39,6 +41,10 @@ class Request:
 
     id: str
     principal: Principal | None = None
+    address: str = ""
+    """Where it comes from, as far as the proxies in front can be believed."""
+    secure: bool = False
+    """Whether nobody on the way could read it."""
 
     def bind(self, scope: MutableMapping[str, Any]) -> None:
         """Make it known to every step further in."""
@@ -85,23 +91,53 @@ class Problem(Enum):
         "The MCP-Protocol-Version header is missing.",
         "Send the header with the version that the message's _meta names.",
     )
+    CREDENTIAL_IN_URL = Answer(
+        400,
+        INVALID_REQUEST,
+        "The URL contains a credential.",
+        "Send it in a header, and replace it: URLs end up in logs.",
+    )
     UNAUTHENTICATED = Answer(
         401,
         INVALID_REQUEST,
-        "A valid key is required.",
-        "Send one key as X-API-Key or as Authorization: Bearer.",
+        "A valid credential is required.",
+        "Send a key as X-API-Key, or a key or a token as Authorization: Bearer.",
     )
     INSUFFICIENT_SCOPE = Answer(
         403,
         INVALID_REQUEST,
-        "The credential is not good for this method.",
+        "The credential is not good for this.",
         "Use a credential whose scope covers it.",
+    )
+    DENIED_BY_POLICY = Answer(
+        403,
+        INVALID_REQUEST,
+        "The policies do not allow this.",
+        "Ask whoever runs the server; the message says which policy decided.",
     )
     ORIGIN_NOT_ALLOWED = Answer(
         403,
         INVALID_REQUEST,
         "Requests from this origin are not allowed.",
-        "Call from outside a browser.",
+        "Call from outside a browser, or have the origin put into access.origins.",
+    )
+    ADDRESS_NOT_ALLOWED = Answer(
+        403,
+        INVALID_REQUEST,
+        "Requests from this address are not allowed.",
+        "Call from another network, or have access.addresses changed.",
+    )
+    HTTPS_REQUIRED = Answer(
+        403,
+        INVALID_REQUEST,
+        "HTTPS is required.",
+        "Use the https:// URL, and replace the credential if one was sent.",
+    )
+    HTTPS_REDIRECT = Answer(
+        308,
+        INVALID_REQUEST,
+        "HTTPS is required.",
+        "Use the https:// URL, and replace the credential if one was sent.",
     )
     NOT_FOUND = Answer(
         404,
@@ -133,6 +169,26 @@ class Problem(Enum):
         "The content type is not supported.",
         "Send Content-Type: application/json.",
     )
+    MISDIRECTED = Answer(
+        421,
+        INVALID_REQUEST,
+        "Requests for this host are not served here.",
+        "Use a host name that access.hosts lists.",
+    )
+    RATE_LIMITED = Answer(
+        429,
+        INVALID_REQUEST,
+        "There were too many requests.",
+        "Wait as long as Retry-After says.",
+        retryable=True,
+    )
+    TOKENS_UNAVAILABLE = Answer(
+        503,
+        INTERNAL_ERROR,
+        "Tokens cannot be verified at the moment.",
+        "Wait as long as Retry-After says; keys work meanwhile.",
+        retryable=True,
+    )
     INTERNAL = Answer(
         500,
         INTERNAL_ERROR,
@@ -151,6 +207,10 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, often not an e
     headers: Mapping[str, str] = field(default_factory=dict)
     message_id: str | int | None = None
     """The id of the JSON-RPC message, once it is known."""
+    retry_after: int | None = None
+    """Seconds after which it is worth trying again."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What programs may want to know beyond the message; never a credential or a body."""
 
 
 class StartError(Exception):

@@ -41,6 +41,13 @@ AUTHENTICATION = Metric(
     ("outcome",),
     values={"outcome": ("accepted", "missing", "conflicting", "unknown", "expired")},
 )
+SECURITY_EVENTS = Metric(
+    "mcp_security_events",
+    "counter",
+    "Events of the audit stream, by name.",
+    ("event",),
+    values={"event": ("origin.refused", "host.refused", "credential.in_url")},
+)
 LIVE_RELOADS = Metric(
     "mcp_live_reloads",
     "counter",
@@ -52,7 +59,7 @@ RUNTIME_INFO = Metric(
     "mcp_runtime", "info", "Version and revision of this process.", ("version", "revision")
 )
 
-RUNTIME_METRICS = (REQUEST_DURATION, AUTHENTICATION, LIVE_RELOADS, RUNTIME_INFO)
+RUNTIME_METRICS = (REQUEST_DURATION, AUTHENTICATION, SECURITY_EVENTS, LIVE_RELOADS, RUNTIME_INFO)
 
 RECONCILE_DURATION = Metric(
     "breakwater_reconcile_duration_seconds",

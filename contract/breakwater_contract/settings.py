@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from breakwater_contract.access import Access
 from breakwater_contract.model import Model
 from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
 
@@ -88,6 +89,8 @@ class LiveSettings(Model):
     """Folder with one file per principal, each with one key per line; a relative path is relative
     to the settings file. A key is plain or `sha256:<hex>`, optionally followed by
     ` expires=<RFC 3339>`."""
+    access: Access = Access()
+    """Who may use the server beyond the holders of keys, from where, and what."""
     operator_keys: tuple[OperatorKey, ...] = ()
     """Keys whose tokens speak for the operator on the management port."""
 

@@ -19,19 +19,22 @@ from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Sources
 from breakwater_runtime.http.authentication import Authentication
 from breakwater_runtime.http.body_limit import BodyLimit
+from breakwater_runtime.http.cors import Cors, Preflight
 from breakwater_runtime.http.draining import Draining
 from breakwater_runtime.http.endpoints import Endpoints
 from breakwater_runtime.http.errors import Errors
+from breakwater_runtime.http.host import Host
 from breakwater_runtime.http.origin import Origin
-from breakwater_runtime.http.preflight import Preflight
 from breakwater_runtime.http.request_id import RequestId
 from breakwater_runtime.http.request_metrics import RequestMetrics
 from breakwater_runtime.http.security_headers import SecurityHeaders
+from breakwater_runtime.http.url_credentials import UrlCredentials
 from breakwater_runtime.live import Live
 from breakwater_runtime.management import pages
 from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Check, Health
 from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
+from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 
@@ -61,7 +64,8 @@ class Process:
 def public(process: Process) -> ASGIApp:
     """Make the port for clients."""
     endpoints = Endpoints({MCP_PATH: StreamableHttp(process.backend)})
-    metrics, sources = process.metrics, process.sources
+    metrics, sources, live = process.metrics, process.sources, process.live
+    audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
     return _chain(
         [
             # The id comes first: every answer and every log line has it.
@@ -75,19 +79,24 @@ def public(process: Process) -> ASGIApp:
                 routes=endpoints.paths,
                 elapsed=sources.elapsed,
             ),
+            # Outside Errors, so that pages can read refusals too.
+            Middleware(Cors, origins=lambda: live.loaded.origins),
             Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            Middleware(Host, hosts=lambda: live.loaded.hosts, audit=audit),
+            Middleware(Origin, origins=lambda: live.loaded.origins, audit=audit),
             # Browsers send preflights without credentials.
             Middleware(Preflight),
+            # Before a URL with a credential in it is looked at any further.
+            Middleware(UrlCredentials, audit=audit),
             # Before anything of the request is read or its path looked up: without a key there is
             # nothing to learn here.
             Middleware(
                 Authentication,
-                keyring=lambda: process.live.loaded.keyring,
+                keyring=lambda: live.loaded.keyring,
                 outcomes=metrics.counter(catalogue.AUTHENTICATION),
                 now=sources.now,
                 open_prefix=OAUTH_METADATA,
             ),
-            Middleware(Origin),
             Middleware(BodyLimit, max_bytes=BODY_BYTES_MAX),
         ],
         endpoints,

@@ -4,11 +4,12 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client import Counter
 
+from breakwater_contract.access import Access
 from breakwater_contract.names import HASH_KEY_FILE
 from breakwater_contract.settings import LiveSettings, RuntimeSettings, live_hash
 from breakwater_runtime.http import keys
@@ -103,6 +104,9 @@ class Loaded:
     keyring: Keyring
     operator_keys: OperatorKeys
     hash: str
+    access: Access = field(default_factory=Access)
+    origins: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
 
 
 NOTHING = Loaded(Keyring(), {}, "")
@@ -120,7 +124,15 @@ def understand(content: Content) -> Loaded:
     faults = [f"{directory}/{fault}" for fault in key_faults] + operator_faults
     if faults:
         raise SettingsError(faults)
-    return Loaded(keyring, operator_keys, content.hash())
+    access = content.settings.access
+    return Loaded(
+        keyring,
+        operator_keys,
+        content.hash(),
+        access,
+        origins=frozenset(access.origins),
+        hosts=frozenset(access.hosts),
+    )
 
 
 class Live:

@@ -63,8 +63,10 @@ class Process:
 
 def public(process: Process) -> ASGIApp:
     """Make the port for clients."""
-    endpoints = Endpoints({MCP_PATH: StreamableHttp(process.backend)})
     metrics, sources, live = process.metrics, process.sources, process.live
+    mcp = StreamableHttp(process.backend, sources.new_id)
+    process.drain.at_end_of_streams(mcp.end_streams)
+    endpoints = Endpoints({MCP_PATH: mcp})
     audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
     return _chain(
         [
@@ -127,7 +129,9 @@ def management(process: Process) -> ASGIApp:
                 ),
                 METRICS_PATH: pages.metrics(registry),
                 f"{METRICS_PATH}.json": pages.metrics_json(registry),
-                MCP_PATH: OperatorOnly(StreamableHttp(process.backend), tokens=tokens),
+                MCP_PATH: OperatorOnly(
+                    StreamableHttp(process.backend, sources.new_id), tokens=tokens
+                ),
             }
         ),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from mcp_types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
 
@@ -88,8 +88,8 @@ class Problem(Enum):
     HEADER_MISMATCH = Answer(
         400,
         HEADER_MISMATCH,
-        "The MCP-Protocol-Version header is missing.",
-        "Send the header with the version that the message's _meta names.",
+        "A header does not agree with the body.",
+        "Send MCP-Protocol-Version, Mcp-Method, Mcp-Name and Mcp-Param-* as the body has them.",
     )
     CREDENTIAL_IN_URL = Answer(
         400,
@@ -145,6 +145,12 @@ class Problem(Enum):
         "There is nothing at this path.",
         "MCP is served at /mcp.",
     )
+    SESSION_NOT_FOUND = Answer(
+        404,
+        INVALID_REQUEST,
+        "There is no such session.",
+        "Send initialize without Mcp-Session-Id to begin a new one.",
+    )
     METHOD_NOT_ALLOWED = Answer(
         405,
         INVALID_REQUEST,
@@ -156,6 +162,12 @@ class Problem(Enum):
         INVALID_REQUEST,
         "The client does not accept what is served here.",
         "Send Accept: application/json, text/event-stream.",
+    )
+    STREAM_TAKEN = Answer(
+        409,
+        INVALID_REQUEST,
+        "The session has a stream for messages of the server already.",
+        "Close that one first; a session has one at a time.",
     )
     BODY_TOO_LARGE = Answer(
         413,
@@ -180,6 +192,13 @@ class Problem(Enum):
         INVALID_REQUEST,
         "There were too many requests.",
         "Wait as long as Retry-After says.",
+        retryable=True,
+    )
+    TOO_MANY_SESSIONS = Answer(
+        503,
+        INTERNAL_ERROR,
+        "There are too many sessions, and every one is in use.",
+        "End those that are no longer needed by DELETE, and try again later.",
         retryable=True,
     )
     TOKENS_UNAVAILABLE = Answer(
@@ -211,6 +230,62 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, often not an e
     """Seconds after which it is worth trying again."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What programs may want to know beyond the message; never a credential or a body."""
+
+
+@dataclass
+class RpcError(Exception):
+    """A JSON-RPC error with a code of the MCP specification."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
+class Channel(Protocol):
+    """The way back to a client while its call runs."""
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether an answer of the client to a question would find its way back."""
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None) -> None:
+        """Send a notification; nothing happens where the client is gone."""
+
+    async def ask(
+        self, method: str, params: Mapping[str, Any] | None, timeout_seconds: float | None
+    ) -> dict[str, Any]:
+        """Ask the client and wait for its result.
+
+        Raises:
+            RpcError: There is no way back, or the client answered with an error.
+        """
+
+    async def close_stream(self) -> None:
+        """End the stream and let the client come back for the rest, where it can."""
+
+
+class Peer(Protocol):
+    """What a backend keeps of one session."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One MCP request on its way to a backend."""
+
+    method: str
+    params: dict[str, Any] | None
+    id: str | int
+    version: str
+    """The revision of the specification that the client speaks."""
+    principal: Principal
+    scope: MutableMapping[str, Any]
+    """The HTTP request that brought it, as ASGI describes it."""
+    channel: Channel
+    peer: Peer | None = None
+    """The backend's side of its session; None: there is no session."""
 
 
 class StartError(Exception):

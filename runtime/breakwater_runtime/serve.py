@@ -179,7 +179,7 @@ class _Serving:
         drain, times = self._process.drain, self._times
         logger.info("draining")
         await drain.stay_open(times.open_seconds)
-        self._process.backend.end_streams()
+        self._process.drain.end_streams()
         public.stop(within_seconds=times.calls_seconds)
         await serving
         logger.info("drained")

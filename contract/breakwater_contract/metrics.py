@@ -59,7 +59,36 @@ RUNTIME_INFO = Metric(
     "mcp_runtime", "info", "Version and revision of this process.", ("version", "revision")
 )
 
-RUNTIME_METRICS = (REQUEST_DURATION, AUTHENTICATION, SECURITY_EVENTS, LIVE_RELOADS, RUNTIME_INFO)
+CONNECTIONS = Metric("mcp_connections", "gauge", "Connections that are open on the public port.")
+CONNECTIONS_LIMIT = Metric(
+    "mcp_connections_limit",
+    "gauge",
+    "Connections beyond which requests are answered 503; worth an alert at 80 % of it.",
+)
+CUT = Metric(
+    "mcp_cut",
+    "counter",
+    "Connections and requests that were ended before their time, by what they did.",
+    ("reason",),
+    values={
+        "reason": (
+            *("malformed", "version", "headers", "pipelined", "connections", "drain"),
+            *("slow_headers", "slow_body", "slow_reader"),
+        )
+    },
+)
+DRAINING = Metric("mcp_draining", "gauge", "Whether the process was told to stop: 1 or 0.")
+
+LIMIT_METRICS = (CONNECTIONS, CONNECTIONS_LIMIT, CUT, DRAINING)
+
+RUNTIME_METRICS = (
+    *LIMIT_METRICS,
+    REQUEST_DURATION,
+    AUTHENTICATION,
+    SECURITY_EVENTS,
+    LIVE_RELOADS,
+    RUNTIME_INFO,
+)
 
 RECONCILE_DURATION = Metric(
     "breakwater_reconcile_duration_seconds",

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from breakwater_contract.access import Access
+from breakwater_contract.limits import Limits, Tls
 from breakwater_contract.model import Model
 from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
 
@@ -93,6 +94,8 @@ class LiveSettings(Model):
     """Who may use the server beyond the holders of keys, from where, and what."""
     operator_keys: tuple[OperatorKey, ...] = ()
     """Keys whose tokens speak for the operator on the management port."""
+    limits: Limits = Limits()
+    """How much clients may have of one replica."""
 
 
 class RuntimeSettings(Model):
@@ -108,6 +111,8 @@ class RuntimeSettings(Model):
     """Where the tools come from: exactly one backend."""
     listen: Listen = Listen()
     """Where the runtime listens."""
+    tls: Tls | None = None
+    """HTTPS in place of HTTP on the public port."""
     live: LiveSettings | None = None
     """The live settings, written here; then they change with this file."""
     live_file: str | None = None

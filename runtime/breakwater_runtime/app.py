@@ -16,15 +16,15 @@ from breakwater_contract.names import (
 )
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime.backends.backend import Backend
-from breakwater_runtime.calls import Sources
+from breakwater_runtime.calls import Refused, Sources
 from breakwater_runtime.http.authentication import Authentication
 from breakwater_runtime.http.body_limit import BodyLimit
 from breakwater_runtime.http.cors import Cors, Preflight
-from breakwater_runtime.http.draining import Draining
 from breakwater_runtime.http.endpoints import Endpoints
 from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.host import Host
 from breakwater_runtime.http.origin import Origin
+from breakwater_runtime.http.port import Refusing
 from breakwater_runtime.http.request_id import RequestId
 from breakwater_runtime.http.request_metrics import RequestMetrics
 from breakwater_runtime.http.security_headers import SecurityHeaders
@@ -38,7 +38,6 @@ from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 
-BODY_BYTES_MAX = 4 * 1024 * 1024
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
 
 OAUTH_METADATA = "/.well-known/oauth-protected-resource"
@@ -73,7 +72,6 @@ def public(process: Process) -> ASGIApp:
             # The id comes first: every answer and every log line has it.
             Middleware(RequestId, new_id=sources.new_id),
             Middleware(SecurityHeaders),
-            Middleware(Draining, draining=lambda: process.drain.begun),
             # Outside Errors, so that refusals are counted by their status.
             Middleware(
                 RequestMetrics,
@@ -99,10 +97,36 @@ def public(process: Process) -> ASGIApp:
                 now=sources.now,
                 open_prefix=OAUTH_METADATA,
             ),
-            Middleware(BodyLimit, max_bytes=BODY_BYTES_MAX),
+            Middleware(BodyLimit, max_bytes=lambda: live.loaded.wire.body_bytes),
         ],
         endpoints,
     )
+
+
+def refusing(process: Process) -> Refusing:
+    """Make what answers what never becomes a request, as the public port's own steps would."""
+    metrics, sources = process.metrics, process.sources
+
+    def made(refusal: Refused) -> ASGIApp:
+        async def refuse(*_: object) -> None:
+            raise refusal
+
+        return _chain(
+            [
+                Middleware(RequestId, new_id=sources.new_id),
+                Middleware(SecurityHeaders),
+                Middleware(
+                    RequestMetrics,
+                    duration=metrics.histogram(catalogue.REQUEST_DURATION),
+                    routes=JSON_RPC_PATHS,
+                    elapsed=sources.elapsed,
+                ),
+                Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            ],
+            refuse,
+        )
+
+    return made
 
 
 def management(process: Process) -> ASGIApp:
@@ -117,7 +141,7 @@ def management(process: Process) -> ASGIApp:
             Middleware(RequestId, new_id=sources.new_id),
             Middleware(SecurityHeaders),
             Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
-            Middleware(BodyLimit, max_bytes=OPERATOR_BODY_BYTES_MAX),
+            Middleware(BodyLimit, max_bytes=lambda: OPERATOR_BODY_BYTES_MAX),
         ],
         Endpoints(
             {

@@ -41,6 +41,8 @@ class Request:
 
     id: str
     principal: Principal | None = None
+    message_id: str | int | None = None
+    """The id of its JSON-RPC message, once it is known."""
     address: str = ""
     """Where it comes from, as far as the proxies in front can be believed."""
     secure: bool = False
@@ -73,6 +75,12 @@ class Answer:
 class Problem(Enum):
     """What can be wrong with a request; the member's name is the code that clients see."""
 
+    BAD_REQUEST = Answer(
+        400,
+        INVALID_REQUEST,
+        "The request is not well-formed HTTP/1.1.",
+        "Send it as RFC 9112 says; a proxy in between may have changed it.",
+    )
     MALFORMED = Answer(
         400,
         PARSE_ERROR,
@@ -163,6 +171,13 @@ class Problem(Enum):
         "The client does not accept what is served here.",
         "Send Accept: application/json, text/event-stream.",
     )
+    REQUEST_TIMEOUT = Answer(
+        408,
+        INVALID_REQUEST,
+        "The request came too slowly.",
+        "Send it at once, over another connection.",
+        retryable=True,
+    )
     STREAM_TAKEN = Answer(
         409,
         INVALID_REQUEST,
@@ -174,6 +189,12 @@ class Problem(Enum):
         INVALID_REQUEST,
         "The request body is too large.",
         "Send less in one request.",
+    )
+    URL_TOO_LONG = Answer(
+        414,
+        INVALID_REQUEST,
+        "The URL is too long.",
+        "Send a shorter one.",
     )
     UNSUPPORTED_MEDIA_TYPE = Answer(
         415,
@@ -208,11 +229,37 @@ class Problem(Enum):
         "Wait as long as Retry-After says; keys work meanwhile.",
         retryable=True,
     )
+    HEADERS_TOO_LARGE = Answer(
+        431,
+        INVALID_REQUEST,
+        "The headers are too large.",
+        "Send fewer or shorter ones.",
+    )
+    OVERLOADED = Answer(
+        503,
+        INTERNAL_ERROR,
+        "The server has all the work that it takes.",
+        "Wait as long as Retry-After says.",
+        retryable=True,
+    )
+    SHUTTING_DOWN = Answer(
+        503,
+        INTERNAL_ERROR,
+        "The server stops before this could be answered.",
+        "Ask again; another replica answers. The call may have had its effect.",
+        retryable=True,
+    )
     INTERNAL = Answer(
         500,
         INTERNAL_ERROR,
         "The server failed.",
         "Tell whoever runs it the requestId.",
+    )
+    HTTP_VERSION_NOT_SUPPORTED = Answer(
+        505,
+        INVALID_REQUEST,
+        "Only HTTP/1.1 is spoken here.",
+        "Use HTTP/1.1, or HTTP/2 through the Gateway.",
     )
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from breakwater_contract.access import Access
+from breakwater_contract.limits import Limits
 from breakwater_contract.names import HASH_KEY_FILE
 from breakwater_contract.settings import LiveSettings, RuntimeSettings, live_hash
 from breakwater_runtime.http import keys
 from breakwater_runtime.http.keys import Keyring
+from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.management import operator
 from breakwater_runtime.management.operator import OperatorKeys
 from breakwater_runtime.settings import SettingsError, parse
@@ -107,6 +109,8 @@ class Loaded:
     access: Access = field(default_factory=Access)
     origins: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
 
 
 NOTHING = Loaded(Keyring(), {}, "")
@@ -132,6 +136,8 @@ def understand(content: Content) -> Loaded:
         access,
         origins=frozenset(access.origins),
         hosts=frozenset(access.hosts),
+        limits=content.settings.limits,
+        wire=WireLimits.of(content.settings.limits),
     )
 
 

@@ -14,12 +14,14 @@ from typing import NoReturn
 import uvloop
 
 from breakwater_contract import metrics as catalogue
+from breakwater_contract.limits import Limits
 from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
 from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
+from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.http.server import Server, listen
 from breakwater_runtime.live import Live, Source
 from breakwater_runtime.management.drain import Drain, DrainTimes
@@ -32,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 Leave = Callable[[int], NoReturn]
 
-CONNECTIONS_MAX = 10_000
 MANAGEMENT_CONNECTIONS_MAX = 256
 
 BACKEND_STOP_SECONDS = 2.0
@@ -130,12 +131,8 @@ class _Serving:
             loop.add_signal_handler(number, self._signalled, number)
         app.register_checks(process.health, process.live, process.backend, process.drain)
         process.health.register(Check("port", lambda: None if self._open else "not open yet"))
-        management = Server(
-            app.management(process),
-            management_listener,
-            connections_max=MANAGEMENT_CONNECTIONS_MAX,
-        )
-        public = Server(app.public(process), listener, connections_max=CONNECTIONS_MAX)
+        management = self._management(management_listener)
+        public = self._public(listener)
 
         managing = asyncio.create_task(management.run_until_stopped())
         watching = asyncio.create_task(process.live.watch())
@@ -150,6 +147,40 @@ class _Serving:
             management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
             await managing
             self._leave(0)
+
+    def _management(self, listener: socket.socket) -> Server:
+        process = self._process
+        limits = WireLimits.of(Limits(connections=MANAGEMENT_CONNECTIONS_MAX))
+        return Server(
+            app.management(process),
+            app.refusing(process),
+            listener,
+            limits=lambda: limits,
+            wall=self._wall,
+            count_cut=lambda _: None,
+        )
+
+    def _public(self, listener: socket.socket) -> Server:
+        process = self._process
+        metrics, live = process.metrics, process.live
+        cut = metrics.counter(catalogue.CUT)
+        server = Server(
+            app.public(process),
+            app.refusing(process),
+            listener,
+            limits=lambda: live.loaded.wire,
+            wall=self._wall,
+            count_cut=lambda reason: cut.labels(reason).inc(),
+        )
+        metrics.gauge(catalogue.CONNECTIONS).set_function(lambda: len(server.port.connections))
+        metrics.gauge(catalogue.CONNECTIONS_LIMIT).set_function(
+            lambda: live.loaded.wire.connections
+        )
+        metrics.gauge(catalogue.DRAINING).set_function(lambda: process.drain.begun)
+        return server
+
+    def _wall(self) -> float:
+        return self._process.sources.now().timestamp()
 
     def _signalled(self, number: signal.Signals) -> None:
         if not self._open:
@@ -177,6 +208,7 @@ class _Serving:
     async def _drain(self, public: Server, serving: asyncio.Task[None]) -> None:
         """Let those in front notice, then let calls finish; streams of listeners end well."""
         drain, times = self._process.drain, self._times
+        public.drain()
         logger.info("draining")
         await drain.stay_open(times.open_seconds)
         self._process.drain.end_streams()

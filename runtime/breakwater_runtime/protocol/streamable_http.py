@@ -99,14 +99,16 @@ class StreamableHttp:
             return
         if type(content) is not dict:
             raise Refused(Problem.INVALID_MESSAGE)
+        message_id = content.get("id")
+        request = Request.of(post.scope)
+        request.message_id = message_id if framing.is_id(message_id) else None
         try:
             if eras.of(post.headers.version) is Era.MODERN:
                 await self._modern(post, content)
             else:
                 await self._older(post, content)
         except Refused as refusal:
-            message_id = content.get("id")
-            refusal.message_id = message_id if framing.is_id(message_id) else None
+            refusal.message_id = request.message_id
             raise
 
     # 2026-07-28

@@ -365,7 +365,7 @@ async def test_sigterm_lets_calls_finish_and_waits_for_no_tool_that_is_stuck(
     first, *_, last = await listening
     assert "subscriptions/acknowledged" in first
     assert '"result"' in last
-    assert await stuck == 500
+    assert await stuck == 503
     assert (tmp_path / "closed").exists()
 
 

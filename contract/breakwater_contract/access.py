@@ -1,10 +1,12 @@
 """Who may use a server, from where, and what: the settings under `access`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from breakwater_contract.model import Model
+from breakwater_contract.names import CLUSTER_ISSUER
+from breakwater_contract.units import Duration
 
 HOST = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?|\[[0-9a-f:.]+\])"
 
@@ -12,6 +14,60 @@ Origin = Annotated[
     str, StringConstraints(pattern=rf"^https?://{HOST}(:[0-9]{{1,5}})?$", max_length=300)
 ]
 HostName = Annotated[str, StringConstraints(pattern=rf"^{HOST}(:[0-9]{{1,5}})?$", max_length=300)]
+
+URL = r"^(https://[^\s/?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?)(/[^\s?#]*)?$"
+"""HTTPS, or plain HTTP to the machine itself."""
+
+Url = Annotated[str, StringConstraints(pattern=URL, max_length=512)]
+Scope = Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]+$", max_length=128)]
+Audience = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Path = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+"""Signatures with a private and a public key. Those with a shared secret are not on offer: who can
+verify them can make them."""
+
+
+class Jwt(Model):
+    """Tokens of an OAuth issuer, verified here."""
+
+    issuer: Url
+    """Who makes the tokens, exactly as their `iss` claim says it."""
+    audiences: Annotated[tuple[Audience, ...], Field(min_length=1, max_length=16)]
+    """What tokens must be for: one of these stands in their `aud` claim."""
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1, max_length=10)] = (
+        "RS256",
+        "PS256",
+        "ES256",
+        "EdDSA",
+    )
+    """Signatures that are accepted."""
+    jwks_url: Url | None = None
+    """Where the issuer's public keys are. By default the issuer's own metadata says it, and then
+    they must be under the issuer's scheme, host and port."""
+    ca_file: Path | None = None
+    """A file with the certificates (PEM) of those who vouch for the issuer's address, in place of
+    the public ones; a relative path is relative to the settings file."""
+    leeway: Duration = Duration("30s")
+    """How far the issuer's clock and ours may be apart."""
+    principal_claim: Annotated[str, StringConstraints(min_length=1, max_length=128)] = "sub"
+    """The claim that says who the caller is; its value with `jwt:` before it is the principal."""
+    scopes: Annotated[tuple[Scope, ...], Field(max_length=64)] = ()
+    """What every token must have been granted."""
+
+
+class ServiceAccounts(Model):
+    """Tokens that Kubernetes makes for service accounts, verified here."""
+
+    audience: Audience
+    """What tokens must be for: a pod asks for it in the `audience` of its projected volume."""
+    issuer: Annotated[str, StringConstraints(min_length=1, max_length=512)] = CLUSTER_ISSUER
+    """Who makes them: the API server's `--service-account-issuer`."""
+    jwks_file: Path
+    """The file with the cluster's public keys (`kubectl get --raw /openid/v1/jwks`); a relative
+    path is relative to the settings file."""
 
 
 class Access(Model):
@@ -24,3 +80,24 @@ class Access(Model):
     hosts: Annotated[tuple[HostName, ...], Field(max_length=64)] = ()
     """Host names that requests may be for, in lower case; a name without a port is good for every
     port. Empty: any."""
+    public_url: Url | None = None
+    """The URL of the MCP endpoint as clients write it, such as `https://mcp.example/mcp`. OAuth
+    clients are told it and where to get a token (RFC 9728); without it they are told neither."""
+    jwt: Jwt | None = None
+    """OAuth: tokens of an issuer, sent as `Authorization: Bearer`."""
+    service_accounts: ServiceAccounts | None = None
+    """Workloads of this cluster, by tokens of their service accounts."""
+
+    @property
+    def scopes_known(self) -> frozenset[str]:
+        """Every scope that a token may need here."""
+        return frozenset(self.jwt.scopes if self.jwt else ())
+
+    @model_validator(mode="after")
+    def _issuers_differ(self) -> "Access":
+        if self.jwt and self.service_accounts and self.jwt.issuer == self.service_accounts.issuer:
+            raise ValueError(
+                f"jwt.issuer and serviceAccounts.issuer are both {self.jwt.issuer}; "
+                "write the cluster's issuer under serviceAccounts only"
+            )
+        return self

@@ -39,15 +39,31 @@ AUTHENTICATION = Metric(
     "counter",
     "Requests by what came of their credentials.",
     ("outcome",),
-    values={"outcome": ("accepted", "missing", "conflicting", "unknown", "expired")},
+    values={
+        "outcome": (
+            *("accepted", "missing", "conflicting", "unknown", "expired"),
+            *("foreign", "unavailable"),
+        )
+    },
+)
+ISSUER_FETCHES = Metric(
+    "mcp_issuer_fetches",
+    "counter",
+    "Times that the OAuth issuer was asked for its public keys.",
+    ("outcome",),
+    values={"outcome": ("loaded", "failed")},
 )
 SECURITY_EVENTS = Metric(
     "mcp_security_events",
     "counter",
     "Events of the audit stream, by name.",
     ("event",),
-    values={"event": ("origin.refused", "host.refused", "credential.in_url")},
+    values={
+        "event": ("origin.refused", "host.refused", "credential.in_url", "authentication.failed")
+    },
 )
+ACCESS_METRICS = (AUTHENTICATION, ISSUER_FETCHES, SECURITY_EVENTS)
+
 LIVE_RELOADS = Metric(
     "mcp_live_reloads",
     "counter",
@@ -81,14 +97,7 @@ DRAINING = Metric("mcp_draining", "gauge", "Whether the process was told to stop
 
 LIMIT_METRICS = (CONNECTIONS, CONNECTIONS_LIMIT, CUT, DRAINING)
 
-RUNTIME_METRICS = (
-    *LIMIT_METRICS,
-    REQUEST_DURATION,
-    AUTHENTICATION,
-    SECURITY_EVENTS,
-    LIVE_RELOADS,
-    RUNTIME_INFO,
-)
+RUNTIME_METRICS = (*LIMIT_METRICS, *ACCESS_METRICS, REQUEST_DURATION, LIVE_RELOADS, RUNTIME_INFO)
 
 RECONCILE_DURATION = Metric(
     "breakwater_reconcile_duration_seconds",

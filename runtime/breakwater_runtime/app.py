@@ -22,12 +22,16 @@ from breakwater_runtime.http.body_limit import BodyLimit
 from breakwater_runtime.http.cors import Cors, Preflight
 from breakwater_runtime.http.endpoints import Endpoints
 from breakwater_runtime.http.errors import Errors
+from breakwater_runtime.http.fetch import fetch
 from breakwater_runtime.http.host import Host
+from breakwater_runtime.http.issuer_keys import IssuerKeys
+from breakwater_runtime.http.oauth_metadata import OAuthMetadata
 from breakwater_runtime.http.origin import Origin
 from breakwater_runtime.http.port import Refusing
 from breakwater_runtime.http.request_id import RequestId
 from breakwater_runtime.http.request_metrics import RequestMetrics
 from breakwater_runtime.http.security_headers import SecurityHeaders
+from breakwater_runtime.http.tokens import Tokens
 from breakwater_runtime.http.url_credentials import UrlCredentials
 from breakwater_runtime.live import Live
 from breakwater_runtime.management import pages
@@ -39,9 +43,6 @@ from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
-
-OAUTH_METADATA = "/.well-known/oauth-protected-resource"
-"""Clients look here before they have a credential; while OAuth is off the answer is 404."""
 
 JSON_RPC_PATHS = frozenset({MCP_PATH})
 
@@ -58,6 +59,7 @@ class Process:
     backend: Backend
     health: Health
     drain: Drain
+    issuer_keys: IssuerKeys
 
 
 def public(process: Process) -> ASGIApp:
@@ -67,6 +69,12 @@ def public(process: Process) -> ASGIApp:
     process.drain.at_end_of_streams(mcp.end_streams)
     endpoints = Endpoints({MCP_PATH: mcp})
     audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
+    tokens = Tokens(
+        lambda: live.loaded.access,
+        issuer_keys=process.issuer_keys,
+        service_account_keys=lambda: live.loaded.service_account_keys,
+        now=sources.now,
+    )
     return _chain(
         [
             # The id comes first: every answer and every log line has it.
@@ -88,14 +96,18 @@ def public(process: Process) -> ASGIApp:
             Middleware(Preflight),
             # Before a URL with a credential in it is looked at any further.
             Middleware(UrlCredentials, audit=audit),
-            # Before anything of the request is read or its path looked up: without a key there is
-            # nothing to learn here.
+            # Clients look here before they have a credential.
+            Middleware(OAuthMetadata, settings=lambda: live.loaded.access),
+            # Before anything of the request is read or its path looked up: without a credential
+            # there is nothing to learn here.
             Middleware(
                 Authentication,
+                settings=lambda: live.loaded.access,
                 keyring=lambda: live.loaded.keyring,
+                tokens=tokens,
                 outcomes=metrics.counter(catalogue.AUTHENTICATION),
+                audit=audit,
                 now=sources.now,
-                open_prefix=OAUTH_METADATA,
             ),
             Middleware(BodyLimit, max_bytes=lambda: live.loaded.wire.body_bytes),
         ],
@@ -161,13 +173,27 @@ def management(process: Process) -> ASGIApp:
     )
 
 
-def register_checks(health: Health, live: Live, backend: Backend, drain: Drain) -> None:
+def issuer_keys(live: Live, metrics: Metrics, sources: Sources) -> IssuerKeys:
+    """Make what fetches the keys of the OAuth issuer that the live settings name."""
+    return IssuerKeys(
+        lambda: live.loaded.access.jwt,
+        fetch=fetch,
+        elapsed=sources.elapsed,
+        fetches=metrics.counter(catalogue.ISSUER_FETCHES),
+    )
+
+
+def register_checks(
+    health: Health, live: Live, backend: Backend, drain: Drain, issuer_keys: IssuerKeys
+) -> None:
     """Say what must be well before requests come, and what is worth a look."""
     health.register(Check("draining", lambda: "it was told to stop" if drain.begun else None))
     health.register(Check(f"backend {backend.name}", lambda: backend.fault))
     health.register(Check("keys", lambda: live.key_fault))
     # The last good settings still hold: no reason to send requests elsewhere.
     health.register(Check("live settings", lambda: live.fault, gates_traffic=False))
+    # So do the last good keys; and who has a key of ours needs no issuer.
+    health.register(Check("issuer keys", lambda: issuer_keys.fault, gates_traffic=False))
 
 
 def _details(process: Process) -> dict[str, object]:

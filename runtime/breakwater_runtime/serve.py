@@ -87,6 +87,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         backend=PythonBackend(backend.name, backend.python.server),
         health=Health(),
         drain=Drain(),
+        issuer_keys=app.issuer_keys(live, metrics, start.sources),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Serving(process, times, leave).run(listener, management_listener))
@@ -129,19 +130,22 @@ class _Serving:
         process, loop = self._process, asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
-        app.register_checks(process.health, process.live, process.backend, process.drain)
+        app.register_checks(
+            process.health, process.live, process.backend, process.drain, process.issuer_keys
+        )
         process.health.register(Check("port", lambda: None if self._open else "not open yet"))
         management = self._management(management_listener)
         public = self._public(listener)
 
         managing = asyncio.create_task(management.run_until_stopped())
         watching = asyncio.create_task(process.live.watch())
+        fetching = asyncio.create_task(process.issuer_keys.watch())
         async with AsyncExitStack() as backend:
             await self._start_backend(backend)
             serving = asyncio.create_task(public.run_until_stopped())
             self._open = True
             logger.info("serving", extra={"port": process.settings.listen.public_port})
-            await self._stopped_or_failed(serving, managing, watching)
+            await self._stopped_or_failed(serving, managing, watching, fetching)
             await self._drain(public, serving)
             await self._stop_backend(backend)
             management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)

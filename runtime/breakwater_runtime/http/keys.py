@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from breakwater_contract.names import PRINCIPAL
+from breakwater_contract.names import PRINCIPAL, UNAUTHENTICATED_PRINCIPAL
 from breakwater_runtime.calls import Principal
 
 HASHED = "sha256:"
@@ -60,6 +60,9 @@ def parse(files: Mapping[str, bytes]) -> tuple[Keyring, list[str]]:
     for name in sorted(files):
         if not re.fullmatch(PRINCIPAL, name):
             faults.append(f"{name!r}: not a name for a principal; accepted: {PRINCIPAL}")
+            continue
+        if name == UNAUTHENTICATED_PRINCIPAL:
+            faults.append(f"{name}: stands for callers without a credential; use another name")
             continue
         for number, line in _lines(files[name]):
             try:

@@ -11,6 +11,7 @@ logger = logging.getLogger("breakwater.audit")
 class Event(Enum):
     """What is recorded; the names are part of the interface and do not change."""
 
+    AUTHENTICATION_FAILED = "authentication.failed"
     ORIGIN_REFUSED = "origin.refused"
     HOST_REFUSED = "host.refused"
     CREDENTIAL_IN_URL = "credential.in_url"

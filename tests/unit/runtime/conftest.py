@@ -76,9 +76,10 @@ def process(
     )
     live.load()
     health, drain, ids = Health(), Drain(), count(1)
-    app.register_checks(health, live, backend, drain)
     sources = Sources(clock.now, clock.elapsed, lambda: f"made-{next(ids)}")
-    return Process(settings, "1.2.3", sources, metrics, live, backend, health, drain)
+    issuer_keys = app.issuer_keys(live, metrics, sources)
+    app.register_checks(health, live, backend, drain, issuer_keys)
+    return Process(settings, "1.2.3", sources, metrics, live, backend, health, drain, issuer_keys)
 
 
 @pytest.fixture

@@ -33,6 +33,9 @@ class Backend(Protocol):
     async def note(self, call: Call) -> None:
         """Take a notification of an older client; its `id` says nothing."""
 
+    def declares_headers(self, tool: str) -> bool:
+        """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
+
     def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
         """Say which `Mcp-Param-*` header does not agree with the tool's arguments; None: all do."""
 

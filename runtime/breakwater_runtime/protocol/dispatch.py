@@ -65,6 +65,9 @@ class Dispatcher:
         return await self._backend.answer(call)
 
     async def _call_tool(self, call: Call, headers: McpHeaders) -> bytes:
+        name = (call.params or {}).get("name")
+        if not isinstance(name, str) or not self._backend.declares_headers(name):
+            return await self._backend.answer(call)
         if mismatch := self._backend.mismatch(call, headers.params):
             raise Refused(Problem.HEADER_MISMATCH, mismatch, message_id=call.id)
         return await self._backend.answer(call)

@@ -16,7 +16,8 @@ ID_MAX = 2**53 - 1
 """The largest integer id that every client can hold: some keep numbers as doubles."""
 
 _MEMBER = re.compile(rb'"\s*:')
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_LOOKED_INTO = frozenset({dict, list, float})
+_EXACT_MAX = 2.0**63
 
 
 def parse(body: bytes) -> Any:
@@ -32,14 +33,12 @@ def parse(body: bytes) -> Any:
     # orjson keeps the last of two members with one name, where other readers keep the first. Every
     # member has a quote and a colon, so equal numbers mean that none was lost; text that looks like
     # a member makes them differ too, and then the exact way decides.
-    if _members(content) != len(_MEMBER.findall(body)):
-        return _parse_exactly(body)
-    # It also turns integers beyond 64 bits into floats.
-    return _parse_exactly(body) if _LONG_NUMBER.search(body) else content
+    is_exact = _members(content) == len(_MEMBER.findall(body))
+    return content if is_exact else _parse_exactly(body)
 
 
 def _members(content: Any) -> int:
-    """Count the members of all objects.
+    """Count the members of all objects; a number that may have lost digits makes it -1.
 
     Raises:
         Refused: They are nested too deeply.
@@ -49,18 +48,19 @@ def _members(content: Any) -> int:
         depth += 1
         inner: list[Any] = []
         for value in level:
-            if type(value) is dict:
+            kind = type(value)
+            if kind is dict:
                 members += len(value)
-                inner += [each for each in value.values() if type(each) in _CONTAINERS]
-            elif type(value) is list:
-                inner += [each for each in value if type(each) in _CONTAINERS]
+                inner += [each for each in value.values() if type(each) in _LOOKED_INTO]
+            elif kind is list:
+                inner += [each for each in value if type(each) in _LOOKED_INTO]
+            # orjson makes floats of integers beyond 64 bits.
+            elif kind is float and not -_EXACT_MAX < value < _EXACT_MAX:
+                return -1
         level = inner
-        if level and depth >= DEPTH_MAX:
+        if depth >= DEPTH_MAX and any(type(each) is not float for each in level):
             raise Refused(Problem.MALFORMED, f"The body is nested more than {DEPTH_MAX} deep.")
     return members
-
-
-_CONTAINERS = frozenset({dict, list})
 
 
 def _parse_exactly(body: bytes) -> Any:

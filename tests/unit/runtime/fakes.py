@@ -61,6 +61,9 @@ class FakeBackend:
     async def note(self, call: Call) -> None:
         self.bodies.append(call)
 
+    def declares_headers(self, _tool: str) -> bool:
+        return True
+
     def mismatch(self, _call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
         return "a parameter" if ("mcp-param-bad", "yes") in headers else None
 

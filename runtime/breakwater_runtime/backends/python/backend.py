@@ -3,25 +3,24 @@
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from mcp.server.connection import Connection
+from mcp.server.mcpserver import MCPServer
 from mcp.server.runner import ServerRunner, aclose_shielded
 from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
-from mcp.shared.inbound import validate_mcp_param_headers
-from mcp_types import (
-    CLIENT_CAPABILITIES_META_KEY,
-    CLIENT_INFO_META_KEY,
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-)
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.shared.inbound import validate_mcp_param_headers, x_mcp_header_map
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
 from breakwater_runtime.backends import encoding
+from breakwater_runtime.backends.python import envelopes
 from breakwater_runtime.backends.python.exchange import Exchange, Outbound
 from breakwater_runtime.backends.python.loading import load
+from breakwater_runtime.backends.python.results import TOOLS_CALL
+from breakwater_runtime.backends.python.tools import Tools
+from breakwater_runtime.backends.threads import Threads
 from breakwater_runtime.calls import Call, Channel, Peer, RpcError
 
 logger = logging.getLogger(__name__)
@@ -56,9 +55,21 @@ class PythonBackend:
         Raises:
             StartError: There is no such object, or it is something else.
         """
+        self._take(name, load(entry_point, f"backends[{name}].python.server"))
+
+    @classmethod
+    def of(cls, name: str, mcp: MCPServer) -> Self:
+        """Serve an object that is there already."""
+        backend = cls.__new__(cls)
+        backend._take(name, mcp)
+        return backend
+
+    def _take(self, name: str, mcp: MCPServer) -> None:
         self.name = name
-        self._mcp = load(entry_point, f"backends[{name}].python.server")
+        self._mcp = mcp
         self._server = self._mcp._lowlevel_server
+        self._tools = Tools(self._mcp, Threads())
+        self._declaring: dict[str, tuple[dict[str, Any] | None, bool]] = {}
         self._lifespan: Any = None
         self._running = False
 
@@ -72,12 +83,29 @@ class PythonBackend:
         """Enter the server's lifespan, and leave it at the end."""
         async with self._server.lifespan(self._server) as state:
             self._lifespan, self._running = state, True
+            self._tools.start(state)
             try:
                 yield
             finally:
                 self._running = False
 
     async def answer(self, call: Call) -> bytes:
+        """Call a tool directly where that is the same; else let the SDK's kernel answer.
+
+        Raises:
+            RpcError: There is no result.
+        """
+        if call.method == TOOLS_CALL and (tool := self._tools.find(call)) is not None:
+            client = call.peer.runner.connection if isinstance(call.peer, PythonPeer) else None
+            if client is None or client.initialize_accepted:
+                return await self._tools.call(tool, call, client)
+        return await self.answer_by_kernel(call)
+
+    def calls_directly(self, call: Call) -> bool:
+        """Say whether a call of a tool does without the SDK's kernel."""
+        return self._tools.find(call) is not None
+
+    async def answer_by_kernel(self, call: Call) -> bytes:
         """Let the SDK's kernel answer.
 
         Raises:
@@ -85,7 +113,7 @@ class PythonBackend:
         """
         if isinstance(call.peer, PythonPeer):
             return await self._answer(call.peer.runner, call)
-        runner = ServerRunner(self._server, _connection(call), self._lifespan)
+        runner = ServerRunner(self._server, _stateless(call), self._lifespan)
         try:
             return await self._answer(runner, call)
         finally:
@@ -110,17 +138,28 @@ class PythonBackend:
         if isinstance(call.peer, PythonPeer):
             await call.peer.runner.on_notify(exchange, call.method, call.params)
             return
-        runner = ServerRunner(self._server, _connection(call), self._lifespan)
+        runner = ServerRunner(self._server, _stateless(call), self._lifespan)
         try:
             await runner.on_notify(exchange, call.method, call.params)
         finally:
             await aclose_shielded(runner.connection)
 
+    def declares_headers(self, tool: str) -> bool:
+        """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
+        found = self._mcp._tool_manager.get_tool(tool)
+        if found is None:
+            return False
+        schema, declares = self._declaring.get(tool, (None, False))
+        if schema is not found.parameters:
+            schema, declares = found.parameters, bool(x_mcp_header_map(found.parameters))
+            self._declaring[tool] = (schema, declares)
+        return declares
+
     def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
         """Say which `Mcp-Param-*` header does not agree with the tool's arguments; None: all do."""
         params = call.params or {}
-        tool = self._mcp._tool_manager.get_tool(str(params.get("name")))
         arguments = params.get("arguments")
+        tool = self._mcp._tool_manager.get_tool(str(params.get("name")))
         if tool is None or not isinstance(arguments, dict | None):
             return None
         rejection = validate_mcp_param_headers(tool.parameters, arguments or {}, _Pairs(headers))
@@ -170,11 +209,5 @@ class _Pairs(dict[str, str]):
         return self._pairs
 
 
-def _connection(call: Call) -> Connection:
-    """Make the SDK's idea of a client that is known by this one request only."""
-    if call.version in MODERN_PROTOCOL_VERSIONS:
-        meta = (call.params or {})["_meta"]
-        return Connection.from_envelope(
-            call.version, meta.get(CLIENT_INFO_META_KEY), meta[CLIENT_CAPABILITIES_META_KEY]
-        )
-    return Connection.from_envelope(call.version, None, None)
+def _stateless(call: Call) -> Connection:
+    return envelopes.connection(call.version, (call.params or {}).get("_meta") or {})

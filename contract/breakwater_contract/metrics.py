@@ -95,7 +95,27 @@ CUT = Metric(
 )
 DRAINING = Metric("mcp_draining", "gauge", "Whether the process was told to stop: 1 or 0.")
 
-LIMIT_METRICS = (CONNECTIONS, CONNECTIONS_LIMIT, CUT, DRAINING)
+CERTIFICATE_LOADS = Metric(
+    "mcp_certificate_loads",
+    "counter",
+    "Times that the certificate's files were read, by whether the pair was taken over.",
+    ("outcome",),
+    values={"outcome": ("loaded", "refused")},
+)
+CERTIFICATE_EXPIRES = Metric(
+    "mcp_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "When the certificate in use ends, in seconds since the epoch; 0 without TLS.",
+)
+
+LIMIT_METRICS = (
+    CONNECTIONS,
+    CONNECTIONS_LIMIT,
+    CUT,
+    DRAINING,
+    CERTIFICATE_LOADS,
+    CERTIFICATE_EXPIRES,
+)
 
 RUNTIME_METRICS = (*LIMIT_METRICS, *ACCESS_METRICS, REQUEST_DURATION, LIVE_RELOADS, RUNTIME_INFO)
 

@@ -59,7 +59,11 @@ SECURITY_EVENTS = Metric(
     "Events of the audit stream, by name.",
     ("event",),
     values={
-        "event": ("origin.refused", "host.refused", "credential.in_url", "authentication.failed")
+        "event": (
+            "authentication.failed",
+            *("authorization.denied", "authorization.scope_missing"),
+            *("origin.refused", "host.refused", "credential.in_url"),
+        )
     },
 )
 ACCESS_METRICS = (AUTHENTICATION, ISSUER_FETCHES, SECURITY_EVENTS)

@@ -41,6 +41,8 @@ from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
 from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
+from breakwater_runtime.tools.guarded import Guarded
+from breakwater_runtime.tools.policy_check import PolicyCheck
 
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
 
@@ -65,10 +67,11 @@ class Process:
 def public(process: Process) -> ASGIApp:
     """Make the port for clients."""
     metrics, sources, live = process.metrics, process.sources, process.live
-    mcp = StreamableHttp(process.backend, sources.new_id)
+    audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
+    backend = Guarded(process.backend, PolicyCheck(lambda: live.loaded.policies, audit))
+    mcp = StreamableHttp(backend, sources.new_id)
     process.drain.at_end_of_streams(mcp.end_streams)
     endpoints = Endpoints({MCP_PATH: mcp})
-    audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
     tokens = Tokens(
         lambda: live.loaded.access,
         issuer_keys=process.issuer_keys,

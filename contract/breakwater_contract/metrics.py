@@ -60,9 +60,9 @@ SECURITY_EVENTS = Metric(
     ("event",),
     values={
         "event": (
-            "authentication.failed",
-            *("authorization.denied", "authorization.scope_missing"),
             *("origin.refused", "host.refused", "credential.in_url"),
+            *("authentication.failed", "rate.limited"),
+            *("authorization.denied", "authorization.scope_missing"),
         )
     },
 )
@@ -93,9 +93,27 @@ CUT = Metric(
     values={
         "reason": (
             *("malformed", "version", "headers", "pipelined", "connections", "drain"),
-            *("slow_headers", "slow_body", "slow_reader"),
+            *("slow_headers", "slow_body", "slow_reader", "requests", "streams"),
         )
     },
+)
+IN_FLIGHT = Metric("http_server_active_requests", "gauge", "Requests that are being answered.")
+IN_FLIGHT_LIMIT = Metric(
+    "mcp_requests_limit", "gauge", "Requests that are answered at the same time at most."
+)
+QUEUED = Metric("mcp_requests_queued", "gauge", "Requests that wait for others to be answered.")
+STREAMS = Metric("mcp_streams", "gauge", "Answers that are open as streams of events.")
+STREAMS_LIMIT = Metric(
+    "mcp_streams_limit",
+    "gauge",
+    "Streams beyond which requests for one are answered 503; worth an alert at 80 % of it.",
+)
+RATE_LIMITED = Metric(
+    "mcp_rate_limited",
+    "counter",
+    "Requests and calls that were refused because a token bucket was empty, by bucket.",
+    ("bucket",),
+    values={"bucket": ("principal", "tool", "replica")},
 )
 DRAINING = Metric("mcp_draining", "gauge", "Whether the process was told to stop: 1 or 0.")
 
@@ -116,6 +134,12 @@ LIMIT_METRICS = (
     CONNECTIONS,
     CONNECTIONS_LIMIT,
     CUT,
+    IN_FLIGHT,
+    IN_FLIGHT_LIMIT,
+    QUEUED,
+    STREAMS,
+    STREAMS_LIMIT,
+    RATE_LIMITED,
     DRAINING,
     CERTIFICATE_LOADS,
     CERTIFICATE_EXPIRES,

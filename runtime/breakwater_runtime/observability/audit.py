@@ -17,6 +17,7 @@ class Event(Enum):
     ORIGIN_REFUSED = "origin.refused"
     HOST_REFUSED = "host.refused"
     CREDENTIAL_IN_URL = "credential.in_url"
+    RATE_LIMITED = "rate.limited"
 
 
 class Audit:

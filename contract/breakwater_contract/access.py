@@ -21,6 +21,10 @@ URL = r"^(https://[^\s/?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5}
 Url = Annotated[str, StringConstraints(pattern=URL, max_length=512)]
 Scope = Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]+$", max_length=128)]
 Audience = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+PolicyName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 Algorithm = Literal[
@@ -70,6 +74,39 @@ class ServiceAccounts(Model):
     path is relative to the settings file."""
 
 
+class Policy(Model):
+    """One rule about who may use what. Names may contain `*`, which stands for any characters."""
+
+    name: PolicyName
+    """What denials and the audit log call it."""
+    effect: Literal["Allow", "Deny"]
+    """Whether it allows or forbids. What any policy forbids is forbidden, whatever others allow."""
+    principals: Annotated[tuple[Pattern, ...], Field(min_length=1, max_length=256)]
+    """Whom it is about."""
+    scopes: Annotated[tuple[Scope, ...], Field(max_length=64)] = ()
+    """Scopes that the caller's token must all have for it to allow something. Keys and service
+    accounts have none."""
+    tools: Annotated[tuple[Pattern, ...], Field(max_length=256)] = ()
+    """Tools that it is about."""
+    resources: Annotated[tuple[Pattern, ...], Field(max_length=256)] = ()
+    """Resources that it is about, by URI."""
+    prompts: Annotated[tuple[Pattern, ...], Field(max_length=256)] = ()
+    """Prompts that it is about."""
+    backends: Annotated[tuple[Pattern, ...], Field(min_length=1, max_length=64)] = ("*",)
+    """Backends that it is about."""
+
+    @model_validator(mode="after")
+    def _means_something(self) -> "Policy":
+        if not (self.tools or self.resources or self.prompts):
+            raise ValueError(f'{self.name} is about nothing; write tools: ["*"] for all tools')
+        if self.effect == "Deny" and self.scopes:
+            raise ValueError(
+                f"{self.name} denies by scopes, which are for Allow: deny to all, or allow to "
+                "those who have the scope"
+            )
+        return self
+
+
 class Access(Model):
     """Who may use the server, from where, and what."""
 
@@ -88,10 +125,23 @@ class Access(Model):
     service_accounts: ServiceAccounts | None = None
     """Workloads of this cluster, by tokens of their service accounts."""
 
+    policies: Annotated[tuple[Policy, ...], Field(max_length=256)] = ()
+    """Who may use which tools, resources and prompts. Without any policy everybody who is let in
+    may use everything; with one, nobody may use what none allows."""
+
     @property
     def scopes_known(self) -> frozenset[str]:
         """Every scope that a token may need here."""
-        return frozenset(self.jwt.scopes if self.jwt else ())
+        asked = {scope for policy in self.policies for scope in policy.scopes}
+        return frozenset(asked | set(self.jwt.scopes if self.jwt else ()))
+
+    @model_validator(mode="after")
+    def _policy_names_differ(self) -> "Access":
+        names = [policy.name for policy in self.policies]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two policies are called {name}")
+        return self
 
     @model_validator(mode="after")
     def _issuers_differ(self) -> "Access":

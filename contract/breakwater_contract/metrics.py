@@ -59,7 +59,11 @@ SECURITY_EVENTS = Metric(
     "Events of the audit stream, by name.",
     ("event",),
     values={
-        "event": ("origin.refused", "host.refused", "credential.in_url", "authentication.failed")
+        "event": (
+            *("origin.refused", "host.refused", "credential.in_url"),
+            *("authentication.failed", "rate.limited"),
+            *("authorization.denied", "authorization.scope_missing"),
+        )
     },
 )
 ACCESS_METRICS = (AUTHENTICATION, ISSUER_FETCHES, SECURITY_EVENTS)
@@ -89,13 +93,57 @@ CUT = Metric(
     values={
         "reason": (
             *("malformed", "version", "headers", "pipelined", "connections", "drain"),
-            *("slow_headers", "slow_body", "slow_reader"),
+            *("slow_headers", "slow_body", "slow_reader", "requests", "streams"),
         )
     },
 )
+IN_FLIGHT = Metric("http_server_active_requests", "gauge", "Requests that are being answered.")
+IN_FLIGHT_LIMIT = Metric(
+    "mcp_requests_limit", "gauge", "Requests that are answered at the same time at most."
+)
+QUEUED = Metric("mcp_requests_queued", "gauge", "Requests that wait for others to be answered.")
+STREAMS = Metric("mcp_streams", "gauge", "Answers that are open as streams of events.")
+STREAMS_LIMIT = Metric(
+    "mcp_streams_limit",
+    "gauge",
+    "Streams beyond which requests for one are answered 503; worth an alert at 80 % of it.",
+)
+RATE_LIMITED = Metric(
+    "mcp_rate_limited",
+    "counter",
+    "Requests and calls that were refused because a token bucket was empty, by bucket.",
+    ("bucket",),
+    values={"bucket": ("principal", "tool", "replica")},
+)
 DRAINING = Metric("mcp_draining", "gauge", "Whether the process was told to stop: 1 or 0.")
 
-LIMIT_METRICS = (CONNECTIONS, CONNECTIONS_LIMIT, CUT, DRAINING)
+CERTIFICATE_LOADS = Metric(
+    "mcp_certificate_loads",
+    "counter",
+    "Times that the certificate's files were read, by whether the pair was taken over.",
+    ("outcome",),
+    values={"outcome": ("loaded", "refused")},
+)
+CERTIFICATE_EXPIRES = Metric(
+    "mcp_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "When the certificate in use ends, in seconds since the epoch; 0 without TLS.",
+)
+
+LIMIT_METRICS = (
+    CONNECTIONS,
+    CONNECTIONS_LIMIT,
+    CUT,
+    IN_FLIGHT,
+    IN_FLIGHT_LIMIT,
+    QUEUED,
+    STREAMS,
+    STREAMS_LIMIT,
+    RATE_LIMITED,
+    DRAINING,
+    CERTIFICATE_LOADS,
+    CERTIFICATE_EXPIRES,
+)
 
 RUNTIME_METRICS = (*LIMIT_METRICS, *ACCESS_METRICS, REQUEST_DURATION, LIVE_RELOADS, RUNTIME_INFO)
 

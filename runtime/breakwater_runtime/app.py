@@ -20,14 +20,18 @@ from breakwater_runtime.calls import Refused, Sources
 from breakwater_runtime.http.authentication import Authentication
 from breakwater_runtime.http.body_limit import BodyLimit
 from breakwater_runtime.http.cors import Cors, Preflight
+from breakwater_runtime.http.cut import Cut
 from breakwater_runtime.http.endpoints import Endpoints
 from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.fetch import fetch
 from breakwater_runtime.http.host import Host
+from breakwater_runtime.http.in_flight import InFlight, Places
 from breakwater_runtime.http.issuer_keys import IssuerKeys
 from breakwater_runtime.http.oauth_metadata import OAuthMetadata
 from breakwater_runtime.http.origin import Origin
 from breakwater_runtime.http.port import Refusing
+from breakwater_runtime.http.rate import Buckets
+from breakwater_runtime.http.rate_limit import Charges, RateLimit
 from breakwater_runtime.http.request_id import RequestId
 from breakwater_runtime.http.request_metrics import RequestMetrics
 from breakwater_runtime.http.security_headers import SecurityHeaders
@@ -41,6 +45,8 @@ from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
 from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
+from breakwater_runtime.tools.guarded import Guarded
+from breakwater_runtime.tools.policy_check import PolicyCheck
 
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
 
@@ -65,10 +71,18 @@ class Process:
 def public(process: Process) -> ASGIApp:
     """Make the port for clients."""
     metrics, sources, live = process.metrics, process.sources, process.live
-    mcp = StreamableHttp(process.backend, sources.new_id)
+    cut = metrics.counter(catalogue.CUT)
+    audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
+    charges = Charges(
+        lambda: live.loaded.limits.requests_per_minute,
+        Buckets(sources.elapsed),
+        limited=metrics.counter(catalogue.RATE_LIMITED),
+        audit=audit,
+    )
+    backend = Guarded(process.backend, PolicyCheck(lambda: live.loaded.policies, audit))
+    mcp = StreamableHttp(backend, sources.new_id, charge_tool=charges.tool)
     process.drain.at_end_of_streams(mcp.end_streams)
     endpoints = Endpoints({MCP_PATH: mcp})
-    audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
     tokens = Tokens(
         lambda: live.loaded.access,
         issuer_keys=process.issuer_keys,
@@ -90,6 +104,8 @@ def public(process: Process) -> ASGIApp:
             # Outside Errors, so that pages can read refusals too.
             Middleware(Cors, origins=lambda: live.loaded.origins),
             Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            # At the end of a drain, what is cut is answered for.
+            Middleware(Cut, draining=lambda: process.drain.begun, now=sources.now),
             Middleware(Host, hosts=lambda: live.loaded.hosts, audit=audit),
             Middleware(Origin, origins=lambda: live.loaded.origins, audit=audit),
             # Browsers send preflights without credentials.
@@ -109,10 +125,32 @@ def public(process: Process) -> ASGIApp:
                 audit=audit,
                 now=sources.now,
             ),
+            # Nobody can use up what belongs to somebody else: first it is known who asks.
+            Middleware(RateLimit, charges=charges),
+            Middleware(
+                InFlight,
+                limits=lambda: live.loaded.limits,
+                places=_places(process),
+                count_cut=lambda reason: cut.labels(reason).inc(),
+            ),
             Middleware(BodyLimit, max_bytes=lambda: live.loaded.wire.body_bytes),
         ],
         endpoints,
     )
+
+
+def _places(process: Process) -> Places:
+    """Make the places for requests and streams, and have them watched."""
+    metrics, live, places = process.metrics, process.live, Places()
+    for metric, value in {
+        catalogue.IN_FLIGHT: lambda: places.active,
+        catalogue.IN_FLIGHT_LIMIT: lambda: live.loaded.limits.in_flight,
+        catalogue.QUEUED: lambda: places.queued,
+        catalogue.STREAMS: lambda: places.streams,
+        catalogue.STREAMS_LIMIT: lambda: live.loaded.limits.streams,
+    }.items():
+        metrics.gauge(metric).set_function(value)
+    return places
 
 
 def refusing(process: Process) -> Refusing:

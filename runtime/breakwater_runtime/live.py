@@ -20,6 +20,7 @@ from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.management import operator
 from breakwater_runtime.management.operator import OperatorKeys
 from breakwater_runtime.settings import SettingsError, parse
+from breakwater_runtime.tools.policy import Policies
 
 logger = logging.getLogger(__name__)
 
@@ -129,6 +130,7 @@ class Loaded:
     limits: Limits = field(default_factory=Limits)
     wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
     service_account_keys: KeySet | None = None
+    policies: Policies = field(default_factory=Policies)
 
 
 NOTHING = Loaded(Keyring(), {}, "")
@@ -158,6 +160,7 @@ def understand(content: Content) -> Loaded:
         limits=content.settings.limits,
         wire=WireLimits.of(content.settings.limits),
         service_account_keys=service_account_keys,
+        policies=Policies(access.policies),
     )
 
 

@@ -5,11 +5,11 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import uvloop
 
@@ -23,6 +23,7 @@ from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
 from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.http.server import Server, listen
+from breakwater_runtime.http.tls import Certificates
 from breakwater_runtime.live import Live, Source
 from breakwater_runtime.management.drain import Drain, DrainTimes
 from breakwater_runtime.management.health import Check, Health
@@ -75,6 +76,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         {"version": start.version, "revision": settings.revision}
     )
     live = _live(start, metrics)
+    certificates = _certificates(start, metrics)
     listener = listen(ports.host, ports.public_port, "listen.publicPort")
     management_listener = listen(ports.host, ports.management_port, "listen.managementPort")
     (backend,) = settings.backends
@@ -90,7 +92,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Serving(process, times, leave).run(listener, management_listener))
+        runner.run(_Serving(process, times, leave, certificates).run(listener, management_listener))
 
 
 def _live(start: Start, metrics: Metrics) -> Live:
@@ -116,10 +118,36 @@ def _live(start: Start, metrics: Metrics) -> Live:
     return live
 
 
+def _certificates(start: Start, metrics: Metrics) -> Certificates | None:
+    """Load the certificate where there is to be TLS.
+
+    Raises:
+        StartError: It cannot be used.
+    """
+    if start.settings.tls is None:
+        return None
+    loads = metrics.counter(catalogue.CERTIFICATE_LOADS)
+    certificates = Certificates(
+        start.settings.tls,
+        start.path.parent,
+        count_load=lambda outcome: loads.labels(outcome).inc(),
+    )
+    expires = metrics.gauge(catalogue.CERTIFICATE_EXPIRES)
+    expires.set_function(lambda: certificates.expires_seconds)
+    return certificates
+
+
 class _Serving:
     """One process while it serves."""
 
-    def __init__(self, process: Process, times: DrainTimes, leave: Leave) -> None:
+    def __init__(
+        self,
+        process: Process,
+        times: DrainTimes,
+        leave: Leave,
+        certificates: Certificates | None,
+    ) -> None:
+        self._certificates = certificates
         self._process = process
         self._times = times
         self._leave = leave
@@ -138,14 +166,13 @@ class _Serving:
         public = self._public(listener)
 
         managing = asyncio.create_task(management.run_until_stopped())
-        watching = asyncio.create_task(process.live.watch())
-        fetching = asyncio.create_task(process.issuer_keys.watch())
+        watching = [asyncio.create_task(each) for each in self._watches()]
         async with AsyncExitStack() as backend:
             await self._start_backend(backend)
             serving = asyncio.create_task(public.run_until_stopped())
             self._open = True
             logger.info("serving", extra={"port": process.settings.listen.public_port})
-            await self._stopped_or_failed(serving, managing, watching, fetching)
+            await self._stopped_or_failed(serving, managing, *watching)
             await self._drain(public, serving)
             await self._stop_backend(backend)
             management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
@@ -175,6 +202,8 @@ class _Serving:
             limits=lambda: live.loaded.wire,
             wall=self._wall,
             count_cut=lambda reason: cut.labels(reason).inc(),
+            tls=self._certificates.context if self._certificates is not None else None,
+            handshake_seconds=live.loaded.limits.timeouts.handshake.seconds,
         )
         metrics.gauge(catalogue.CONNECTIONS).set_function(lambda: len(server.port.connections))
         metrics.gauge(catalogue.CONNECTIONS_LIMIT).set_function(
@@ -182,6 +211,15 @@ class _Serving:
         )
         metrics.gauge(catalogue.DRAINING).set_function(lambda: process.drain.begun)
         return server
+
+    def _watches(self) -> Iterator[Coroutine[Any, Any, None]]:
+        process, certificates = self._process, self._certificates
+        yield process.live.watch()
+        yield process.issuer_keys.watch()
+        if certificates is not None:
+            check = Check("certificate", lambda: certificates.fault, gates_traffic=False)
+            process.health.register(check)
+            yield certificates.watch()
 
     def _wall(self) -> float:
         return self._process.sources.now().timestamp()

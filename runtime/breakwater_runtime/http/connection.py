@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 with one client, one request at a time."""
 
     __slots__ = (
+        "_beyond_limit",
         "_client",
         "_exchange",
         "_expects_continue",
@@ -94,6 +95,7 @@ class Connection(asyncio.Protocol):
         port = self.port
         excess = len(port.connections) + 1 - self._limits.connections
         port.connections.add(self)
+        self._beyond_limit = excess > 0
         if excess > SPARE_CONNECTIONS:
             port.count_cut("connections")
             self.abort()
@@ -278,7 +280,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, exchange: Exchange) -> None:
         port, app = self.port, self.port.app
-        if len(port.connections) > self._limits.connections:
+        if self._beyond_limit and len(port.connections) > self._limits.connections:
             port.count_cut("connections")
             exchange.keep_alive = False
             app = port.refusing(

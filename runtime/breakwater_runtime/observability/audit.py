@@ -12,9 +12,12 @@ class Event(Enum):
     """What is recorded; the names are part of the interface and do not change."""
 
     AUTHENTICATION_FAILED = "authentication.failed"
+    DENIED = "authorization.denied"
+    SCOPE_MISSING = "authorization.scope_missing"
     ORIGIN_REFUSED = "origin.refused"
     HOST_REFUSED = "host.refused"
     CREDENTIAL_IN_URL = "credential.in_url"
+    RATE_LIMITED = "rate.limited"
 
 
 class Audit:

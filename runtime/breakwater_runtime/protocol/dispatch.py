@@ -18,6 +18,7 @@ from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import McpHeaders
 
 Handler = Callable[[Call, McpHeaders], Awaitable[bytes]]
+ChargeTool = Callable[[object], None]
 
 STATUS: Mapping[int, int] = {
     PARSE_ERROR: 400,
@@ -33,9 +34,10 @@ STATUS: Mapping[int, int] = {
 class Dispatcher:
     """Has each request answered, and makes errors of what fails."""
 
-    def __init__(self, backend: Backend) -> None:
-        """Dispatch to one backend."""
+    def __init__(self, backend: Backend, charge_tool: ChargeTool | None = None) -> None:
+        """Dispatch to one backend; `charge_tool` refuses a tool that is called too often."""
         self._backend = backend
+        self._charge_tool = charge_tool
         self._table: Mapping[Era, Mapping[str, Handler]] = {
             Era.OLDER: {},
             Era.MODERN: {"tools/call": self._call_tool},
@@ -48,6 +50,8 @@ class Dispatcher:
             Refused: A policy or a limit stands against it.
         """
         handler = self._table[era].get(call.method, self._forward)
+        if self._charge_tool is not None and call.method == "tools/call":
+            self._charge_tool((call.params or {}).get("name"))
         try:
             return 200, framing.result(call.id, await handler(call, headers))
         except RpcError as failure:

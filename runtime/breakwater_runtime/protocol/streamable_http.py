@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
 from breakwater_runtime.protocol import eras, framing, streams
-from breakwater_runtime.protocol.dispatch import Dispatcher, failed
+from breakwater_runtime.protocol.dispatch import ChargeTool, Dispatcher, failed
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, read
 from breakwater_runtime.protocol.reply import Final, Nowhere, Reply
@@ -58,10 +58,12 @@ class StreamableHttp:
         backend: Backend,
         new_id: Callable[[], str],
         session_limits: SessionLimits | None = None,
+        *,
+        charge_tool: ChargeTool | None = None,
     ) -> None:
         """Serve one backend; ids of sessions are made by `new_id`."""
         self._backend = backend
-        self._dispatcher = Dispatcher(backend)
+        self._dispatcher = Dispatcher(backend, charge_tool)
         self._ticker = Ticker()
         self._sessions = Sessions(new_id, self._ticker, session_limits or SessionLimits())
 

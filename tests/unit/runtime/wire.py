@@ -111,7 +111,8 @@ class Serving:
         def stop() -> None:
             self.server.stop(within_seconds=within_seconds)
 
-        self.loop.call_soon_threadsafe(stop)
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            self.loop.call_soon_threadsafe(stop)
 
     def drain(self) -> None:
         self.loop.call_soon_threadsafe(self.server.drain)
@@ -130,7 +131,11 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(
-    app: ASGIApp, limits: Limits | None = None, *, tls: ssl.SSLContext | None = None
+    app: ASGIApp,
+    limits: Limits | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    handshake_seconds: float = BOUND_SECONDS,
 ) -> Iterator[Serving]:
     """Serve `app`, as the runtime does, until the end of the block."""
     wire = WireLimits.of(limits or Limits())
@@ -147,6 +152,7 @@ def serving(
             wall=time.time,
             count_cut=lambda reason: cut.update([reason]),
             tls=tls,
+            handshake_seconds=handshake_seconds,
             tick_seconds=0.02,
         )
         serving = asyncio.create_task(server.run_until_stopped())

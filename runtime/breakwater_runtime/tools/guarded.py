@@ -84,6 +84,10 @@ class Guarded:
         """Take a notification."""
         await self._backend.note(call)
 
+    def declares_headers(self, tool: str) -> bool:
+        """Say whether a tool has arguments that clients repeat as headers."""
+        return self._backend.declares_headers(tool)
+
     def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
         """Say which header does not agree with the tool's arguments."""
         return self._backend.mismatch(call, headers)

@@ -1,10 +1,24 @@
 """What every kind of backend offers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from breakwater_runtime.calls import Call, Channel, Peer
+
+Deliver = Callable[[str, Mapping[str, Any] | None], None]
+"""Takes a notification's method and parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """An open ear of a client."""
+
+    result: bytes
+    """What `subscriptions/listen` is answered with in the end, as JSON."""
+    close: Callable[[], None]
+    """Closes it."""
 
 
 class Backend(Protocol):
@@ -28,6 +42,13 @@ class Backend(Protocol):
 
         Raises:
             RpcError: There is no result.
+        """
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
+        """Have `deliver` called with what a client wants to hear.
+
+        Returns:
+            None: `answer` has to serve it.
         """
 
     async def note(self, call: Call) -> None:

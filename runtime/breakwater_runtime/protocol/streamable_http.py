@@ -14,6 +14,7 @@ from breakwater_runtime.protocol import eras, framing, streams
 from breakwater_runtime.protocol.dispatch import ChargeTool, Dispatcher, failed
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, read
+from breakwater_runtime.protocol.listeners import Listener
 from breakwater_runtime.protocol.reply import Final, Nowhere, Reply
 from breakwater_runtime.protocol.session_reply import SessionReply
 from breakwater_runtime.protocol.sessions import Session, SessionLimits, Sessions
@@ -22,6 +23,8 @@ from breakwater_runtime.tools import gate
 
 BATCH_MAX = 100
 """How many messages a body may have."""
+
+LISTEN = "subscriptions/listen"
 
 NO_SESSIONS = {"allow": "POST"}
 WITH_SESSION = {"allow": "GET, POST, DELETE"}
@@ -65,6 +68,7 @@ class StreamableHttp:
         self._backend = backend
         self._dispatcher = Dispatcher(backend, charge_tool)
         self._ticker = Ticker()
+        self._listeners: set[Listener] = set()
         self._sessions = Sessions(new_id, self._ticker, session_limits or SessionLimits())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +87,8 @@ class StreamableHttp:
         """Tell listeners that nothing more will come; their streams end well."""
         self._backend.end_streams()
         self._sessions.end_streams()
+        for listener in tuple(self._listeners):
+            listener.end()
 
     # Bodies
 
@@ -141,7 +147,22 @@ class StreamableHttp:
         reply = Reply(post.receive, post.send, self._ticker)
         version = str(post.headers.version)
         call = Call(method, params, message_id, version, post.principal, post.scope, reply)
+        if method == LISTEN and await self._listen(post, call):
+            return
         await reply.answer(self._one(Era.MODERN, call, post.headers))
+
+    async def _listen(self, post: Post, call: Call) -> bool:
+        """Serve a stream of changes; False: the backend serves it as any other request."""
+        listener = Listener(post.receive, post.send, self._ticker)
+        subscription = self._backend.listen(call, listener.deliver)
+        if subscription is None:
+            return False
+        self._listeners.add(listener)
+        try:
+            await listener.serve(subscription, call.id)
+        finally:
+            self._listeners.discard(listener)
+        return True
 
     async def _one(self, era: Era, call: Call, headers: McpHeaders) -> Final:
         status, message = await self._dispatcher.answer(era, call, headers)

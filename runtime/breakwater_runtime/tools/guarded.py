@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from breakwater_runtime.backends import encoding
-from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.backends.backend import Backend, Deliver, Subscription
 from breakwater_runtime.calls import Call, Channel, Peer
 from breakwater_runtime.tools.policy import Kind
 from breakwater_runtime.tools.policy_check import PolicyCheck
@@ -63,11 +63,24 @@ class Guarded:
         """
         if not self._check.is_needed:
             return await self._backend.answer(call)
-        for kind, name in _used(call):
-            self._check.require(call.principal, self.name, name, kind)
+        self._require(call)
         result = await self._backend.answer(call)
         listed = LISTS.get(call.method)
         return self._shown(call, result, listed) if listed else result
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
+        """Listen to what the policies allow.
+
+        Raises:
+            Refused: They do not allow it.
+        """
+        if self._check.is_needed:
+            self._require(call)
+        return self._backend.listen(call, deliver)
+
+    def _require(self, call: Call) -> None:
+        for kind, name in _used(call):
+            self._check.require(call.principal, self.name, name, kind)
 
     def _shown(self, call: Call, result: bytes, listed: _Listed) -> bytes:
         content = orjson.loads(result)

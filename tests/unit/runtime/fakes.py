@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from breakwater_contract.settings import OperatorKey
+from breakwater_runtime.backends.backend import Deliver, Subscription
 from breakwater_runtime.calls import Call, Channel
 
 ALICE = "alice-key-0123456789"
@@ -47,6 +48,8 @@ class FakeBackend:
     peers: list[FakePeer] = field(default_factory=list)
     channels: list[Channel] = field(default_factory=list)
     streams_ended: int = 0
+    listening: bool = False
+    ears: list[Deliver] = field(default_factory=list)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -57,6 +60,13 @@ class FakeBackend:
             raise self.failure
         self.bodies.append(call)
         return await self.work(call)
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
+        if not self.listening:
+            return None
+        self.bodies.append(call)
+        self.ears.append(deliver)
+        return Subscription(b'{"ended": true}', lambda: self.ears.remove(deliver))
 
     async def note(self, call: Call) -> None:
         self.bodies.append(call)

@@ -15,8 +15,10 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
 from breakwater_runtime.backends import encoding
+from breakwater_runtime.backends.backend import Deliver, Subscription
 from breakwater_runtime.backends.python import envelopes
 from breakwater_runtime.backends.python.exchange import Exchange, Outbound
+from breakwater_runtime.backends.python.listening import LISTEN, Listening
 from breakwater_runtime.backends.python.loading import load
 from breakwater_runtime.backends.python.results import TOOLS_CALL
 from breakwater_runtime.backends.python.tools import Tools
@@ -24,8 +26,6 @@ from breakwater_runtime.backends.threads import Threads
 from breakwater_runtime.calls import Call, Channel, Peer, RpcError
 
 logger = logging.getLogger(__name__)
-
-LISTEN = "subscriptions/listen"
 
 ASKING = ("sampling", "elicitation", "roots")
 """The capabilities of clients that can be asked something."""
@@ -69,6 +69,7 @@ class PythonBackend:
         self._mcp = mcp
         self._server = self._mcp._lowlevel_server
         self._tools = Tools(self._mcp, Threads())
+        self._listening = Listening(self._mcp)
         self._declaring: dict[str, tuple[dict[str, Any] | None, bool]] = {}
         self._lifespan: Any = None
         self._running = False
@@ -131,6 +132,10 @@ class PythonBackend:
             logger.exception("request failed", extra={"method": call.method})
             raise RpcError(INTERNAL_ERROR, "Internal server error") from failure
         return encoding.dumps(result)
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
+        """Listen to the server's bus; None: the server has its own way, or a word to say."""
+        return self._listening.open(call, deliver) if self._tools.has_no_middleware else None
 
     async def note(self, call: Call) -> None:
         """Let the SDK's kernel take a notification."""

@@ -11,7 +11,6 @@ from mcp_types import (
     INTERNAL_ERROR,
     SERVER_INFO_META_KEY,
     CallToolResult,
-    InputRequiredResult,
 )
 from mcp_types import methods as wire
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -50,9 +49,9 @@ class Results:
 
     def write(self, result: CallToolResult, version: str) -> bytes:
         """Write any other result."""
-        return dumps(self.shape(result, version))
+        return dumps(self.shape(TOOLS_CALL, result, version))
 
-    def shape(self, result: CallToolResult | InputRequiredResult, version: str) -> dict[str, Any]:
+    def shape(self, method: str, result: BaseModel, version: str) -> dict[str, Any]:
         """Give a result the form that a version has for it, as the SDK's kernel does.
 
         Raises:
@@ -60,7 +59,7 @@ class Results:
         """
         content = result.model_dump(by_alias=True, mode="json", exclude_none=True)
         try:
-            content = wire.serialize_server_result(TOOLS_CALL, version, content)
+            content = wire.serialize_server_result(method, version, content)
         except ValidationError:
             # What pydantic says repeats the result: it stays here.
             logger.exception("a tool returned an invalid result")

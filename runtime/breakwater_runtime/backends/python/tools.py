@@ -137,15 +137,22 @@ class Tools:
         )
         self._entry = entry if is_plain else None
 
+    @property
+    def has_no_middleware(self) -> bool:
+        """Whether the server has none but what the SDK puts there itself."""
+        middleware = self._server.middleware
+        return (
+            len(middleware) == 2
+            and type(middleware[0]) is OpenTelemetryMiddleware
+            and type(middleware[1]) is RequestStateBoundary
+        )
+
     def find(self, call: Call) -> CompiledTool | None:
         """Find the tool that a call can be given to directly; None: the kernel has to do it."""
-        middleware = self._server.middleware
         if (
             self._entry is None
             or self._server.get_request_handler(TOOLS_CALL) is not self._entry
-            or len(middleware) != 2
-            or type(middleware[0]) is not OpenTelemetryMiddleware
-            or type(middleware[1]) is not RequestStateBoundary
+            or not self.has_no_middleware
             or not self._envelopes.accepts(call.version, call.params)
         ):
             return None
@@ -202,7 +209,7 @@ class Tools:
         self, result: InputRequiredResult, call: Call, client: Connection | None
     ) -> bytes:
         """Let the SDK seal what the client must bring back."""
-        content = self._results.shape(result, call.version)
+        content = self._results.shape(TOOLS_CALL, result, call.version)
         boundary = self._server.middleware[1]
 
         async def made(_: object) -> dict[str, Any]:

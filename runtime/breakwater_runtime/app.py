@@ -20,7 +20,6 @@ from breakwater_runtime.calls import Refused, Sources
 from breakwater_runtime.http.authentication import Authentication
 from breakwater_runtime.http.body_limit import BodyLimit
 from breakwater_runtime.http.cors import Cors, Preflight
-from breakwater_runtime.http.cut import Cut
 from breakwater_runtime.http.endpoints import Endpoints
 from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.fetch import fetch
@@ -104,8 +103,6 @@ def public(process: Process) -> ASGIApp:
             # Outside Errors, so that pages can read refusals too.
             Middleware(Cors, origins=lambda: live.loaded.origins),
             Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
-            # At the end of a drain, what is cut is answered for.
-            Middleware(Cut, draining=lambda: process.drain.begun, now=sources.now),
             Middleware(Host, hosts=lambda: live.loaded.hosts, audit=audit),
             Middleware(Origin, origins=lambda: live.loaded.origins, audit=audit),
             # Browsers send preflights without credentials.
@@ -171,6 +168,7 @@ def refusing(process: Process) -> Refusing:
                     routes=JSON_RPC_PATHS,
                     elapsed=sources.elapsed,
                 ),
+                Middleware(Cors, origins=lambda: process.live.loaded.origins),
                 Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
             ],
             refuse,

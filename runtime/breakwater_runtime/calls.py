@@ -53,6 +53,12 @@ class Request:
         scope[_SCOPE_KEY] = self
 
     @staticmethod
+    def find(scope: MutableMapping[str, Any]) -> "Request | None":
+        """Get it where a step has bound it."""
+        request = scope.get(_SCOPE_KEY)
+        return request if isinstance(request, Request) else None
+
+    @staticmethod
     def of(scope: MutableMapping[str, Any]) -> "Request":
         """Get the request that the first step bound."""
         request = scope[_SCOPE_KEY]

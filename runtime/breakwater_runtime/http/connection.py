@@ -413,6 +413,14 @@ class Connection(asyncio.Protocol):
             self._phase = DEAF
             self._close()
 
+    def cut(self) -> None:
+        """Answer in place of an app that does not end, or close."""
+        if self._exchange is None:
+            self.abort()
+            return
+        self._exchange = other = self._exchange.replace()
+        self.port.start(other.end_with(Problem.SHUTTING_DOWN))
+
     def time_is_up(self, now: float) -> None:
         """End what took too long."""
         if self.write_deadline <= now:

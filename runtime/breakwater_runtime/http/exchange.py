@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message, Scope, Send
 
-from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.calls import Problem, Refused, Request
 
 if TYPE_CHECKING:
     from breakwater_runtime.http.connection import Connection
@@ -22,7 +22,7 @@ STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 BODILESS = frozenset({204, 304})
-OURS = frozenset({b"content-length", b"connection", b"transfer-encoding"})
+OURS = frozenset({b"connection", b"content-length", b"content-type", b"transfer-encoding"})
 
 
 class Exchange:
@@ -36,6 +36,7 @@ class Exchange:
         "_ended",
         "_expects_continue",
         "_fault",
+        "_is_stream",
         "_left",
         "_more",
         "_told",
@@ -66,7 +67,7 @@ class Exchange:
         self._fault: Refused | None = None
         self._changed: asyncio.Event | None = None
         self._expects_continue = expects_continue
-        self._chunked = False
+        self._chunked = self._is_stream = False
         self._left: int | None = None
 
     # What the connection says
@@ -106,27 +107,66 @@ class Exchange:
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            await self._finish_for_app(Refused(Problem.SHUTTING_DOWN, retry_after=1))
+            await self.end_with(Problem.SHUTTING_DOWN)
         except Exception:
             logger.exception("request failed")
-            await self._finish_for_app(Refused(Problem.INTERNAL))
+            await self.end_with(Problem.INTERNAL)
         else:
             if not self.complete and not self._ended:
                 logger.error("an answer was not finished")
-                await self._finish_for_app(Refused(Problem.INTERNAL))
+                await self.end_with(Problem.INTERNAL)
 
-    async def _finish_for_app(self, refusal: Refused) -> None:
+    def replace(self) -> "Exchange":
+        """Get another one for the same answer; the app of this one takes its client for gone."""
+        other = Exchange(self._connection, self.scope, keep_alive=False, expects_continue=False)
+        other.end_body()
+        other.started = self.started
+        other._chunked, other._left = self._chunked, self._left
+        other._is_stream = self._is_stream
+        self.disconnect()
+        return other
+
+    async def end_with(self, problem: Problem) -> None:
+        """Answer in place of the app, or bring what it has begun to an end.
+
+        A stream of events without an end would look like a broken network, and its client would
+        wait or resume: it gets the error as its last event. Half a document cannot be ended well.
+        """
         if self.complete or self._ended:
-            return
-        if self.started:
-            self._connection.abort()
             return
         self.keep_alive = False
         try:
-            await self._connection.port.refusing(refusal)(self.scope, self.receive, self.send)
+            if not self.started:
+                await self._refuse(problem, self.send)
+            elif self._is_stream:
+                await self.send(await self._last_event(problem))
+            else:
+                self._connection.abort()
         except Exception:
             logger.exception("a refusal failed")
             self._connection.abort()
+
+    async def _last_event(self, problem: Problem) -> Message:
+        parts: list[bytes] = []
+
+        async def keep(message: Message) -> None:
+            parts.append(message.get("body", b""))
+
+        await self._refuse(problem, keep)
+        event = b"event: message\ndata: %b\n\n" % b"".join(parts)
+        return {"type": "http.response.body", "body": event}
+
+    async def _refuse(self, problem: Problem, send: Send) -> None:
+        scope, retry = dict(self.scope), 1 if problem.value.retryable else None
+        refusal = Refused(problem, retry_after=retry)
+        if (request := Request.find(scope)) is not None:
+            refusal.message_id = request.message_id
+            # The answer has the id that is in the log already.
+            scope["headers"] = [
+                *(pair for pair in scope["headers"] if pair[0] != b"x-request-id"),
+                (b"x-request-id", request.id.encode()),
+            ]
+        await self._connection.port.refusing(refusal)(scope, self.receive, send)
 
     async def receive(self) -> Message:
         """Get the next part of the body, then wait for the client to leave."""
@@ -197,6 +237,8 @@ class Exchange:
             if name in OURS:
                 if name == b"content-length":
                     self._left = int(value)
+                elif name == b"content-type":
+                    self._is_stream = value.startswith(b"text/event-stream")
                 else:
                     self.keep_alive = self.keep_alive and b"close" not in value.lower()
                     continue

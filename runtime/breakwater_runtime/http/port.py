@@ -65,6 +65,10 @@ class Port:
         if self._quiet is not None and not self.connections and not self.tasks:
             self._quiet.set()
 
+    def forget_tasks(self) -> None:
+        """Wait no more for those that are left."""
+        self.tasks.clear()
+
     async def quiet(self) -> None:
         """Wait until no connection is open and nothing is being answered."""
         self._quiet = asyncio.Event()

@@ -102,7 +102,11 @@ class Server:
         for task in list(port.tasks):
             port.count_cut("drain")
             task.cancel()
-        await self._until_quiet(CUT_SECONDS)
+        await self._until_quiet(CUT_SECONDS / 2)
+        port.forget_tasks()  # a tool in a thread cannot be made to end
+        for connection in list(port.connections):
+            connection.cut()
+        await self._until_quiet(CUT_SECONDS / 2)
         for connection in list(port.connections):
             connection.abort()
 

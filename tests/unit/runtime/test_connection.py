@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from breakwater_contract.limits import Bodies, Headers, Limits, Timeouts
+from breakwater_runtime.calls import Request
 from tests.unit.runtime.wire import (
     GET,
     HEAD,
@@ -493,18 +494,69 @@ def test_a_draining_server_answers_and_asks_to_come_back_elsewhere(server: Servi
         assert idle.recv(1) == b""
 
 
-@pytest.mark.requirement("T17")
-def test_what_is_not_answered_in_time_is_refused_rather_than_cut() -> None:
-    async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
+async def block(how: str) -> None:
+    """Wait for ever; `deaf` does not hear that it is cancelled, as a tool in a thread."""
+    try:
         await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        if how != "deaf":
+            raise
+    await asyncio.Event().wait()
+
+
+@pytest.mark.requirement("T17")
+@pytest.mark.parametrize("how", ["listens", "deaf"])
+def test_what_is_not_answered_in_time_is_refused_with_its_id_rather_than_cut(how: str) -> None:
+    async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
+        Request("asked", message_id=7).bind(scope)
+        await block(how)
 
     with serving(stuck) as server, connect(server.port) as client:
-        client.sendall(GET)
+        client.sendall(GET.replace(b"/x", b"/mcp"))
         server.until(lambda: server.server.port.tasks)
         server.stop(within_seconds=0.1)
         got = answer(client)
 
-    assert (got.status, error_code(got.body)) == (503, "SHUTTING_DOWN")
+    body = json.loads(got.body)
+    assert (got.status, got.headers["x-request-id"]) == (503, "asked")
+    assert (body["id"], body["error"]["data"]["code"]) == (7, "SHUTTING_DOWN")
+    assert int(got.headers["retry-after"]) > 0
+
+
+@pytest.mark.requirement("T17")
+@pytest.mark.parametrize("how", ["listens", "deaf"])
+def test_a_stream_that_is_not_at_its_end_in_time_ends_with_an_error(how: str) -> None:
+    async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
+        Request("asked", message_id=7).bind(scope)
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b": hi\n\n", "more_body": True})
+        await block(how)
+
+    with serving(stuck) as server, connect(server.port) as client:
+        client.sendall(GET.replace(b"/x", b"/mcp"))
+        server.until(lambda: server.server.port.tasks)
+        server.stop(within_seconds=0.1)
+        got = answer(client)
+
+    first, event = got.body.split(b"\n\n")[:2]
+    last = json.loads(event.removeprefix(b"event: message\ndata: "))
+    assert first == b": hi"
+    assert (last["id"], last["error"]["data"]["code"]) == (7, "SHUTTING_DOWN")
+
+
+def test_half_a_document_is_cut() -> None:
+    async def half(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"[1,", "more_body": True})
+        await block("listens")
+
+    with serving(half) as server, connect(server.port) as client:
+        client.sendall(GET)
+        server.until(lambda: server.server.port.tasks)
+        server.stop(within_seconds=0.1)
+
+        assert client.is_closed()
 
 
 PART = st.binary(min_size=1, max_size=300)

@@ -1,18 +1,13 @@
-"""How many requests and streams go on at the same time, and what becomes of those that are cut."""
+"""How many requests and streams go on at the same time."""
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from breakwater_contract.limits import Limits, Queue
 from breakwater_runtime.calls import Problem, Refused, Request
-from breakwater_runtime.http.cut import Cut
 from breakwater_runtime.http.in_flight import InFlight, Places
 
 TWO = Limits(in_flight=2, queue=Queue(length=1, wait="20s"), streams=1)
@@ -181,81 +176,3 @@ async def test_a_limit_that_was_raised_lets_more_in() -> None:
 
     assert house.begun == 4
     assert house.places.active == 0
-
-
-Work = Callable[[Send], Awaitable[None]]
-
-
-async def cut(work: Work, *, draining: bool = True) -> tuple[Sent, BaseException | None]:
-    """Cancel an app once it waits."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await work(send)
-        await asyncio.Event().wait()
-
-    step: ASGIApp = Cut(
-        app, draining=lambda: draining, now=lambda: datetime(2026, 1, 1, tzinfo=UTC)
-    )
-    sent = Sent()
-    task = asyncio.ensure_future(_run(step, sent))
-    await settle()
-    task.cancel()
-    await asyncio.wait([task])
-    return sent, None if task.cancelled() and not draining else _failure(task)
-
-
-async def _run(step: ASGIApp, sent: Sent) -> None:
-    await step(scope(), nothing, sent.send)
-
-
-def _failure(task: "asyncio.Task[None]") -> BaseException | None:
-    return asyncio.CancelledError() if task.cancelled() else task.exception()
-
-
-def start(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    return {"type": "http.response.start", "status": 200, "headers": headers}
-
-
-@pytest.mark.requirement("T17")
-async def test_a_call_that_is_cut_is_refused_with_its_own_id() -> None:
-    async def silent(send: Send) -> None:
-        pass
-
-    _, failure = await cut(silent)
-
-    assert isinstance(failure, Refused)
-    assert (failure.problem, failure.message_id) == (Problem.SHUTTING_DOWN, 7)
-    assert failure.retry_after
-
-
-@pytest.mark.requirement("T17")
-async def test_a_stream_that_is_cut_ends_with_an_error_for_its_call() -> None:
-    async def stream(send: Send) -> None:
-        await send(start(EVENTS))
-        await send({"type": "http.response.body", "body": b": hi\n\n", "more_body": True})
-
-    sent, failure = await cut(stream)
-
-    last = json.loads(sent[-1]["body"].removeprefix(b"event: message\ndata: "))
-    assert failure is None
-    assert not sent[-1]["more_body"]
-    assert (last["id"], last["error"]["data"]["code"]) == (7, "SHUTTING_DOWN")
-
-
-async def test_half_a_document_cannot_be_ended_well() -> None:
-    async def half(send: Send) -> None:
-        await send(start(JSON))
-
-    sent, failure = await cut(half)
-
-    assert isinstance(failure, asyncio.CancelledError)
-    assert len(sent) == 1
-
-
-async def test_a_cancellation_that_is_no_drain_is_left_alone() -> None:
-    async def silent(send: Send) -> None:
-        pass
-
-    sent, failure = await cut(silent, draining=False)
-
-    assert (sent, failure) == ([], None)

@@ -39,8 +39,36 @@ AUTHENTICATION = Metric(
     "counter",
     "Requests by what came of their credentials.",
     ("outcome",),
-    values={"outcome": ("accepted", "missing", "conflicting", "unknown", "expired")},
+    values={
+        "outcome": (
+            *("accepted", "missing", "conflicting", "unknown", "expired"),
+            *("foreign", "unavailable", "limited", "permissive", "anonymous"),
+        )
+    },
 )
+ISSUER_FETCHES = Metric(
+    "mcp_issuer_fetches",
+    "counter",
+    "Times that the OAuth issuer was asked for its public keys.",
+    ("outcome",),
+    values={"outcome": ("loaded", "failed")},
+)
+SECURITY_EVENTS = Metric(
+    "mcp_security_events",
+    "counter",
+    "Events of the audit stream, by name.",
+    ("event",),
+    values={
+        "event": (
+            *("authentication.failed", "authentication.permissive", "rate.limited"),
+            *("authorization.denied", "authorization.scope_missing"),
+            *("origin.refused", "host.refused", "credential.in_url"),
+            *("address.refused", "https.refused", "https.redirected"),
+        )
+    },
+)
+ACCESS_METRICS = (AUTHENTICATION, ISSUER_FETCHES, SECURITY_EVENTS)
+
 LIVE_RELOADS = Metric(
     "mcp_live_reloads",
     "counter",
@@ -52,7 +80,73 @@ RUNTIME_INFO = Metric(
     "mcp_runtime", "info", "Version and revision of this process.", ("version", "revision")
 )
 
-RUNTIME_METRICS = (REQUEST_DURATION, AUTHENTICATION, LIVE_RELOADS, RUNTIME_INFO)
+CONNECTIONS = Metric("mcp_connections", "gauge", "Connections that are open on the public port.")
+CONNECTIONS_LIMIT = Metric(
+    "mcp_connections_limit",
+    "gauge",
+    "Connections beyond which requests are answered 503; worth an alert at 80 % of it.",
+)
+CUT = Metric(
+    "mcp_cut",
+    "counter",
+    "Connections and requests that were ended before their time, by what they did.",
+    ("reason",),
+    values={
+        "reason": (
+            *("malformed", "version", "headers", "pipelined", "connections", "drain"),
+            *("slow_headers", "slow_body", "slow_reader", "requests", "streams"),
+        )
+    },
+)
+IN_FLIGHT = Metric("http_server_active_requests", "gauge", "Requests that are being answered.")
+IN_FLIGHT_LIMIT = Metric(
+    "mcp_requests_limit", "gauge", "Requests that are answered at the same time at most."
+)
+QUEUED = Metric("mcp_requests_queued", "gauge", "Requests that wait for others to be answered.")
+STREAMS = Metric("mcp_streams", "gauge", "Answers that are open as streams of events.")
+STREAMS_LIMIT = Metric(
+    "mcp_streams_limit",
+    "gauge",
+    "Streams beyond which requests for one are answered 503; worth an alert at 80 % of it.",
+)
+RATE_LIMITED = Metric(
+    "mcp_rate_limited",
+    "counter",
+    "Requests and calls that were refused because a token bucket was empty, by bucket.",
+    ("bucket",),
+    values={"bucket": ("principal", "tool", "replica")},
+)
+DRAINING = Metric("mcp_draining", "gauge", "Whether the process was told to stop: 1 or 0.")
+
+CERTIFICATE_LOADS = Metric(
+    "mcp_certificate_loads",
+    "counter",
+    "Times that the certificate's files were read, by whether the pair was taken over.",
+    ("outcome",),
+    values={"outcome": ("loaded", "refused")},
+)
+CERTIFICATE_EXPIRES = Metric(
+    "mcp_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "When the certificate in use ends, in seconds since the epoch; 0 without TLS.",
+)
+
+LIMIT_METRICS = (
+    CONNECTIONS,
+    CONNECTIONS_LIMIT,
+    CUT,
+    IN_FLIGHT,
+    IN_FLIGHT_LIMIT,
+    QUEUED,
+    STREAMS,
+    STREAMS_LIMIT,
+    RATE_LIMITED,
+    DRAINING,
+    CERTIFICATE_LOADS,
+    CERTIFICATE_EXPIRES,
+)
+
+RUNTIME_METRICS = (*LIMIT_METRICS, *ACCESS_METRICS, REQUEST_DURATION, LIVE_RELOADS, RUNTIME_INFO)
 
 RECONCILE_DURATION = Metric(
     "breakwater_reconcile_duration_seconds",

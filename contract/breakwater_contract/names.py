@@ -64,6 +64,15 @@ REVISION_LABEL = f"{API_GROUP}/revision"
 OPERATOR_PRINCIPAL = "breakwater:operator"
 """Who the operator is when it speaks to a server."""
 
+JWT_PRINCIPAL_PREFIX = "jwt:"
+"""Before the name that an OAuth token gives: no principal of the key Secret contains a colon."""
+
+UNAUTHENTICATED_PRINCIPAL = "unauthenticated"
+"""Who callers without a credential are, where they are let in; no key can have this principal."""
+
+CLUSTER_ISSUER = "https://kubernetes.default.svc.cluster.local"
+"""Who makes the tokens of service accounts, in a cluster that does not say otherwise."""
+
 OPERATOR_ISSUER = "breakwater-operator"
 OPERATOR_SCOPES = ("server.discover", "tools.list")
 OPERATOR_SIGNATURE = "EdDSA"

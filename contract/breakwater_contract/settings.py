@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from breakwater_contract.access import Access
+from breakwater_contract.limits import Limits, Tls
 from breakwater_contract.model import Model
 from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
 
@@ -88,8 +90,12 @@ class LiveSettings(Model):
     """Folder with one file per principal, each with one key per line; a relative path is relative
     to the settings file. A key is plain or `sha256:<hex>`, optionally followed by
     ` expires=<RFC 3339>`."""
+    access: Access = Access()
+    """Who may use the server beyond the holders of keys, from where, and what."""
     operator_keys: tuple[OperatorKey, ...] = ()
     """Keys whose tokens speak for the operator on the management port."""
+    limits: Limits = Limits()
+    """How much clients may have of one replica."""
 
 
 class RuntimeSettings(Model):
@@ -105,6 +111,8 @@ class RuntimeSettings(Model):
     """Where the tools come from: exactly one backend."""
     listen: Listen = Listen()
     """Where the runtime listens."""
+    tls: Tls | None = None
+    """HTTPS in place of HTTP on the public port."""
     live: LiveSettings | None = None
     """The live settings, written here; then they change with this file."""
     live_file: str | None = None

@@ -16,30 +16,41 @@ from breakwater_contract.names import (
 )
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime.backends.backend import Backend
-from breakwater_runtime.calls import Sources
+from breakwater_runtime.calls import Refused, Sources
+from breakwater_runtime.http.addresses import ClientAddress
 from breakwater_runtime.http.authentication import Authentication
 from breakwater_runtime.http.body_limit import BodyLimit
-from breakwater_runtime.http.draining import Draining
+from breakwater_runtime.http.cors import Cors, Preflight
 from breakwater_runtime.http.endpoints import Endpoints
 from breakwater_runtime.http.errors import Errors
+from breakwater_runtime.http.failures import Failures
+from breakwater_runtime.http.fetch import fetch
+from breakwater_runtime.http.host import Host
+from breakwater_runtime.http.https import Https
+from breakwater_runtime.http.in_flight import InFlight, Places
+from breakwater_runtime.http.issuer_keys import IssuerKeys
+from breakwater_runtime.http.oauth_metadata import OAuthMetadata
 from breakwater_runtime.http.origin import Origin
-from breakwater_runtime.http.preflight import Preflight
+from breakwater_runtime.http.port import Refusing
+from breakwater_runtime.http.rate import Buckets
+from breakwater_runtime.http.rate_limit import Charges, RateLimit
 from breakwater_runtime.http.request_id import RequestId
 from breakwater_runtime.http.request_metrics import RequestMetrics
 from breakwater_runtime.http.security_headers import SecurityHeaders
+from breakwater_runtime.http.tokens import Tokens
+from breakwater_runtime.http.url_credentials import UrlCredentials
 from breakwater_runtime.live import Live
 from breakwater_runtime.management import pages
 from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Check, Health
 from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
+from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
+from breakwater_runtime.tools.guarded import Guarded
+from breakwater_runtime.tools.policy_check import PolicyCheck
 
-BODY_BYTES_MAX = 4 * 1024 * 1024
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
-
-OAUTH_METADATA = "/.well-known/oauth-protected-resource"
-"""Clients look here before they have a credential; while OAuth is off the answer is 404."""
 
 JSON_RPC_PATHS = frozenset({MCP_PATH})
 
@@ -56,18 +67,36 @@ class Process:
     backend: Backend
     health: Health
     drain: Drain
+    issuer_keys: IssuerKeys
 
 
 def public(process: Process) -> ASGIApp:
     """Make the port for clients."""
-    endpoints = Endpoints({MCP_PATH: StreamableHttp(process.backend)})
-    metrics, sources = process.metrics, process.sources
+    metrics, sources, live = process.metrics, process.sources, process.live
+    cut = metrics.counter(catalogue.CUT)
+    audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
+    charges = Charges(
+        lambda: live.loaded.limits.requests_per_minute,
+        Buckets(sources.elapsed),
+        limited=metrics.counter(catalogue.RATE_LIMITED),
+        audit=audit,
+    )
+    backend = Guarded(process.backend, PolicyCheck(lambda: live.loaded.policies, audit))
+    mcp = StreamableHttp(backend, sources.new_id, charge_tool=charges.tool)
+    process.drain.at_end_of_streams(mcp.end_streams)
+    endpoints = Endpoints({MCP_PATH: mcp})
+    tokens = Tokens(
+        lambda: live.loaded.access,
+        issuer_keys=process.issuer_keys,
+        service_account_keys=lambda: live.loaded.service_account_keys,
+        now=sources.now,
+    )
+    failures = Failures(lambda: live.loaded.access.failures_per_minute, sources.elapsed)
     return _chain(
         [
             # The id comes first: every answer and every log line has it.
             Middleware(RequestId, new_id=sources.new_id),
             Middleware(SecurityHeaders),
-            Middleware(Draining, draining=lambda: process.drain.begun),
             # Outside Errors, so that refusals are counted by their status.
             Middleware(
                 RequestMetrics,
@@ -75,23 +104,86 @@ def public(process: Process) -> ASGIApp:
                 routes=endpoints.paths,
                 elapsed=sources.elapsed,
             ),
+            # Outside Errors, so that pages can read refusals too.
+            Middleware(Cors, origins=lambda: live.loaded.origins),
             Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            # Whom to believe about the address is known before the address is used for anything.
+            Middleware(ClientAddress, rules=lambda: live.loaded.addresses, audit=audit),
+            Middleware(Host, hosts=lambda: live.loaded.hosts, audit=audit),
+            Middleware(Origin, origins=lambda: live.loaded.origins, audit=audit),
             # Browsers send preflights without credentials.
             Middleware(Preflight),
-            # Before anything of the request is read or its path looked up: without a key there is
-            # nothing to learn here.
+            # Before a URL with a credential in it is looked at any further.
+            Middleware(UrlCredentials, audit=audit),
+            # Behind the check of URLs: what is sent to another URL contains no credential.
+            Middleware(Https, settings=lambda: live.loaded.access, audit=audit),
+            # Clients look here before they have a credential.
+            Middleware(OAuthMetadata, settings=lambda: live.loaded.access),
+            # Before anything of the request is read or its path looked up: without a credential
+            # there is nothing to learn here.
             Middleware(
                 Authentication,
-                keyring=lambda: process.live.loaded.keyring,
+                settings=lambda: live.loaded.access,
+                keyring=lambda: live.loaded.keyring,
+                tokens=tokens,
+                failures=failures,
                 outcomes=metrics.counter(catalogue.AUTHENTICATION),
+                audit=audit,
                 now=sources.now,
-                open_prefix=OAUTH_METADATA,
             ),
-            Middleware(Origin),
-            Middleware(BodyLimit, max_bytes=BODY_BYTES_MAX),
+            # Nobody can use up what belongs to somebody else: first it is known who asks.
+            Middleware(RateLimit, charges=charges),
+            Middleware(
+                InFlight,
+                limits=lambda: live.loaded.limits,
+                places=_places(process),
+                count_cut=lambda reason: cut.labels(reason).inc(),
+            ),
+            Middleware(BodyLimit, max_bytes=lambda: live.loaded.wire.body_bytes),
         ],
         endpoints,
     )
+
+
+def _places(process: Process) -> Places:
+    """Make the places for requests and streams, and have them watched."""
+    metrics, live, places = process.metrics, process.live, Places()
+    for metric, value in {
+        catalogue.IN_FLIGHT: lambda: places.active,
+        catalogue.IN_FLIGHT_LIMIT: lambda: live.loaded.limits.in_flight,
+        catalogue.QUEUED: lambda: places.queued,
+        catalogue.STREAMS: lambda: places.streams,
+        catalogue.STREAMS_LIMIT: lambda: live.loaded.limits.streams,
+    }.items():
+        metrics.gauge(metric).set_function(value)
+    return places
+
+
+def refusing(process: Process) -> Refusing:
+    """Make what answers what never becomes a request, as the public port's own steps would."""
+    metrics, sources = process.metrics, process.sources
+
+    def made(refusal: Refused) -> ASGIApp:
+        async def refuse(*_: object) -> None:
+            raise refusal
+
+        return _chain(
+            [
+                Middleware(RequestId, new_id=sources.new_id),
+                Middleware(SecurityHeaders),
+                Middleware(
+                    RequestMetrics,
+                    duration=metrics.histogram(catalogue.REQUEST_DURATION),
+                    routes=JSON_RPC_PATHS,
+                    elapsed=sources.elapsed,
+                ),
+                Middleware(Cors, origins=lambda: process.live.loaded.origins),
+                Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            ],
+            refuse,
+        )
+
+    return made
 
 
 def management(process: Process) -> ASGIApp:
@@ -106,7 +198,7 @@ def management(process: Process) -> ASGIApp:
             Middleware(RequestId, new_id=sources.new_id),
             Middleware(SecurityHeaders),
             Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
-            Middleware(BodyLimit, max_bytes=OPERATOR_BODY_BYTES_MAX),
+            Middleware(BodyLimit, max_bytes=lambda: OPERATOR_BODY_BYTES_MAX),
         ],
         Endpoints(
             {
@@ -118,19 +210,35 @@ def management(process: Process) -> ASGIApp:
                 ),
                 METRICS_PATH: pages.metrics(registry),
                 f"{METRICS_PATH}.json": pages.metrics_json(registry),
-                MCP_PATH: OperatorOnly(StreamableHttp(process.backend), tokens=tokens),
+                MCP_PATH: OperatorOnly(
+                    StreamableHttp(process.backend, sources.new_id), tokens=tokens
+                ),
             }
         ),
     )
 
 
-def register_checks(health: Health, live: Live, backend: Backend, drain: Drain) -> None:
+def issuer_keys(live: Live, metrics: Metrics, sources: Sources) -> IssuerKeys:
+    """Make what fetches the keys of the OAuth issuer that the live settings name."""
+    return IssuerKeys(
+        lambda: live.loaded.access.jwt,
+        fetch=fetch,
+        elapsed=sources.elapsed,
+        fetches=metrics.counter(catalogue.ISSUER_FETCHES),
+    )
+
+
+def register_checks(
+    health: Health, live: Live, backend: Backend, drain: Drain, issuer_keys: IssuerKeys
+) -> None:
     """Say what must be well before requests come, and what is worth a look."""
     health.register(Check("draining", lambda: "it was told to stop" if drain.begun else None))
     health.register(Check(f"backend {backend.name}", lambda: backend.fault))
     health.register(Check("keys", lambda: live.key_fault))
     # The last good settings still hold: no reason to send requests elsewhere.
     health.register(Check("live settings", lambda: live.fault, gates_traffic=False))
+    # So do the last good keys; and who has a key of ours needs no issuer.
+    health.register(Check("issuer keys", lambda: issuer_keys.fault, gates_traffic=False))
 
 
 def _details(process: Process) -> dict[str, object]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from mcp_types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
 
@@ -29,8 +29,10 @@ class Principal:
 
     name: str
     """The name that policies, logs and metrics know."""
-    scopes: frozenset[str] | None = None
-    """What the credential is good for; None: everything."""
+    scopes: frozenset[str] = frozenset()
+    """What its token was granted, as policies ask for it; keys have none."""
+    methods: frozenset[str] | None = None
+    """The only MCP methods that the credential is good for; None: all."""
 
 
 @dataclass(slots=True)
@@ -39,10 +41,22 @@ class Request:
 
     id: str
     principal: Principal | None = None
+    message_id: str | int | None = None
+    """The id of its JSON-RPC message, once it is known."""
+    address: str = ""
+    """Where it comes from, as far as the proxies in front can be believed."""
+    secure: bool = False
+    """Whether nobody on the way could read it."""
 
     def bind(self, scope: MutableMapping[str, Any]) -> None:
         """Make it known to every step further in."""
         scope[_SCOPE_KEY] = self
+
+    @staticmethod
+    def find(scope: MutableMapping[str, Any]) -> "Request | None":
+        """Get it where a step has bound it."""
+        request = scope.get(_SCOPE_KEY)
+        return request if isinstance(request, Request) else None
 
     @staticmethod
     def of(scope: MutableMapping[str, Any]) -> "Request":
@@ -67,6 +81,12 @@ class Answer:
 class Problem(Enum):
     """What can be wrong with a request; the member's name is the code that clients see."""
 
+    BAD_REQUEST = Answer(
+        400,
+        INVALID_REQUEST,
+        "The request is not well-formed HTTP/1.1.",
+        "Send it as RFC 9112 says; a proxy in between may have changed it.",
+    )
     MALFORMED = Answer(
         400,
         PARSE_ERROR,
@@ -82,32 +102,68 @@ class Problem(Enum):
     HEADER_MISMATCH = Answer(
         400,
         HEADER_MISMATCH,
-        "The MCP-Protocol-Version header is missing.",
-        "Send the header with the version that the message's _meta names.",
+        "A header does not agree with the body.",
+        "Send MCP-Protocol-Version, Mcp-Method, Mcp-Name and Mcp-Param-* as the body has them.",
+    )
+    CREDENTIAL_IN_URL = Answer(
+        400,
+        INVALID_REQUEST,
+        "The URL contains a credential.",
+        "Send it in a header, and replace it: URLs end up in logs.",
     )
     UNAUTHENTICATED = Answer(
         401,
         INVALID_REQUEST,
-        "A valid key is required.",
-        "Send one key as X-API-Key or as Authorization: Bearer.",
+        "A valid credential is required.",
+        "Send a key as X-API-Key, or a key or a token as Authorization: Bearer.",
     )
     INSUFFICIENT_SCOPE = Answer(
         403,
         INVALID_REQUEST,
-        "The credential is not good for this method.",
+        "The credential is not good for this.",
         "Use a credential whose scope covers it.",
+    )
+    DENIED_BY_POLICY = Answer(
+        403,
+        INVALID_REQUEST,
+        "The policies do not allow this.",
+        "Ask whoever runs the server; the message says which policy decided.",
     )
     ORIGIN_NOT_ALLOWED = Answer(
         403,
         INVALID_REQUEST,
         "Requests from this origin are not allowed.",
-        "Call from outside a browser.",
+        "Call from outside a browser, or have the origin put into access.origins.",
+    )
+    ADDRESS_NOT_ALLOWED = Answer(
+        403,
+        INVALID_REQUEST,
+        "Requests from this address are not allowed.",
+        "Call from another network, or have access.addresses changed.",
+    )
+    HTTPS_REQUIRED = Answer(
+        403,
+        INVALID_REQUEST,
+        "HTTPS is required.",
+        "Use the https:// URL, and replace the credential if one was sent.",
+    )
+    HTTPS_REDIRECT = Answer(
+        308,
+        INVALID_REQUEST,
+        "HTTPS is required.",
+        "Use the https:// URL, and replace the credential if one was sent.",
     )
     NOT_FOUND = Answer(
         404,
         INVALID_REQUEST,
         "There is nothing at this path.",
         "MCP is served at /mcp.",
+    )
+    SESSION_NOT_FOUND = Answer(
+        404,
+        INVALID_REQUEST,
+        "There is no such session.",
+        "Send initialize without Mcp-Session-Id to begin a new one.",
     )
     METHOD_NOT_ALLOWED = Answer(
         405,
@@ -121,11 +177,30 @@ class Problem(Enum):
         "The client does not accept what is served here.",
         "Send Accept: application/json, text/event-stream.",
     )
+    REQUEST_TIMEOUT = Answer(
+        408,
+        INVALID_REQUEST,
+        "The request came too slowly.",
+        "Send it at once, over another connection.",
+        retryable=True,
+    )
+    STREAM_TAKEN = Answer(
+        409,
+        INVALID_REQUEST,
+        "The session has a stream for messages of the server already.",
+        "Close that one first; a session has one at a time.",
+    )
     BODY_TOO_LARGE = Answer(
         413,
         INVALID_REQUEST,
         "The request body is too large.",
         "Send less in one request.",
+    )
+    URL_TOO_LONG = Answer(
+        414,
+        INVALID_REQUEST,
+        "The URL is too long.",
+        "Send a shorter one.",
     )
     UNSUPPORTED_MEDIA_TYPE = Answer(
         415,
@@ -133,11 +208,64 @@ class Problem(Enum):
         "The content type is not supported.",
         "Send Content-Type: application/json.",
     )
+    MISDIRECTED = Answer(
+        421,
+        INVALID_REQUEST,
+        "Requests for this host are not served here.",
+        "Use a host name that access.hosts lists.",
+    )
+    RATE_LIMITED = Answer(
+        429,
+        INVALID_REQUEST,
+        "There were too many requests.",
+        "Wait as long as Retry-After says.",
+        retryable=True,
+    )
+    TOO_MANY_SESSIONS = Answer(
+        503,
+        INTERNAL_ERROR,
+        "There are too many sessions, and every one is in use.",
+        "End those that are no longer needed by DELETE, and try again later.",
+        retryable=True,
+    )
+    TOKENS_UNAVAILABLE = Answer(
+        503,
+        INTERNAL_ERROR,
+        "Tokens cannot be verified at the moment.",
+        "Wait as long as Retry-After says; keys work meanwhile.",
+        retryable=True,
+    )
+    HEADERS_TOO_LARGE = Answer(
+        431,
+        INVALID_REQUEST,
+        "The headers are too large.",
+        "Send fewer or shorter ones.",
+    )
+    OVERLOADED = Answer(
+        503,
+        INTERNAL_ERROR,
+        "The server has all the work that it takes.",
+        "Wait as long as Retry-After says.",
+        retryable=True,
+    )
+    SHUTTING_DOWN = Answer(
+        503,
+        INTERNAL_ERROR,
+        "The server stops before this could be answered.",
+        "Ask again; another replica answers. The call may have had its effect.",
+        retryable=True,
+    )
     INTERNAL = Answer(
         500,
         INTERNAL_ERROR,
         "The server failed.",
         "Tell whoever runs it the requestId.",
+    )
+    HTTP_VERSION_NOT_SUPPORTED = Answer(
+        505,
+        INVALID_REQUEST,
+        "Only HTTP/1.1 is spoken here.",
+        "Use HTTP/1.1, or HTTP/2 through the Gateway.",
     )
 
 
@@ -151,6 +279,66 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, often not an e
     headers: Mapping[str, str] = field(default_factory=dict)
     message_id: str | int | None = None
     """The id of the JSON-RPC message, once it is known."""
+    retry_after: int | None = None
+    """Seconds after which it is worth trying again."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What programs may want to know beyond the message; never a credential or a body."""
+
+
+@dataclass
+class RpcError(Exception):
+    """A JSON-RPC error with a code of the MCP specification."""
+
+    code: int
+    message: str
+    data: Any = None
+
+
+class Channel(Protocol):
+    """The way back to a client while its call runs."""
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether an answer of the client to a question would find its way back."""
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None) -> None:
+        """Send a notification; nothing happens where the client is gone."""
+
+    async def ask(
+        self, method: str, params: Mapping[str, Any] | None, timeout_seconds: float | None
+    ) -> dict[str, Any]:
+        """Ask the client and wait for its result.
+
+        Raises:
+            RpcError: There is no way back, or the client answered with an error.
+        """
+
+    async def close_stream(self) -> None:
+        """End the stream and let the client come back for the rest, where it can."""
+
+
+class Peer(Protocol):
+    """What a backend keeps of one session."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One MCP request on its way to a backend."""
+
+    method: str
+    params: dict[str, Any] | None
+    id: str | int
+    version: str
+    """The revision of the specification that the client speaks."""
+    principal: Principal
+    scope: MutableMapping[str, Any]
+    """The HTTP request that brought it, as ASGI describes it."""
+    channel: Channel
+    peer: Peer | None = None
+    """The backend's side of its session; None: there is no session."""
 
 
 class StartError(Exception):

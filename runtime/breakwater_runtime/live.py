@@ -4,18 +4,24 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client import Counter
 
+from breakwater_contract.access import Access
+from breakwater_contract.limits import Limits
 from breakwater_contract.names import HASH_KEY_FILE
 from breakwater_contract.settings import LiveSettings, RuntimeSettings, live_hash
-from breakwater_runtime.http import keys
+from breakwater_runtime.http import jwks, keys
+from breakwater_runtime.http.addresses import Addresses
+from breakwater_runtime.http.jwks import KeySet
 from breakwater_runtime.http.keys import Keyring
+from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.management import operator
 from breakwater_runtime.management.operator import OperatorKeys
 from breakwater_runtime.settings import SettingsError, parse
+from breakwater_runtime.tools.policy import Policies
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +38,7 @@ class Content:
     settings: LiveSettings
     key_files: Mapping[str, bytes]
     hash_key: bytes | None
+    service_account_keys: bytes | None = None
 
     def digest(self) -> bytes:
         """Name this content, to see whether it changed without keeping keys in memory."""
@@ -39,6 +46,7 @@ class Content:
         for name in sorted(self.key_files):
             digest.update(hashlib.sha256(name.encode()).digest())
             digest.update(hashlib.sha256(self.key_files[name]).digest())
+        digest.update(hashlib.sha256(self.service_account_keys or b"").digest())
         digest.update(self.hash_key or b"")
         return digest.digest()
 
@@ -72,10 +80,21 @@ class Source:
         try:
             live, settings = self._settings()
             files = {} if settings.keys_directory is None else self._keys(settings.keys_directory)
+            accounts = settings.access.service_accounts
+            accounts_jwks = self._bytes(accounts.jwks_file) if accounts else None
         except OSError as error:
             raise SettingsError([f"{error.filename}: cannot be read: {error.strerror}"]) from error
         hash_key = files.pop(HASH_KEY_FILE, None)
-        return Content(live, settings, files, hash_key)
+        return Content(live, self._resolved(settings), files, hash_key, accounts_jwks)
+
+    def _resolved(self, settings: LiveSettings) -> LiveSettings:
+        """Make paths absolute that are used later than now."""
+        jwt = settings.access.jwt
+        if jwt is None or jwt.ca_file is None:
+            return settings
+        jwt = jwt.model_copy(update={"ca_file": str(self.directory / jwt.ca_file)})
+        access = settings.access.model_copy(update={"jwt": jwt})
+        return settings.model_copy(update={"access": access})
 
     def _settings(self) -> tuple[bytes, LiveSettings]:
         if self.inline is not None:
@@ -83,6 +102,9 @@ class Source:
         path = self.directory / self.file
         live = path.read_bytes()
         return live, parse(LiveSettings, live, path.name)
+
+    def _bytes(self, file: str) -> bytes:
+        return (self.directory / file).read_bytes()
 
     def _keys(self, directory: str) -> dict[str, bytes]:
         files = {}
@@ -103,6 +125,14 @@ class Loaded:
     keyring: Keyring
     operator_keys: OperatorKeys
     hash: str
+    access: Access = field(default_factory=Access)
+    origins: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
+    service_account_keys: KeySet | None = None
+    policies: Policies = field(default_factory=Policies)
+    addresses: Addresses = field(default_factory=Addresses)
 
 
 NOTHING = Loaded(Keyring(), {}, "")
@@ -117,10 +147,34 @@ def understand(content: Content) -> Loaded:
     keyring, key_faults = keys.parse(content.key_files)
     operator_keys, operator_faults = operator.parse(content.settings.operator_keys)
     directory = content.settings.keys_directory
-    faults = [f"{directory}/{fault}" for fault in key_faults] + operator_faults
+    service_account_keys, jwks_faults = _service_account_keys(content)
+    faults = [f"{directory}/{fault}" for fault in key_faults] + operator_faults + jwks_faults
     if faults:
         raise SettingsError(faults)
-    return Loaded(keyring, operator_keys, content.hash())
+    access = content.settings.access
+    return Loaded(
+        keyring,
+        operator_keys,
+        content.hash(),
+        access,
+        origins=frozenset(access.origins),
+        hosts=frozenset(access.hosts),
+        limits=content.settings.limits,
+        wire=WireLimits.of(content.settings.limits),
+        service_account_keys=service_account_keys,
+        policies=Policies(access.policies),
+        addresses=Addresses(access.addresses),
+    )
+
+
+def _service_account_keys(content: Content) -> tuple[KeySet | None, list[str]]:
+    accounts = content.settings.access.service_accounts
+    if accounts is None or content.service_account_keys is None:
+        return None, []
+    try:
+        return jwks.parse(content.service_account_keys), []
+    except ValueError as error:
+        return None, [f"{accounts.jwks_file}: {error}"]
 
 
 class Live:
@@ -142,7 +196,11 @@ class Live:
     @property
     def key_fault(self) -> str | None:
         """Why nobody can be let in; None: somebody can."""
-        return None if len(self.loaded.keyring) else "there is no key yet"
+        access = self.loaded.access
+        others = access.jwt or access.service_accounts or access.insecure_anonymous
+        if len(self.loaded.keyring) or others:
+            return None
+        return "there is no key yet"
 
     def load(self) -> None:
         """Read the files, and take over what they say unless something is wrong with it."""
@@ -162,6 +220,8 @@ class Live:
             return
         self.loaded, self.faults = loaded, ()
         self._reloads.labels("loaded").inc()
+        if loaded.access.insecure_anonymous:
+            logger.warning("access.insecureAnonymous: anybody may use this server")
         logger.info(
             "live settings loaded", extra={"live": loaded.hash, "keys": len(loaded.keyring)}
         )

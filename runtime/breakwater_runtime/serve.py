@@ -5,22 +5,25 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import uvloop
 
 from breakwater_contract import metrics as catalogue
+from breakwater_contract.limits import Limits
 from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
 from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
+from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.http.server import Server, listen
+from breakwater_runtime.http.tls import Certificates
 from breakwater_runtime.live import Live, Source
 from breakwater_runtime.management.drain import Drain, DrainTimes
 from breakwater_runtime.management.health import Check, Health
@@ -32,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 Leave = Callable[[int], NoReturn]
 
-CONNECTIONS_MAX = 10_000
 MANAGEMENT_CONNECTIONS_MAX = 256
 
 BACKEND_STOP_SECONDS = 2.0
@@ -74,6 +76,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         {"version": start.version, "revision": settings.revision}
     )
     live = _live(start, metrics)
+    certificates = _certificates(start, metrics)
     listener = listen(ports.host, ports.public_port, "listen.publicPort")
     management_listener = listen(ports.host, ports.management_port, "listen.managementPort")
     (backend,) = settings.backends
@@ -86,9 +89,10 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         backend=PythonBackend(backend.name, backend.python.server),
         health=Health(),
         drain=Drain(),
+        issuer_keys=app.issuer_keys(live, metrics, start.sources),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Serving(process, times, leave).run(listener, management_listener))
+        runner.run(_Serving(process, times, leave, certificates).run(listener, management_listener))
 
 
 def _live(start: Start, metrics: Metrics) -> Live:
@@ -114,10 +118,36 @@ def _live(start: Start, metrics: Metrics) -> Live:
     return live
 
 
+def _certificates(start: Start, metrics: Metrics) -> Certificates | None:
+    """Load the certificate where there is to be TLS.
+
+    Raises:
+        StartError: It cannot be used.
+    """
+    if start.settings.tls is None:
+        return None
+    loads = metrics.counter(catalogue.CERTIFICATE_LOADS)
+    certificates = Certificates(
+        start.settings.tls,
+        start.path.parent,
+        count_load=lambda outcome: loads.labels(outcome).inc(),
+    )
+    expires = metrics.gauge(catalogue.CERTIFICATE_EXPIRES)
+    expires.set_function(lambda: certificates.expires_seconds)
+    return certificates
+
+
 class _Serving:
     """One process while it serves."""
 
-    def __init__(self, process: Process, times: DrainTimes, leave: Leave) -> None:
+    def __init__(
+        self,
+        process: Process,
+        times: DrainTimes,
+        leave: Leave,
+        certificates: Certificates | None,
+    ) -> None:
+        self._certificates = certificates
         self._process = process
         self._times = times
         self._leave = leave
@@ -128,28 +158,71 @@ class _Serving:
         process, loop = self._process, asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
-        app.register_checks(process.health, process.live, process.backend, process.drain)
-        process.health.register(Check("port", lambda: None if self._open else "not open yet"))
-        management = Server(
-            app.management(process),
-            management_listener,
-            connections_max=MANAGEMENT_CONNECTIONS_MAX,
+        app.register_checks(
+            process.health, process.live, process.backend, process.drain, process.issuer_keys
         )
-        public = Server(app.public(process), listener, connections_max=CONNECTIONS_MAX)
+        process.health.register(Check("port", lambda: None if self._open else "not open yet"))
+        management = self._management(management_listener)
+        public = self._public(listener)
 
         managing = asyncio.create_task(management.run_until_stopped())
-        watching = asyncio.create_task(process.live.watch())
+        watching = [asyncio.create_task(each) for each in self._watches()]
         async with AsyncExitStack() as backend:
             await self._start_backend(backend)
             serving = asyncio.create_task(public.run_until_stopped())
             self._open = True
             logger.info("serving", extra={"port": process.settings.listen.public_port})
-            await self._stopped_or_failed(serving, managing, watching)
+            await self._stopped_or_failed(serving, managing, *watching)
             await self._drain(public, serving)
             await self._stop_backend(backend)
             management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
             await managing
             self._leave(0)
+
+    def _management(self, listener: socket.socket) -> Server:
+        process = self._process
+        limits = WireLimits.of(Limits(connections=MANAGEMENT_CONNECTIONS_MAX))
+        return Server(
+            app.management(process),
+            app.refusing(process),
+            listener,
+            limits=lambda: limits,
+            wall=self._wall,
+            count_cut=lambda _: None,
+        )
+
+    def _public(self, listener: socket.socket) -> Server:
+        process = self._process
+        metrics, live = process.metrics, process.live
+        cut = metrics.counter(catalogue.CUT)
+        server = Server(
+            app.public(process),
+            app.refusing(process),
+            listener,
+            limits=lambda: live.loaded.wire,
+            wall=self._wall,
+            count_cut=lambda reason: cut.labels(reason).inc(),
+            tls=self._certificates.context if self._certificates is not None else None,
+            handshake_seconds=live.loaded.limits.timeouts.handshake.seconds,
+        )
+        metrics.gauge(catalogue.CONNECTIONS).set_function(lambda: len(server.port.connections))
+        metrics.gauge(catalogue.CONNECTIONS_LIMIT).set_function(
+            lambda: live.loaded.wire.connections
+        )
+        metrics.gauge(catalogue.DRAINING).set_function(lambda: process.drain.begun)
+        return server
+
+    def _watches(self) -> Iterator[Coroutine[Any, Any, None]]:
+        process, certificates = self._process, self._certificates
+        yield process.live.watch()
+        yield process.issuer_keys.watch()
+        if certificates is not None:
+            check = Check("certificate", lambda: certificates.fault, gates_traffic=False)
+            process.health.register(check)
+            yield certificates.watch()
+
+    def _wall(self) -> float:
+        return self._process.sources.now().timestamp()
 
     def _signalled(self, number: signal.Signals) -> None:
         if not self._open:
@@ -177,9 +250,10 @@ class _Serving:
     async def _drain(self, public: Server, serving: asyncio.Task[None]) -> None:
         """Let those in front notice, then let calls finish; streams of listeners end well."""
         drain, times = self._process.drain, self._times
+        public.drain()
         logger.info("draining")
         await drain.stay_open(times.open_seconds)
-        self._process.backend.end_streams()
+        self._process.drain.end_streams()
         public.stop(within_seconds=times.calls_seconds)
         await serving
         logger.info("drained")

@@ -19,8 +19,7 @@ PROGRESS = {
 async def test_a_page_with_the_key_lists_and_calls_tools_and_one_without_is_told_401(
     fixture_runtime: Front, version: str
 ) -> None:
-    # No origin can be allowed yet, and a browser sends one even to where the page came from.
-    proxy = _proxy(fixture_runtime, removed=frozenset({"origin"}))
+    proxy = _proxy(fixture_runtime)
     common = {"endpoint": "/mcp", "version": version}
     good = {**common, "key": fixture_runtime.key}
 
@@ -46,10 +45,26 @@ async def test_a_page_with_the_key_lists_and_calls_tools_and_one_without_is_told
     assert len(set(reads[:3])) == 3
 
 
-async def test_a_page_is_refused_while_no_origin_can_be_allowed(fixture_runtime: Front) -> None:
-    call = {"version": MODERN, "key": fixture_runtime.key, **PROGRESS}
+@pytest.mark.parametrize("version", [OLDER, MODERN])
+async def test_a_page_of_an_allowed_origin_calls_across_origins(
+    fixture_runtime: Front, version: str
+) -> None:
+    call = {"version": version, "endpoint": fixture_runtime.url, **PROGRESS}
 
     async with _proxy(fixture_runtime).serving() as origin:
+        unknown, called = await browser.ask(origin, call, {**call, "key": fixture_runtime.key})
+
+    assert unknown["status"] == 401
+    assert (called["status"], called["type"]) == (200, "text/event-stream")
+    *_, last = browser.messages(called)
+    assert last["result"]["content"][0]["text"] == "Tool with progress executed successfully"
+
+
+async def test_a_page_of_another_origin_is_refused(fixture_runtime: Front) -> None:
+    call = {"version": MODERN, "key": fixture_runtime.key, **PROGRESS}
+    elsewhere = KeyProxy("127.0.0.1", fixture_runtime.port, pages=PAGES)
+
+    async with elsewhere.serving() as origin:
         same, foreign = await browser.ask(
             origin,
             {**call, "endpoint": "/mcp"},
@@ -61,6 +76,6 @@ async def test_a_page_is_refused_while_no_origin_can_be_allowed(fixture_runtime:
     assert foreign == {"error": "TypeError"}
 
 
-def _proxy(front: Front, removed: frozenset[str] = frozenset()) -> KeyProxy:
-    """Put the page and the runtime behind one origin; the page itself has the key, or not."""
-    return KeyProxy("127.0.0.1", front.port, removed=removed, pages=PAGES)
+def _proxy(front: Front) -> KeyProxy:
+    """Put the page and the runtime behind one allowed origin; the page has the key, or not."""
+    return KeyProxy("127.0.0.1", front.port, pages=PAGES, own_port=front.page_port)

@@ -24,6 +24,7 @@ class KeyProxy:
         key: Sent as `X-API-Key` with every request; without one, nothing is added.
         removed: Names of headers that are taken away, in lower case.
         pages: Documents by path that the proxy answers itself, as HTML.
+        own_port: Where the proxy listens on the loopback address; 0 means a free port.
     """
 
     host: str
@@ -31,10 +32,11 @@ class KeyProxy:
     key: str | None = None
     removed: frozenset[str] = frozenset()
     pages: Mapping[str, bytes] | None = None
+    own_port: int = 0
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        """Serve on a free port of the loopback address, and say the origin to call."""
+        """Serve on the loopback address, and say the origin to call."""
         connections: set[asyncio.Task[None]] = set()
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,7 +48,9 @@ class KeyProxy:
                 await self._connection(reader, writer)
             writer.close()
 
-        server = await asyncio.start_server(accept, "127.0.0.1", limit=HEAD_BYTES_MAX)
+        server = await asyncio.start_server(
+            accept, "127.0.0.1", self.own_port, limit=HEAD_BYTES_MAX
+        )
         try:
             # The suite wants a name: a server that checks Host must know localhost.
             yield f"http://localhost:{server.sockets[0].getsockname()[1]}"

@@ -1,9 +1,24 @@
 """What every kind of backend offers."""
 
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from starlette.types import Receive, Scope, Send
+from breakwater_runtime.calls import Call, Channel, Peer
+
+Deliver = Callable[[str, Mapping[str, Any] | None], None]
+"""Takes a notification's method and parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """An open ear of a client."""
+
+    result: bytes
+    """What `subscriptions/listen` is answered with in the end, as JSON."""
+    close: Callable[[], None]
+    """Closes it."""
 
 
 class Backend(Protocol):
@@ -19,8 +34,37 @@ class Backend(Protocol):
     def running(self) -> AbstractAsyncContextManager[None]:
         """Start it, and stop it at the end; once per process."""
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one MCP message that arrived over Streamable HTTP and passed the gate."""
+    async def answer(self, call: Call) -> bytes:
+        """Answer a request that passed the gate.
+
+        Returns:
+            The result, as JSON.
+
+        Raises:
+            RpcError: There is no result.
+        """
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
+        """Have `deliver` called with what a client wants to hear.
+
+        Returns:
+            None: `answer` has to serve it.
+        """
+
+    async def note(self, call: Call) -> None:
+        """Take a notification of an older client; its `id` says nothing."""
+
+    def declares_headers(self, tool: str) -> bool:
+        """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
+
+    def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
+        """Say which `Mcp-Param-*` header does not agree with the tool's arguments; None: all do."""
+
+    def needs_session(self, capabilities: Mapping[str, Any]) -> bool:
+        """Say whether an older client with these capabilities could miss something without one."""
+
+    def connect(self, session_id: str, channel: Channel) -> Peer:
+        """Begin a session of an older client, who is reached by `channel` outside of its calls."""
 
     def end_streams(self) -> None:
         """Tell listeners that nothing more will come; their streams end well."""

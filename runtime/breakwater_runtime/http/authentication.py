@@ -1,79 +1,180 @@
-"""Keys: who asks is known before anything else is looked at."""
+"""Credentials: who asks is known before anything else is looked at."""
 
-import logging
+import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from breakwater_contract.access import Access
+from breakwater_contract.names import JWT_PRINCIPAL_PREFIX, UNAUTHENTICATED_PRINCIPAL
 from breakwater_runtime.calls import Principal, Problem, Refused, Request
+from breakwater_runtime.http.challenges import Challenges
+from breakwater_runtime.http.failures import Failures
 from breakwater_runtime.http.keys import Keyring
+from breakwater_runtime.http.rate import Verdict
+from breakwater_runtime.http.tokens import TokenError, Tokens
+from breakwater_runtime.observability.audit import Audit, Event
 
-logger = logging.getLogger(__name__)
-
-CHALLENGE = {"www-authenticate": "Bearer"}
 BEARER = b"bearer "
 
 NO_KEY = b""
 """Stands for a credential that is none of ours; no key is empty."""
 
+UNAVAILABLE_RETRY_SECONDS = 5
+USER_AGENT_CHARACTERS_MAX = 128
+
+UNAUTHENTICATED = Principal(UNAUTHENTICATED_PRINCIPAL)
+
+SAID = {
+    "expired": "The token has expired, or is not valid yet.",
+    "foreign": "The token is not for this server.",
+    "conflicting": "Two credentials were sent.",
+}
+"""What clients are told of a token beyond that it is not good."""
+
 
 class Authentication:
-    """Lets a request pass that brings one good key, whatever it asks for."""
+    """Lets a request pass that brings one good credential, whatever it asks for."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
+        settings: Callable[[], Access],
         keyring: Callable[[], Keyring],
+        tokens: Tokens,
+        failures: Failures,
         outcomes: Counter,
+        audit: Audit,
         now: Callable[[], datetime],
-        open_prefix: str,
     ) -> None:
-        """Check against the keys of the moment; paths under `open_prefix` need none."""
+        """Check against the settings and keys of the moment."""
         self._app = app
+        self._settings = settings
         self._keyring = keyring
+        self._tokens = tokens
+        self._failures = failures
         self._outcomes = outcomes
+        self._audit = audit
         self._now = now
-        self._open_prefix = open_prefix
+        self._challenges = Challenges(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the principal for the steps behind, or refuse."""
-        if not scope["path"].startswith(self._open_prefix):
-            outcome, principal = self._verify(scope)
-            self._outcomes.labels(outcome).inc()
-            if principal is None:
-                logger.info("authentication failed", extra={"reason": outcome})
-                raise Refused(Problem.UNAUTHENTICATED, headers=CHALLENGE)
-            Request.of(scope).principal = principal
-        await self._app(scope, receive, send)
-
-    def _verify(self, scope: Scope) -> tuple[str, Principal | None]:
         presented = credentials(scope)
-        if not presented:
-            return "missing", None
-        if len(presented) > 1:
-            return "conflicting", None
-        key = self._keyring().find(presented.pop())
-        if key is None:
-            return "unknown", None
-        if key.expired(self._now()):
-            return "expired", None
-        return "accepted", key.principal
+        if presented:
+            outcome, principal = "accepted", await self._authenticated(scope, presented)
+        else:
+            outcome, principal = self._without(scope)
+        self._outcomes.labels(outcome).inc()
+        Request.of(scope).principal = principal
+        try:
+            self._require_scopes(principal)
+            await self._app(scope, receive, send)
+        except Refused as refusal:
+            if refusal.problem is Problem.INSUFFICIENT_SCOPE and "scopes" in refusal.details:
+                challenge = self._challenges.scopes(refusal.details["scopes"])
+                refusal.headers = {**challenge, **refusal.headers}
+            raise
+
+    async def _authenticated(self, scope: Scope, presented: dict[bytes, bool]) -> Principal:
+        address = Request.of(scope).address
+        (credential, is_bearer), *others = presented.items()
+        digest = hashlib.sha256(credential).digest()
+        if verdict := self._failures.blocks(address, digest):
+            raise self._limited(address, verdict)
+        if others:
+            raise self._refusal(scope, "conflicting")
+        try:
+            principal = await self._verify(credential, digest, is_bearer=is_bearer)
+        except TokenError as error:
+            raise self._refusal(scope, error.outcome) from error
+        self._failures.succeeded(digest)
+        return principal
+
+    async def _verify(self, credential: bytes, digest: bytes, *, is_bearer: bool) -> Principal:
+        key = self._keyring().at(digest)
+        if key is not None:
+            if key.expired(self._now()):
+                raise TokenError("expired")
+            return key.principal
+        if is_bearer and credential.count(b".") == 2:
+            return await self._tokens.verify(credential, digest)
+        raise TokenError("unknown")
+
+    def _without(self, scope: Scope) -> tuple[str, Principal]:
+        """Say who a caller without any credential is.
+
+        Raises:
+            Refused: Nobody who is let in.
+        """
+        access, address = self._settings(), Request.of(scope).address
+        if access.insecure_anonymous:
+            return "anonymous", UNAUTHENTICATED
+        if access.permissive and self._now() < access.permissive.ends:
+            self._audit.record(
+                Event.PERMISSIVE_ENTRY,
+                address=address,
+                user_agent=_user_agent(scope),
+                until=access.permissive.until,
+            )
+            return "permissive", UNAUTHENTICATED
+        if verdict := self._failures.blocks(address, None):
+            raise self._limited(address, verdict)
+        raise self._refusal(scope, "missing")
+
+    def _require_scopes(self, principal: Principal) -> None:
+        """Refuse a token that lacks what every token must have.
+
+        Raises:
+            Refused: It does.
+        """
+        jwt = self._settings().jwt
+        if jwt is None or not jwt.scopes or not principal.name.startswith(JWT_PRINCIPAL_PREFIX):
+            return
+        if not principal.scopes.issuperset(jwt.scopes):
+            raise Refused(Problem.INSUFFICIENT_SCOPE, details={"scopes": sorted(jwt.scopes)})
+
+    def _refusal(self, scope: Scope, outcome: str) -> Refused:
+        address = Request.of(scope).address
+        self._outcomes.labels(outcome).inc()
+        self._audit.record(Event.AUTHENTICATION_FAILED, reason=outcome, address=address)
+        if outcome == "unavailable":  # no fault of the caller's
+            return Refused(Problem.TOKENS_UNAVAILABLE, retry_after=UNAVAILABLE_RETRY_SECONDS)
+        if verdict := self._failures.failed(address):
+            return self._limited(address, verdict)
+        error = "" if outcome == "missing" else SAID.get(outcome, "It is not known here.")
+        return Refused(Problem.UNAUTHENTICATED, headers=self._challenges.credential(error))
+
+    def _limited(self, address: str, verdict: Verdict) -> Refused:
+        self._outcomes.labels("limited").inc()
+        self._audit.record(Event.RATE_LIMITED, bucket="failures", address=address)
+        return Refused(
+            Problem.RATE_LIMITED,
+            "There were too many bad credentials from this address.",
+            headers=verdict.headers("failures"),
+            retry_after=verdict.retry_seconds,
+        )
 
 
-def credentials(scope: Scope) -> set[bytes]:
-    """Get every different credential that a request brings, in whichever header.
+def credentials(scope: Scope) -> dict[bytes, bool]:
+    """Get every different credential that a request brings, and whether it came as a bearer's.
 
     An Authorization of another kind than Bearer counts, as one that is no key: who sends it beside
     a key means two things at once.
     """
-    found = set()
+    found: dict[bytes, bool] = {}
     for name, value in scope["headers"]:
         if name == b"x-api-key":
-            found.add(value)
+            found.setdefault(value, False)
         elif name == b"authorization":
             is_bearer = value[: len(BEARER)].lower() == BEARER
-            found.add(value[len(BEARER) :].strip(b" \t") if is_bearer else NO_KEY)
+            found[value[len(BEARER) :].strip(b" \t") if is_bearer else NO_KEY] = is_bearer
     return found
+
+
+def _user_agent(scope: Scope) -> str:
+    found = (value for name, value in scope["headers"] if name == b"user-agent")
+    return next(found, b"").decode("latin-1")[:USER_AGENT_CHARACTERS_MAX]

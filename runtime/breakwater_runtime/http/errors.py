@@ -54,7 +54,7 @@ class Errors:
         response = Response(
             orjson.dumps(body),
             status_code=refusal.problem.value.status,
-            headers=dict(refusal.headers),
+            headers=_headers(refusal),
             media_type="application/json",
         )
         await response(scope, receive, send)
@@ -71,6 +71,7 @@ def plain_body(refusal: Refused, request_id: str, now: datetime) -> dict[str, An
             "message": refusal.message or answer.message,
             "hint": answer.hint,
             "retryable": answer.retryable,
+            **_more(refusal),
         },
         "requestId": request_id,
         "correlationId": request_id,
@@ -91,12 +92,23 @@ def rpc_body(refusal: Refused, request_id: str, now: datetime) -> dict[str, Any]
                 "code": refusal.problem.name,
                 "hint": answer.hint,
                 "retryable": answer.retryable,
+                **_more(refusal),
                 "requestId": request_id,
                 "correlationId": request_id,
                 "timestamp": _timestamp(now),
             },
         },
     }
+
+
+def _more(refusal: Refused) -> dict[str, Any]:
+    waiting = {} if refusal.retry_after is None else {"retryAfter": refusal.retry_after}
+    return {**refusal.details, **waiting}
+
+
+def _headers(refusal: Refused) -> dict[str, str]:
+    waiting = {} if refusal.retry_after is None else {"retry-after": str(refusal.retry_after)}
+    return {**waiting, **refusal.headers}
 
 
 def _timestamp(now: datetime) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from breakwater_contract.names import PRINCIPAL
+from breakwater_contract.names import PRINCIPAL, UNAUTHENTICATED_PRINCIPAL
 from breakwater_runtime.calls import Principal
 
 HASHED = "sha256:"
@@ -46,7 +46,11 @@ class Keyring:
 
     def find(self, presented: bytes) -> Key | None:
         """Get the key that somebody presents; it may have expired."""
-        return self._keys.get(hashlib.sha256(presented).digest())
+        return self.at(hashlib.sha256(presented).digest())
+
+    def at(self, digest: bytes) -> Key | None:
+        """Get the key with a SHA-256 digest."""
+        return self._keys.get(digest)
 
 
 def parse(files: Mapping[str, bytes]) -> tuple[Keyring, list[str]]:
@@ -60,6 +64,9 @@ def parse(files: Mapping[str, bytes]) -> tuple[Keyring, list[str]]:
     for name in sorted(files):
         if not re.fullmatch(PRINCIPAL, name):
             faults.append(f"{name!r}: not a name for a principal; accepted: {PRINCIPAL}")
+            continue
+        if name == UNAUTHENTICATED_PRINCIPAL:
+            faults.append(f"{name}: stands for callers without a credential; use another name")
             continue
         for number, line in _lines(files[name]):
             try:

@@ -1,6 +1,7 @@
 """Drain: how the process goes away without a caller noticing."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
@@ -22,6 +23,16 @@ class Drain:
     def __init__(self) -> None:
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._stream_ends: list[Callable[[], None]] = []
+
+    def at_end_of_streams(self, end: Callable[[], None]) -> None:
+        """Have `end` called when streams without an end of their own must come to one."""
+        self._stream_ends.append(end)
+
+    def end_streams(self) -> None:
+        """End them; what they carry of calls goes on."""
+        for end in self._stream_ends:
+            end()
 
     @property
     def begun(self) -> bool:

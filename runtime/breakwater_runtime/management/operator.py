@@ -67,8 +67,9 @@ class OperatorTokens:
             # The type alone: a library's message could repeat parts of the token.
             logger.info("operator token refused", extra={"reason": type(error).__name__})
             return None
-        granted = set(str(claims["scope"]).split())
-        return Principal(OPERATOR_PRINCIPAL, frozenset(granted & set(OPERATOR_SCOPES)))
+        granted = set(str(claims["scope"]).split()) & set(OPERATOR_SCOPES)
+        methods = frozenset(scope.replace(".", "/") for scope in granted)
+        return Principal(OPERATOR_PRINCIPAL, methods=methods)
 
     def _verify(self, token: str) -> Mapping[str, object]:
         kid = jwt.get_unverified_header(token)["kid"]

@@ -15,7 +15,7 @@ from prometheus_client import (
 
 from breakwater_contract.metrics import Metric
 
-K = TypeVar("K", Counter, Histogram, Info)
+K = TypeVar("K", Counter, Gauge, Histogram, Info)
 
 KINDS = {"counter": Counter, "gauge": Gauge, "info": Info}
 
@@ -33,6 +33,10 @@ class Metrics:
     def counter(self, metric: Metric) -> Counter:
         """Get a counter of the catalogue."""
         return self._get(metric, Counter)
+
+    def gauge(self, metric: Metric) -> Gauge:
+        """Get a gauge of the catalogue."""
+        return self._get(metric, Gauge)
 
     def histogram(self, metric: Metric) -> Histogram:
         """Get a histogram of the catalogue."""

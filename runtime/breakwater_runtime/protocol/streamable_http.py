@@ -1,126 +1,366 @@
-"""`/mcp`: what a request must be before a backend sees it, the same for every era."""
+"""`/mcp`: Streamable HTTP, 2026-07-28 and before."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from mcp_types import PROTOCOL_VERSION_META_KEY
-from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
-from starlette.requests import Request as Body
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from breakwater_runtime.backends.backend import Backend
-from breakwater_runtime.calls import Principal, Problem, Refused, Request
+from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
+from breakwater_runtime.protocol import eras, framing, streams
+from breakwater_runtime.protocol.dispatch import ChargeTool, Dispatcher, failed
+from breakwater_runtime.protocol.eras import Era
+from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, read
+from breakwater_runtime.protocol.listeners import Listener
+from breakwater_runtime.protocol.reply import Final, Nowhere, Reply
+from breakwater_runtime.protocol.session_reply import SessionReply
+from breakwater_runtime.protocol.sessions import Session, SessionLimits, Sessions
+from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.tools import gate
 
-JSON = "application/json"
-EVENT_STREAM = "text/event-stream"
-VERSION_HEADER = "mcp-protocol-version"
+BATCH_MAX = 100
+"""How many messages a body may have."""
+
+LISTEN = "subscriptions/listen"
+
+NO_SESSIONS = {"allow": "POST"}
+WITH_SESSION = {"allow": "GET, POST, DELETE"}
+
+
+@dataclass(slots=True)
+class Post:
+    """One POST on its way."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    principal: Principal
+    headers: McpHeaders
+    session: Session | None = None
+
+    @property
+    def version(self) -> str:
+        """The revision that the client speaks."""
+        if self.session is not None and self.session.version:
+            return self.session.version
+        return self.headers.version or eras.BATCHES
 
 
 class StreamableHttp:
-    """The endpoint of Streamable HTTP, 2026-07-28 and before.
+    """The endpoint of Streamable HTTP.
 
     Every refusal is a JSON-RPC error: a 400 or 404 without one makes clients that try the newest
     protocol first believe that the server is an old one.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        """Serve one backend."""
+    def __init__(
+        self,
+        backend: Backend,
+        new_id: Callable[[], str],
+        session_limits: SessionLimits | None = None,
+        *,
+        charge_tool: ChargeTool | None = None,
+    ) -> None:
+        """Serve one backend; ids of sessions are made by `new_id`."""
         self._backend = backend
+        self._dispatcher = Dispatcher(backend, charge_tool)
+        self._ticker = Ticker()
+        self._listeners: set[Listener] = set()
+        self._sessions = Sessions(new_id, self._ticker, session_limits or SessionLimits())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check the request, pass its messages through the gate, let the backend answer."""
-        # Nothing is offered by GET or DELETE: there are no sessions to resume or to end.
-        if scope["method"] != "POST":
-            raise Refused(Problem.METHOD_NOT_ALLOWED, headers={"allow": "POST"})
-        headers = Headers(scope=scope)
-        _check_media_types(headers)
-        try:
-            body = await Body(scope, receive).body()
-        except ClientDisconnect:
+        """Answer one request."""
+        principal = Request.of(scope).principal
+        if principal is None:  # a door without authentication in front: fail closed
+            raise Refused(Problem.UNAUTHENTICATED)
+        headers = read(scope["headers"])
+        post = Post(scope, receive, send, principal, headers)
+        if scope["method"] == "POST":
+            await self._post(post)
+        else:
+            await self._on_session(post)
+
+    def end_streams(self) -> None:
+        """Tell listeners that nothing more will come; their streams end well."""
+        self._backend.end_streams()
+        self._sessions.end_streams()
+        for listener in tuple(self._listeners):
+            listener.end()
+
+    # Bodies
+
+    async def _post(self, post: Post) -> None:
+        takes_json, takes_events = accepted(post.headers.accept)
+        if not is_json(post.headers.content_type):
+            raise Refused(Problem.UNSUPPORTED_MEDIA_TYPE)
+        if not (takes_json and takes_events):
+            raise Refused(Problem.NOT_ACCEPTABLE)
+        body = await _body(post.receive)
+        if body is None:
             return
-        _admit(Request.of(scope).principal, _parse(body), headers)
-        await self._backend.answer(scope, _replay(body, receive), send)
-
-
-def _check_media_types(headers: Headers) -> None:
-    """Refuse what the specification demands that clients do not send.
-
-    Raises:
-        Refused: The body is not JSON, or the client does not take both kinds of answer.
-    """
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
-        raise Refused(Problem.UNSUPPORTED_MEDIA_TYPE)
-    accepted = {
-        part.partition(";")[0].strip().lower() for part in headers.get("accept", "").split(",")
-    }
-    takes_json = accepted & {JSON, "application/*", "*/*"}
-    takes_events = accepted & {EVENT_STREAM, "text/*", "*/*"}
-    if not (takes_json and takes_events):
-        raise Refused(Problem.NOT_ACCEPTABLE)
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(Problem.MALFORMED) from error
-
-
-def _admit(principal: Principal | None, content: Any, headers: Headers) -> None:
-    if principal is None:  # a door without authentication in front: fail closed
-        raise Refused(Problem.UNAUTHENTICATED)
-    for message in _messages(content):
-        message_id = message.get("id")
+        content = framing.parse(body)
+        if type(content) is list:
+            await self._batch(post, content)
+            return
+        if type(content) is not dict:
+            raise Refused(Problem.INVALID_MESSAGE)
+        message_id = content.get("id")
+        request = Request.of(post.scope)
+        request.message_id = message_id if framing.is_id(message_id) else None
         try:
-            _check_era(message, headers)
-            gate.admit(principal, _method(message))
+            if eras.of(post.headers.version) is Era.MODERN:
+                await self._modern(post, content)
+            else:
+                await self._older(post, content)
         except Refused as refusal:
-            refusal.message_id = message_id if isinstance(message_id, str | int) else None
+            refusal.message_id = request.message_id
             raise
 
+    # 2026-07-28
 
-def _messages(content: Any) -> Iterator[dict[str, Any]]:
-    """Yield the messages of a body: one, or those of a batch.
-
-    Raises:
-        Refused: It contains something else.
-    """
-    messages = content if isinstance(content, list) and content else [content]
-    for message in messages:
-        if not isinstance(message, dict):
+    async def _modern(self, post: Post, message: dict[str, Any]) -> None:
+        method, params, has_id = _checked(message)
+        if method is None:  # an answer, and nothing was asked
             raise Refused(Problem.INVALID_MESSAGE)
-        yield message
+        if post.headers.repeated:
+            raise Refused(
+                Problem.HEADER_MISMATCH,
+                f"The header {post.headers.repeated} stands there more than once.",
+            )
+        message_id = message["id"] if has_id else None
+        try:
+            if has_id:
+                eras.check_modern(post.headers, method, params)
+            else:
+                eras.check_served(str(post.headers.version))
+        except RpcError as failure:
+            await _answer(post.send, *failed(Era.MODERN, message_id, failure))
+            return
+        gate.admit(post.principal, method)
+        if message_id is None:
+            # There is nothing that it could change: a call is cancelled by its connection.
+            await _accept(post.send)
+            return
+        reply = Reply(post.receive, post.send, self._ticker)
+        version = str(post.headers.version)
+        call = Call(method, params, message_id, version, post.principal, post.scope, reply)
+        if method == LISTEN and await self._listen(post, call):
+            return
+        await reply.answer(self._one(Era.MODERN, call, post.headers))
+
+    async def _listen(self, post: Post, call: Call) -> bool:
+        """Serve a stream of changes; False: the backend serves it as any other request."""
+        listener = Listener(post.receive, post.send, self._ticker)
+        subscription = self._backend.listen(call, listener.deliver)
+        if subscription is None:
+            return False
+        self._listeners.add(listener)
+        try:
+            await listener.serve(subscription, call.id)
+        finally:
+            self._listeners.discard(listener)
+        return True
+
+    async def _one(self, era: Era, call: Call, headers: McpHeaders) -> Final:
+        status, message = await self._dispatcher.answer(era, call, headers)
+        return Final(status, (message,))
+
+    # 2025-11-25 and before
+
+    async def _older(self, post: Post, message: dict[str, Any]) -> None:
+        self._admit_older(post, message)
+        if post.headers.session is not None:
+            post.session = self._sessions.find(post.headers.session, post.principal.name)
+        if "method" not in message or "id" not in message:
+            await self._note(post, message)
+            await _accept(post.send)
+        elif message["method"] == "initialize":
+            await self._initialize(post, message)
+        else:
+            reply, call = self._reply(post), self._call(post, message)
+            call.channel = reply
+            await self._answer_older(post, reply, call)
+
+    def _admit_older(self, post: Post, message: Any) -> None:
+        if type(message) is not dict:
+            raise Refused(Problem.INVALID_MESSAGE)
+        method, params, _ = _checked(message)
+        eras.check_older(post.headers, params.get("_meta") if params else None)
+        gate.admit(post.principal, "response" if method is None else method)
+
+    async def _answer_older(self, post: Post, reply: Reply, call: Call) -> None:
+        key = (type(call.id), call.id)
+        calls = post.session.calls if post.session is not None else {}
+        calls.setdefault(key, []).append(reply)
+        try:
+            await reply.answer(self._one(Era.OLDER, call, post.headers))
+        finally:
+            calls[key].remove(reply)
+            if not calls[key]:
+                del calls[key]
+
+    async def _initialize(self, post: Post, message: dict[str, Any]) -> None:
+        params = message.get("params") or {}
+        capabilities = params.get("capabilities")
+        known = capabilities if isinstance(capabilities, dict) else {}
+        if post.session is None and self._backend.needs_session(known):
+            post.session = session = self._sessions.begin(post.principal.name)
+            session.peer = self._backend.connect(session.id, session)
+        reply = Reply(post.receive, post.send, self._ticker)
+        call = self._call(post, message)
+        call.channel = reply
+        await reply.answer(self._handshake(post, reply, call))
+
+    async def _handshake(self, post: Post, reply: Reply, call: Call) -> Final:
+        status, answer = await self._dispatcher.answer(Era.OLDER, call, post.headers)
+        session, content = post.session, orjson.loads(answer)
+        if session is not None and "result" in content:
+            session.version = content["result"]["protocolVersion"]
+            reply.headers.append((b"mcp-session-id", session.id.encode()))
+        elif session is not None and not session.version:
+            self._sessions.end(session)
+        return Final(status, (answer,))
+
+    async def _note(self, post: Post, message: dict[str, Any]) -> None:
+        """Take what is no request: a notification, or the answer to a question."""
+        session = post.session
+        if "method" not in message:
+            if session is not None:
+                session.answered(message)
+        elif message["method"] == "notifications/cancelled":
+            params = message.get("params") or {}
+            if session is not None:
+                session.cancel_call(params.get("requestId"))
+        else:
+            await self._backend.note(self._call(post, message))
+
+    async def _batch(self, post: Post, messages: list[Any]) -> None:
+        """Answer the messages of one body; 2025-03-26 alone had such."""
+        if not messages or (post.headers.version or eras.BATCHES) != eras.BATCHES:
+            raise Refused(Problem.INVALID_MESSAGE)
+        if len(messages) > BATCH_MAX:
+            raise Refused(
+                Problem.INVALID_MESSAGE, f"A batch may have {BATCH_MAX} messages at most."
+            )
+        for message in messages:
+            self._admit_older(post, message)
+            if message.get("method") == "initialize":
+                raise Refused(Problem.INVALID_MESSAGE, "initialize cannot be part of a batch.")
+        if post.headers.session is not None:
+            post.session = self._sessions.find(post.headers.session, post.principal.name)
+        requests = []
+        for message in messages:
+            if "method" in message and "id" in message:
+                requests.append(message)
+            else:
+                await self._note(post, message)
+        if not requests:
+            await _accept(post.send)
+            return
+        reply = self._reply(post)
+        calls = [self._call(post, message) for message in requests]
+        for call in calls:
+            call.channel = reply
+        await reply.answer(self._all(calls, post.headers))
+
+    async def _all(self, calls: list[Call], headers: McpHeaders) -> Final:
+        answers = (self._dispatcher.answer_in_batch(call, headers) for call in calls)
+        return Final(200, await asyncio.gather(*answers), batch=True)
+
+    def _reply(self, post: Post) -> Reply:
+        if post.session is None:
+            return Reply(post.receive, post.send, self._ticker)
+        return SessionReply(post.receive, post.send, self._ticker, post.session)
+
+    def _call(self, post: Post, message: dict[str, Any]) -> Call:
+        return Call(
+            method=message["method"],
+            params=message.get("params"),
+            id=message.get("id", ""),
+            version=post.version,
+            principal=post.principal,
+            scope=post.scope,
+            channel=Nowhere() if post.session is None else post.session,
+            peer=None if post.session is None else post.session.peer,
+        )
+
+    # GET and DELETE
+
+    async def _on_session(self, post: Post) -> None:
+        if post.headers.session is None or eras.of(post.headers.version) is Era.MODERN:
+            raise Refused(Problem.METHOD_NOT_ALLOWED, headers=NO_SESSIONS)
+        session = self._sessions.find(post.headers.session, post.principal.name)
+        if post.scope["method"] == "GET":
+            await self._resume(post, session)
+        elif post.scope["method"] == "DELETE":
+            self._sessions.end(session)
+            await _answer(post.send, 200, b"")
+        else:
+            raise Refused(Problem.METHOD_NOT_ALLOWED, headers=WITH_SESSION)
+
+    async def _resume(self, post: Post, session: Session) -> None:
+        _, takes_events = accepted(post.headers.accept)
+        if not takes_events:
+            raise Refused(Problem.NOT_ACCEPTABLE)
+        if post.headers.last_event is None:
+            stream, after = session.open_standalone(), -1
+        else:
+            stream, after = session.find_stream(post.headers.last_event)
+        await post.send(
+            {"type": "http.response.start", "status": 200, "headers": list(streams.HEADERS)}
+        )
+        stream.attach(post.send, after)
+        await stream.flush()
+        while (await post.receive())["type"] != "http.disconnect":
+            pass
+        stream.detach(post.send)
 
 
-def _method(message: dict[str, Any]) -> str:
-    """Get what a message asks for; answers of clients count as `response`."""
-    method = message.get("method", "response")
-    if not isinstance(method, str):
-        raise Refused(Problem.INVALID_MESSAGE)
-    return method
-
-
-def _check_era(message: dict[str, Any], headers: Headers) -> None:
-    """Refuse a message of today's era that would be taken for an older one without the header.
+def _checked(message: dict[str, Any]) -> tuple[str | None, dict[str, Any] | None, bool]:
+    """Get the method and the parameters of a message, and whether it has an id.
 
     Raises:
-        Refused: The header is missing.
+        Refused: It is not a JSON-RPC message.
     """
-    params = message.get("params")
-    meta = params.get("_meta") if isinstance(params, dict) else None
-    names_version = isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
-    if names_version and VERSION_HEADER not in headers:
-        raise Refused(Problem.HEADER_MISMATCH)
+    method, params, has_id = message.get("method"), message.get("params"), "id" in message
+    if message.get("jsonrpc") != "2.0" or (has_id and not framing.is_id(message["id"])):
+        raise Refused(Problem.INVALID_MESSAGE)
+    if method is None:
+        if not has_id or not ("result" in message or "error" in message):
+            raise Refused(Problem.INVALID_MESSAGE)
+    elif type(method) is not str:
+        raise Refused(Problem.INVALID_MESSAGE)
+    if params is not None and type(params) is not dict:
+        raise Refused(Problem.INVALID_MESSAGE, "The message's params are not an object.")
+    return method, params, has_id
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give the backend the body that was read here, then what the connection says."""
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+async def _body(receive: Receive) -> bytes | None:
+    """Read a body; None: the client is gone."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return None
+    if not message.get("more_body", False):
+        return bytes(message.get("body", b""))
+    parts = [message.get("body", b"")]
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
 
-    async def replayed() -> Message:
-        return pending.pop() if pending else await receive()
 
-    return replayed
+async def _accept(send: Send) -> None:
+    await _answer(send, 202, b"")
+
+
+async def _answer(send: Send, status: int, content: bytes) -> None:
+    headers = [(b"content-length", b"%d" % len(content))]
+    if content:
+        headers.append((b"content-type", b"application/json"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

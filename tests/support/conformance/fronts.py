@@ -26,10 +26,12 @@ class Front:
     Args:
         port: Its port for clients, on the loopback address.
         key: What it wants to see in `X-API-Key`; None where it asks for nothing.
+        page_port: The port of localhost whose pages may call it; nobody listens there.
     """
 
     port: int
     key: str | None = None
+    page_port: int = 0
 
     @property
     def url(self) -> str:
@@ -51,7 +53,7 @@ def oracle(folder: Path, *, stateless: bool = False) -> Iterator[Front]:
 @contextmanager
 def runtime(folder: Path) -> Iterator[Front]:
     """Serve the fixture with the runtime, which wants a key."""
-    public, management = _free_ports(2)
+    public, management, page = _free_ports(3)
     keys = folder / "keys"
     keys.mkdir()
     (keys / "tests").write_text(f"{KEY}\n")
@@ -60,14 +62,17 @@ def runtime(folder: Path) -> Iterator[Front]:
         "server": {"name": "conformance"},
         "backends": [{"name": "main", "python": {"server": FIXTURE}}],
         "listen": {"host": "127.0.0.1", "publicPort": public, "managementPort": management},
-        "live": {"keysDirectory": "keys"},
+        "live": {
+            "keysDirectory": "keys",
+            "access": {"origins": [f"http://localhost:{page}"]},
+        },
     }
     config = folder / "config.json"
     config.write_text(json.dumps(settings))
     program = Path(sys.executable).with_name("breakwater-runtime")
     ready = (f"http://127.0.0.1:{management}/ready", 200)
     with _running([str(program), "--config", str(config)], folder, ready):
-        yield Front(public, KEY)
+        yield Front(public, KEY, page)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from starlette.types import ASGIApp
 
+from breakwater_contract.access import Access
 from breakwater_contract.metrics import LIVE_RELOADS, RUNTIME_METRICS
 from breakwater_contract.settings import (
     Backend,
@@ -51,8 +52,18 @@ def keys(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def process(keys: Path, backend: FakeBackend, clock: FakeClock, operator: Operator) -> Process:
-    live_settings = LiveSettings(keys_directory=str(keys), operator_keys=(operator.public,))
+def access() -> Access:
+    """Say who may use the server; modules of tests put their own in its place."""
+    return Access()
+
+
+@pytest.fixture
+def process(
+    keys: Path, backend: FakeBackend, clock: FakeClock, operator: Operator, access: Access
+) -> Process:
+    live_settings = LiveSettings(
+        keys_directory=str(keys), operator_keys=(operator.public,), access=access
+    )
     settings = RuntimeSettings(
         server=ServerIdentity(name="crm", uid=UID),
         revision="abc",
@@ -65,9 +76,10 @@ def process(keys: Path, backend: FakeBackend, clock: FakeClock, operator: Operat
     )
     live.load()
     health, drain, ids = Health(), Drain(), count(1)
-    app.register_checks(health, live, backend, drain)
     sources = Sources(clock.now, clock.elapsed, lambda: f"made-{next(ids)}")
-    return Process(settings, "1.2.3", sources, metrics, live, backend, health, drain)
+    issuer_keys = app.issuer_keys(live, metrics, sources)
+    app.register_checks(health, live, backend, drain, issuer_keys)
+    return Process(settings, "1.2.3", sources, metrics, live, backend, health, drain, issuer_keys)
 
 
 @pytest.fixture

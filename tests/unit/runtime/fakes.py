@@ -1,18 +1,19 @@
 """What stands for the world around the runtime: backend, clock, operator."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
 
 from breakwater_contract.settings import OperatorKey
+from breakwater_runtime.backends.backend import Deliver, Subscription
+from breakwater_runtime.calls import Call, Channel
 
 ALICE = "alice-key-0123456789"
 EXPIRED = "expired-key-0123456789"
@@ -20,26 +21,72 @@ UID = "6f1a8f3e-server-uid"
 
 
 @dataclass
+class FakePeer:
+    """Remembers whether its session has ended."""
+
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+async def nothing(call: Call) -> bytes:
+    """Answer with a result that says nothing; to `initialize` with what it must say."""
+    return b'{"protocolVersion": "2025-11-25"}' if call.method == "initialize" else b"{}"
+
+
+@dataclass
 class FakeBackend:
-    """Answers everything, and remembers what it was asked."""
+    """Answers everything by `work`, and remembers what it was asked."""
 
     name: str = "main"
     fault: str | None = None
-    bodies: list[bytes] = field(default_factory=list)
+    bodies: list[Call] = field(default_factory=list)
     failure: Exception | None = None
+    work: Callable[[Call], Awaitable[bytes]] = nothing
+    sessions: bool = False
+    peers: list[FakePeer] = field(default_factory=list)
+    channels: list[Channel] = field(default_factory=list)
+    streams_ended: int = 0
+    listening: bool = False
+    ears: list[Deliver] = field(default_factory=list)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         yield
 
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, call: Call) -> bytes:
         if self.failure:
             raise self.failure
-        self.bodies.append(await Request(scope, receive).body())
-        await JSONResponse({"jsonrpc": "2.0", "id": 1, "result": {}})(scope, receive, send)
+        self.bodies.append(call)
+        return await self.work(call)
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
+        if not self.listening:
+            return None
+        self.bodies.append(call)
+        self.ears.append(deliver)
+        return Subscription(b'{"ended": true}', lambda: self.ears.remove(deliver))
+
+    async def note(self, call: Call) -> None:
+        self.bodies.append(call)
+
+    def declares_headers(self, _tool: str) -> bool:
+        return True
+
+    def mismatch(self, _call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
+        return "a parameter" if ("mcp-param-bad", "yes") in headers else None
+
+    def needs_session(self, capabilities: Mapping[str, Any]) -> bool:
+        return self.sessions or "sampling" in capabilities
+
+    def connect(self, _session_id: str, channel: Channel) -> FakePeer:
+        self.channels.append(channel)
+        self.peers.append(FakePeer())
+        return self.peers[-1]
 
     def end_streams(self) -> None:
-        """Have no streams."""
+        self.streams_ended += 1
 
 
 @dataclass

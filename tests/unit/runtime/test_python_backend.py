@@ -8,6 +8,8 @@ from breakwater_runtime.calls import StartError
 
 MODULE = """
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp.types import SetLevelRequestParams
 from mcp.server.auth.settings import AuthSettings
 
 class Verifier:
@@ -25,6 +27,18 @@ guarded = MCPServer(
     ),
 )
 number = 7
+
+asking = MCPServer("asking")
+
+@asking.tool()
+async def ask(ctx: Context) -> str:
+    return ""
+
+async def keep(ctx, params):
+    return {}
+
+keeping = MCPServer("keeping")
+keeping._lowlevel_server.add_request_handler("logging/setLevel", SetLevelRequestParams, keep)
 """
 
 
@@ -57,7 +71,7 @@ def test_an_mcpserver_object_is_found() -> None:
         ),
         pytest.param(
             "backend_under_test:app",
-            "module backend_under_test has no app; its MCPServer objects: server, guarded",
+            "module backend_under_test has no app; its MCPServer objects: server, guarded, ",
             id="no-attribute",
         ),
         pytest.param(
@@ -88,3 +102,20 @@ async def test_it_answers_while_its_lifespan_runs() -> None:
 
     assert (before, during, backend.fault) == (before, None, before)
     assert before is not None
+
+
+@pytest.mark.parametrize(
+    ("server", "capabilities", "needed"),
+    [
+        pytest.param("server", {"sampling": {}}, False, id="nothing-asks"),
+        pytest.param("asking", {}, False, id="nobody-to-ask"),
+        pytest.param("asking", {"elicitation": {}}, True, id="both"),
+        pytest.param("keeping", {}, True, id="something-is-kept"),
+    ],
+)
+def test_a_session_is_needed_where_something_could_be_missed(
+    server: str, capabilities: dict[str, object], needed: bool
+) -> None:
+    backend = PythonBackend("main", f"backend_under_test:{server}")
+
+    assert backend.needs_session(capabilities) is needed

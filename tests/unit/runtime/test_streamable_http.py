@@ -67,10 +67,10 @@ async def test_the_error_names_the_message_it_is_about(public: httpx2.AsyncClien
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/*, text/*", HEADERS["accept"] + ";q=0.5"])
-async def test_a_message_reaches_the_backend_as_it_was_sent(
+async def test_a_message_reaches_the_backend(
     public: httpx2.AsyncClient, backend: FakeBackend, accept: str
 ) -> None:
     response = await public.post("/mcp", headers=HEADERS | {"accept": accept}, content=MESSAGE)
 
     assert response.status_code == 200
-    assert backend.bodies == [MESSAGE]
+    assert [(call.method, call.id) for call in backend.bodies] == [("tools/list", 7)]

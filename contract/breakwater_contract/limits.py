@@ -1,0 +1,98 @@
+"""How much of anything a client may have: what the `limits` of an McpServer mean to a runtime."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from breakwater_contract.model import Model
+from breakwater_contract.units import Duration, Quantity
+
+PerMinute = Annotated[int, Field(ge=1, le=60_000_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+ToolName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class Rates(Model):
+    """Requests per minute, each replica for itself; a whole minute's worth may come at once."""
+
+    principal: PerMinute = 6000
+    """Requests that one principal may send, whatever they ask for."""
+    replica: PerMinute | None = None
+    """Requests that one replica takes from all principals together; unset: as many as come."""
+    tools: dict[ToolName, PerMinute] = Field(default_factory=dict, max_length=256)
+    """Calls of a tool that one replica takes from all principals together, by the tool's name."""
+
+
+class Bodies(Model):
+    """What a request may carry."""
+
+    max: Quantity = Quantity("4Mi")
+    """The largest body; a larger one is answered 413 and not read to its end."""
+
+
+class Headers(Model):
+    """What may stand in front of a body."""
+
+    max: Quantity = Quantity("32Ki")
+    """Request line and headers together; more is answered 431."""
+    count: Annotated[int, Field(ge=8, le=1000)] = 100
+    """Headers in a request; more are answered 431."""
+    url: Quantity = Quantity("8Ki")
+    """The longest URL; a longer one is answered 414."""
+
+
+class Timeouts(Model):
+    """How slow a client may be before it is taken for one that only occupies a place."""
+
+    handshake: Duration = Duration("10s")
+    """For a TLS handshake; a change needs a new process."""
+    headers: Duration = Duration("10s")
+    """From a request's first byte, or from the connection's begin, to the end of its headers."""
+    body: Duration = Duration("15s")
+    """For a body; `slowest` prolongs it."""
+    answer: Duration = Duration("30s")
+    """How long a client may leave its answer unread; `slowest` prolongs it."""
+    slowest: Quantity = Quantity("8Ki")
+    """Bytes per second that prolong the two: who sends or reads faster is never cut."""
+
+
+class Queue(Model):
+    """Where requests wait while `inFlight` others are answered."""
+
+    length: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """Requests that may wait; one more is answered 503."""
+    wait: Duration = Duration("10s")
+    """How long each may wait; then it is answered 503."""
+
+
+class Limits(Model):
+    """How much clients may have of one replica."""
+
+    requests_per_minute: Rates = Rates()
+    """How often they may ask."""
+    bodies: Bodies = Bodies()
+    """How large a request's body may be."""
+    headers: Headers = Headers()
+    """How large what stands in front of it may be."""
+    timeouts: Timeouts = Timeouts()
+    """How slow a client may be."""
+    in_flight: Count = 1000
+    """Requests that are answered at the same time; open streams do not count."""
+    queue: Queue = Queue()
+    """Where those beyond wait."""
+    connections: Count = 10_000
+    """Connections to the public port; on those beyond, requests are answered 503."""
+    streams: Count = 5000
+    """Answers that go on as event streams; one more is answered 503 instead."""
+
+
+class Tls(Model):
+    """HTTPS in place of HTTP on the public port."""
+
+    certificate_file: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """The certificate with its chain, as PEM; a relative path is relative to the settings file. It
+    is read again when it changes, and taken over if it fits the key."""
+    key_file: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """The certificate's private key, as PEM without a passphrase; likewise."""
+    min_version: Literal["1.2", "1.3"] = "1.3"
+    """The oldest version of TLS that is spoken."""

@@ -1,0 +1,218 @@
+"""One MCPServer object: answered by the SDK's own kernel, on our transport."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from mcp.server.connection import Connection
+from mcp.server.mcpserver import MCPServer
+from mcp.server.runner import ServerRunner, aclose_shielded
+from mcp.server.subscriptions import ListenHandler
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import validate_mcp_param_headers, x_mcp_header_map
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from pydantic import ValidationError
+
+from breakwater_runtime.backends import encoding
+from breakwater_runtime.backends.backend import Deliver, Subscription
+from breakwater_runtime.backends.python import envelopes
+from breakwater_runtime.backends.python.exchange import Exchange, Outbound
+from breakwater_runtime.backends.python.listening import LISTEN, Listening
+from breakwater_runtime.backends.python.loading import load
+from breakwater_runtime.backends.python.results import TOOLS_CALL
+from breakwater_runtime.backends.python.tools import Tools
+from breakwater_runtime.backends.threads import Threads
+from breakwater_runtime.calls import Call, Channel, Peer, RpcError
+
+logger = logging.getLogger(__name__)
+
+ASKING = ("sampling", "elicitation", "roots")
+"""The capabilities of clients that can be asked something."""
+
+KEEPING = ("logging/setLevel", "resources/subscribe")
+"""The methods whose effect lasts beyond their answer."""
+
+
+class PythonPeer:
+    """The SDK's side of one session."""
+
+    def __init__(self, runner: ServerRunner[Any]) -> None:
+        """Keep what the SDK keeps of a client."""
+        self.runner = runner
+
+    async def close(self) -> None:
+        """Run what the server wanted to be run at the session's end."""
+        await aclose_shielded(self.runner.connection)
+
+
+class PythonBackend:
+    """Serves one MCPServer object."""
+
+    def __init__(self, name: str, entry_point: str) -> None:
+        """Import the object.
+
+        Raises:
+            StartError: There is no such object, or it is something else.
+        """
+        self._take(name, load(entry_point, f"backends[{name}].python.server"))
+
+    @classmethod
+    def of(cls, name: str, mcp: MCPServer) -> Self:
+        """Serve an object that is there already."""
+        backend = cls.__new__(cls)
+        backend._take(name, mcp)
+        return backend
+
+    def _take(self, name: str, mcp: MCPServer) -> None:
+        self.name = name
+        self._mcp = mcp
+        self._server = self._mcp._lowlevel_server
+        self._tools = Tools(self._mcp, Threads())
+        self._listening = Listening(self._mcp)
+        self._declaring: dict[str, tuple[dict[str, Any] | None, bool]] = {}
+        self._lifespan: Any = None
+        self._running = False
+
+    @property
+    def fault(self) -> str | None:
+        """Why it cannot answer now; None: it can."""
+        return None if self._running else "its lifespan has not started"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Enter the server's lifespan, and leave it at the end."""
+        async with self._server.lifespan(self._server) as state:
+            self._lifespan, self._running = state, True
+            self._tools.start(state)
+            try:
+                yield
+            finally:
+                self._running = False
+
+    async def answer(self, call: Call) -> bytes:
+        """Call a tool directly where that is the same; else let the SDK's kernel answer.
+
+        Raises:
+            RpcError: There is no result.
+        """
+        if call.method == TOOLS_CALL and (tool := self._tools.find(call)) is not None:
+            client = call.peer.runner.connection if isinstance(call.peer, PythonPeer) else None
+            if client is None or client.initialize_accepted:
+                return await self._tools.call(tool, call, client)
+        return await self.answer_by_kernel(call)
+
+    def calls_directly(self, call: Call) -> bool:
+        """Say whether a call of a tool does without the SDK's kernel."""
+        return self._tools.find(call) is not None
+
+    async def answer_by_kernel(self, call: Call) -> bytes:
+        """Let the SDK's kernel answer.
+
+        Raises:
+            RpcError: There is no result.
+        """
+        if isinstance(call.peer, PythonPeer):
+            return await self._answer(call.peer.runner, call)
+        runner = ServerRunner(self._server, _stateless(call), self._lifespan)
+        try:
+            return await self._answer(runner, call)
+        finally:
+            await aclose_shielded(runner.connection)
+
+    async def _answer(self, runner: ServerRunner[Any], call: Call) -> bytes:
+        try:
+            result = await runner.on_request(Exchange(call), call.method, call.params)
+        except MCPError as failure:
+            raise RpcError(failure.code, failure.message, failure.data) from failure
+        except ValidationError as failure:
+            # Not what pydantic says: it repeats what it was given.
+            raise RpcError(INVALID_PARAMS, "Invalid request parameters", "") from failure
+        except Exception as failure:
+            logger.exception("request failed", extra={"method": call.method})
+            raise RpcError(INTERNAL_ERROR, "Internal server error") from failure
+        return encoding.dumps(result)
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
+        """Listen to the server's bus; None: the server has its own way, or a word to say."""
+        return self._listening.open(call, deliver) if self._tools.has_no_middleware else None
+
+    async def note(self, call: Call) -> None:
+        """Let the SDK's kernel take a notification."""
+        exchange = Exchange(call, is_request=False)
+        if isinstance(call.peer, PythonPeer):
+            await call.peer.runner.on_notify(exchange, call.method, call.params)
+            return
+        runner = ServerRunner(self._server, _stateless(call), self._lifespan)
+        try:
+            await runner.on_notify(exchange, call.method, call.params)
+        finally:
+            await aclose_shielded(runner.connection)
+
+    def declares_headers(self, tool: str) -> bool:
+        """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
+        found = self._mcp._tool_manager.get_tool(tool)
+        if found is None:
+            return False
+        schema, declares = self._declaring.get(tool, (None, False))
+        if schema is not found.parameters:
+            schema, declares = found.parameters, bool(x_mcp_header_map(found.parameters))
+            self._declaring[tool] = (schema, declares)
+        return declares
+
+    def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
+        """Say which `Mcp-Param-*` header does not agree with the tool's arguments; None: all do."""
+        params = call.params or {}
+        arguments = params.get("arguments")
+        tool = self._mcp._tool_manager.get_tool(str(params.get("name")))
+        if tool is None or not isinstance(arguments, dict | None):
+            return None
+        rejection = validate_mcp_param_headers(tool.parameters, arguments or {}, _Pairs(headers))
+        return None if rejection is None else rejection.message
+
+    def needs_session(self, capabilities: Mapping[str, Any]) -> bool:
+        """Say whether an older client with these capabilities could miss something without one.
+
+        It could if the server keeps something for it, or if its code can ask something: what never
+        sees a Context cannot.
+        """
+        if any(self._server.get_request_handler(method) for method in KEEPING):
+            return True
+        return any(name in capabilities for name in ASKING) and self._can_ask()
+
+    def _can_ask(self) -> bool:
+        mcp = self._mcp
+        tools = any(
+            tool.context_kwarg or tool.resolved_params for tool in mcp._tool_manager.list_tools()
+        )
+        prompts = any(prompt.context_kwarg for prompt in mcp._prompt_manager.list_prompts())
+        templates = any(
+            template.context_kwarg for template in mcp._resource_manager.list_templates()
+        )
+        return tools or prompts or templates
+
+    def connect(self, session_id: str, channel: Channel) -> Peer:
+        """Begin a session of an older client."""
+        connection = Connection.for_loop(Outbound(channel), session_id=session_id)
+        return PythonPeer(ServerRunner(self._server, connection, self._lifespan))
+
+    def end_streams(self) -> None:
+        """Close every `subscriptions/listen`, which the SDK leaves open for ever."""
+        entry = self._server.get_request_handler(LISTEN)
+        if entry is not None and isinstance(entry.handler, ListenHandler):
+            entry.handler.close()
+
+
+class _Pairs(dict[str, str]):
+    """Headers as the SDK's check wants them, with one name twice where it was sent twice."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        super().__init__(pairs)
+        self._pairs = pairs
+
+    def items(self) -> Any:
+        return self._pairs
+
+
+def _stateless(call: Call) -> Connection:
+    return envelopes.connection(call.version, (call.params or {}).get("_meta") or {})

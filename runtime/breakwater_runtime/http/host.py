@@ -1,0 +1,42 @@
+"""The Host check: by choice, since a port-forward or a Gateway may put any name there."""
+
+from collections.abc import Callable, Container
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.observability.audit import Audit, Event
+
+SHOWN_CHARACTERS_MAX = 128
+
+
+class Host:
+    """Refuses requests for host names that are not on the list, where there is one."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Callable[[], Container[str]], audit: Audit) -> None:
+        """Serve the hosts of the moment; an empty list means any."""
+        self._app = app
+        self._hosts = hosts
+        self._audit = audit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is for a host that is served here."""
+        hosts = self._hosts()
+        if hosts:
+            host = host_of(scope)
+            if host not in hosts and without_port(host) not in hosts:
+                self._audit.record(Event.HOST_REFUSED, host=host[:SHOWN_CHARACTERS_MAX])
+                raise Refused(Problem.MISDIRECTED)
+        await self._app(scope, receive, send)
+
+
+def host_of(scope: Scope) -> str:
+    """Get the host, and port, that a request is for; several are joined to one that is none."""
+    found = [value for name, value in scope["headers"] if name == b"host"]
+    return b", ".join(found).decode("latin-1").lower()
+
+
+def without_port(host: str) -> str:
+    """Cut the port off a host."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdecimal() else host

@@ -1,0 +1,138 @@
+"""How many requests are answered at the same time, and how many wait for it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from breakwater_contract.limits import Limits
+from breakwater_runtime.calls import Problem, Refused
+
+RETRY_SECONDS = 1
+STREAM_RETRY_SECONDS = 10
+
+LISTEN = b"subscriptions/listen"
+
+
+class Places:
+    """The places that requests and streams take."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self.active = 0
+        """Requests that are being answered."""
+        self.streams = 0
+        """Answers that go on as streams."""
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait."""
+        return len(self._waiting)
+
+    async def enter(self, limits: Limits) -> bool:
+        """Take a place, first come first served; False: there was none in time."""
+        if self.active < limits.in_flight:
+            self.active += 1
+            return True
+        if len(self._waiting) >= limits.queue.length:
+            return False
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(turn)
+        late = loop.call_later(limits.queue.wait.seconds, self._give_up, turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():
+                self.leave(limits)  # the place came at the same moment
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            raise
+        finally:
+            late.cancel()
+
+    def _give_up(self, turn: asyncio.Future[bool]) -> None:
+        if not turn.done():
+            self._waiting.remove(turn)
+            turn.set_result(False)
+
+    def leave(self, limits: Limits) -> None:
+        """Give a place back, and hand out those that are free."""
+        self.active -= 1
+        while self._waiting and self.active < limits.in_flight:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.active += 1
+                turn.set_result(True)
+
+    def begin_stream(self, limits: Limits) -> bool:
+        """Turn a place into a stream's; False: there are as many as may be."""
+        if self.streams >= limits.streams:
+            return False
+        self.streams += 1
+        self.leave(limits)
+        return True
+
+
+class InFlight:
+    """Lets so many requests pass at once and has some others wait.
+
+    An answer that turns into a stream of events gives its place back and counts as a stream
+    instead: it may stay open for hours. While there are as many streams as may be, those who ask
+    for one are refused, and a call whose answer becomes one keeps its place: it has its work done.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: Callable[[], Limits],
+        places: Places,
+        count_cut: Callable[[str], None],
+    ) -> None:
+        """Hold requests to the limits of the moment; count by `count_cut` what was refused."""
+        self._app = app
+        self._limits = limits
+        self._places = places
+        self._count_cut = count_cut
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on once there is a place for it, or refuse."""
+        places, limits = self._places, self._limits()
+        if places.streams >= limits.streams and _wants_stream(scope):
+            raise self._refusal("streams", STREAM_RETRY_SECONDS)
+        if not await places.enter(limits):
+            raise self._refusal("requests", RETRY_SECONDS)
+        streaming = False
+
+        async def watched(message: Message) -> None:
+            nonlocal streaming
+            if message["type"] == "http.response.start" and _is_stream(message):
+                streaming = places.begin_stream(self._limits())
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            if streaming:
+                places.streams -= 1
+            else:
+                places.leave(self._limits())
+
+    def _refusal(self, what: str, retry_after: int) -> Refused:
+        self._count_cut(what)
+        message = f"The server has as many {what} as it takes."
+        return Refused(Problem.OVERLOADED, message, retry_after=retry_after)
+
+
+def _wants_stream(scope: Scope) -> bool:
+    """Say whether nothing but a stream can answer a request."""
+    return scope["method"] == "GET" or (b"mcp-method", LISTEN) in scope["headers"]
+
+
+def _is_stream(message: Message) -> bool:
+    return any(
+        name == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in message.get("headers", ())
+    )

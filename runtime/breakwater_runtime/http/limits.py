@@ -1,0 +1,47 @@
+"""The limits as connections look at them: plain numbers, worked out once."""
+
+from dataclasses import dataclass
+
+from breakwater_contract.limits import Limits
+
+KEEP_ALIVE_SECONDS = 620.0
+"""How long an idle connection is kept: longer than the load balancers in front keep theirs (600 s),
+or they would send requests into connections that we are closing."""
+
+LINGER_SECONDS = 2.0
+"""How long we listen to a client after the last answer that it gets. Closed at once, the connection
+would be reset by what the client is still sending, and the answer lost on the way."""
+
+CHUNK_OVERHEAD_BYTES = 64 * 1024
+"""What the framing of a body may take beyond the body's own length."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    """What one connection may do."""
+
+    head_bytes: int
+    header_count: int
+    url_bytes: int
+    head_seconds: float
+    body_seconds: float
+    answer_seconds: float
+    slowest_bytes: int
+    """Bytes per second that prolong the time for bodies and answers."""
+    connections: int
+    body_bytes: int
+
+    @classmethod
+    def of(cls, limits: Limits) -> "WireLimits":
+        """Work them out."""
+        return cls(
+            head_bytes=limits.headers.max.bytes,
+            header_count=limits.headers.count,
+            url_bytes=limits.headers.url.bytes,
+            head_seconds=limits.timeouts.headers.seconds,
+            body_seconds=limits.timeouts.body.seconds,
+            answer_seconds=limits.timeouts.answer.seconds,
+            slowest_bytes=max(1, limits.timeouts.slowest.bytes),
+            connections=limits.connections,
+            body_bytes=limits.bodies.max.bytes,
+        )

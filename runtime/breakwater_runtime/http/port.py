@@ -1,0 +1,87 @@
+"""What all connections of one port share."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import ASGIApp
+
+from breakwater_runtime.calls import Refused
+from breakwater_runtime.http.limits import WireLimits
+
+if TYPE_CHECKING:
+    from breakwater_runtime.http.connection import Connection
+
+Refusing = Callable[[Refused], ASGIApp]
+"""Makes the app that answers what never becomes a request for the app."""
+
+CountCut = Callable[[str], None]
+"""Counts what was ended before its time, by one of the catalogue's reasons."""
+
+SPARE_CONNECTIONS = 128
+"""Connections beyond the limit that are still told so; more are closed without a word."""
+
+
+class Port:
+    """The app behind a port, its limits, and the connections of the moment."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        refusing: Refusing,
+        *,
+        limits: Callable[[], WireLimits],
+        count_cut: CountCut,
+    ) -> None:
+        """Serve `app` within `limits`; count by `count_cut` what ended before its time."""
+        self.loop = asyncio.get_running_loop()
+        self.app = app
+        self.refusing = refusing
+        self.limits = limits
+        self.count_cut = count_cut
+        self.draining = False
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.date = b""
+        self._quiet: asyncio.Event | None = None
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin to answer a request."""
+        task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        self._look_whether_quiet()
+
+    def closed(self, connection: "Connection") -> None:
+        """Forget a connection."""
+        self.connections.discard(connection)
+        self._look_whether_quiet()
+
+    def _look_whether_quiet(self) -> None:
+        if self._quiet is not None and not self.connections and not self.tasks:
+            self._quiet.set()
+
+    def forget_tasks(self) -> None:
+        """Wait no more for those that are left."""
+        self.tasks.clear()
+
+    async def quiet(self) -> None:
+        """Wait until no connection is open and nothing is being answered."""
+        self._quiet = asyncio.Event()
+        self._look_whether_quiet()
+        await self._quiet.wait()
+
+    def tick(self, wall_seconds: float) -> None:
+        """Once a second: renew the Date header, and end what has used up its time.
+
+        One look at every connection is cheaper than a timer for each request.
+        """
+        self.date = b"date: " + formatdate(wall_seconds, usegmt=True).encode() + b"\r\n"
+        now = self.loop.time()
+        late = [c for c in self.connections if c.deadline <= now or c.write_deadline <= now]
+        for connection in late:
+            connection.time_is_up(now)

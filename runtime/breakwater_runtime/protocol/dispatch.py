@@ -1,0 +1,95 @@
+"""Which request is answered by whom: one table for all eras."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from mcp_types import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
+    PARSE_ERROR,
+    UNSUPPORTED_PROTOCOL_VERSION,
+)
+
+from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.calls import Call, Problem, Refused, RpcError
+from breakwater_runtime.protocol import framing
+from breakwater_runtime.protocol.eras import Era
+from breakwater_runtime.protocol.headers import McpHeaders
+
+Handler = Callable[[Call, McpHeaders], Awaitable[bytes]]
+ChargeTool = Callable[[object], None]
+
+STATUS: Mapping[int, int] = {
+    PARSE_ERROR: 400,
+    INVALID_REQUEST: 400,
+    INVALID_PARAMS: 400,
+    MISSING_REQUIRED_CLIENT_CAPABILITY: 400,
+    UNSUPPORTED_PROTOCOL_VERSION: 400,
+    METHOD_NOT_FOUND: 404,
+}
+"""The HTTP status of JSON-RPC errors since 2026-07-28; all others, and all older ones, have 200."""
+
+
+class Dispatcher:
+    """Has each request answered, and makes errors of what fails."""
+
+    def __init__(self, backend: Backend, charge_tool: ChargeTool | None = None) -> None:
+        """Dispatch to one backend; `charge_tool` refuses a tool that is called too often."""
+        self._backend = backend
+        self._charge_tool = charge_tool
+        self._table: Mapping[Era, Mapping[str, Handler]] = {
+            Era.OLDER: {},
+            Era.MODERN: {"tools/call": self._call_tool},
+        }
+
+    async def answer(self, era: Era, call: Call, headers: McpHeaders) -> tuple[int, bytes]:
+        """Answer one request with a JSON-RPC message and its HTTP status.
+
+        Raises:
+            Refused: A policy or a limit stands against it.
+        """
+        handler = self._table[era].get(call.method, self._forward)
+        if self._charge_tool is not None and call.method == "tools/call":
+            self._charge_tool((call.params or {}).get("name"))
+        try:
+            return 200, framing.result(call.id, await handler(call, headers))
+        except RpcError as failure:
+            return failed(era, call.id, failure)
+
+    async def answer_in_batch(self, call: Call, headers: McpHeaders) -> bytes:
+        """Answer one request of a batch, whatever happens to the others."""
+        try:
+            _, message = await self.answer(Era.OLDER, call, headers)
+        except Refused as refusal:
+            return refused(call.id, refusal)
+        return message
+
+    async def _forward(self, call: Call, _headers: McpHeaders) -> bytes:
+        return await self._backend.answer(call)
+
+    async def _call_tool(self, call: Call, headers: McpHeaders) -> bytes:
+        name = (call.params or {}).get("name")
+        if not isinstance(name, str) or not self._backend.declares_headers(name):
+            return await self._backend.answer(call)
+        if mismatch := self._backend.mismatch(call, headers.params):
+            raise Refused(Problem.HEADER_MISMATCH, mismatch, message_id=call.id)
+        return await self._backend.answer(call)
+
+
+def failed(era: Era, message_id: str | int | None, failure: RpcError) -> tuple[int, bytes]:
+    """Make the answer to a request that failed."""
+    status = STATUS.get(failure.code, 200) if era is Era.MODERN else 200
+    return status, framing.error(message_id, failure.code, failure.message, failure.data)
+
+
+def refused(message_id: str | int | None, refusal: Refused) -> bytes:
+    """Make a JSON-RPC error of a refusal that concerns one message of several."""
+    answer = refusal.problem.value
+    data = {"code": refusal.problem.name, "hint": answer.hint, "retryable": answer.retryable}
+    return framing.error(
+        message_id,
+        answer.rpc_code,
+        refusal.message or answer.message,
+        {**data, **refusal.details},
+    )

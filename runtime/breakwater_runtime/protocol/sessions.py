@@ -1,0 +1,299 @@
+"""Sessions of older clients: who is asked where, and what a lost connection has missed.
+
+A session lives in this process alone. Where several replicas answer behind one Service, a request
+that reaches another one gets 404, and the client begins anew; so sessions are given only where a
+client could not be served without.
+"""
+
+import asyncio
+import itertools
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_types import INTERNAL_ERROR, INVALID_REQUEST, REQUEST_TIMEOUT
+
+from breakwater_runtime.calls import Peer, Problem, Refused, RpcError
+from breakwater_runtime.protocol import framing
+from breakwater_runtime.protocol.eras import PRIMED
+from breakwater_runtime.protocol.reply import Reply, notification
+from breakwater_runtime.protocol.streams import Budget, EventStream
+from breakwater_runtime.protocol.ticker import Ticker
+
+RETRY_SECONDS = 5
+
+Say = Callable[[bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """How many sessions there may be, and what each may keep."""
+
+    idle_seconds: float = 3600.0
+    per_principal: int = 1000
+    total: int = 10_000
+    replay_bytes: int = 1024 * 1024
+    replay_bytes_total: int = 64 * 1024 * 1024
+
+
+class Session:
+    """One client's session."""
+
+    def __init__(self, session_id: str, owner: str, budget: Budget, ticker: Ticker) -> None:
+        """Begin the session of the principal `owner`."""
+        self.id = session_id
+        self.owner = owner
+        self.version = ""
+        self.peer: Peer | None = None
+        self.last_used = 0.0
+        self.calls: dict[tuple[type, str | int], list[Reply]] = {}
+        self._budget = budget
+        self._ticker = ticker
+        self._keys = itertools.count()
+        self._questions: dict[str | int, asyncio.Future[dict[str, Any]]] = {}
+        self._numbers = itertools.count(1)
+        self._streams: dict[int, EventStream] = {}
+        self._standalone: EventStream | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something of it is under way."""
+        return bool(self.calls) or (self._standalone is not None and self._standalone.attached)
+
+    # The way to the client outside of any call: the stream that it opened by GET.
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the client has a stream open for questions outside of its calls."""
+        return self._standalone is not None
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None) -> None:
+        """Send a notification that belongs to no call; lost where no stream was opened."""
+        if self._standalone is not None:
+            await self._say(notification(method, params))
+
+    async def close_stream(self) -> None:
+        """End the stream outside of calls; the client comes back for the rest of it."""
+        if self._standalone is not None:
+            await self._standalone.hand_over()
+
+    async def _say(self, message: bytes) -> None:
+        if self._standalone is not None:
+            self._standalone.put(message)
+            await self._standalone.flush()
+
+    async def ask(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,
+        timeout_seconds: float | None,
+        say: Say | None = None,
+    ) -> dict[str, Any]:
+        """Ask the client by `say`, or outside of its calls, and wait for the result.
+
+        Raises:
+            RpcError: There is no way to the client, it answered with an error, or not in time.
+        """
+        if say is None and self._standalone is None:
+            raise RpcError(INVALID_REQUEST, f"Cannot send {method!r}: the client opened no stream")
+        say = say or self._say
+        number = next(self._numbers)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
+        question: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
+        if params is not None:
+            question["params"] = params
+        try:
+            await say(framing.dumps(question))
+            async with asyncio.timeout(timeout_seconds):
+                return await answer
+        except TimeoutError:
+            await say(notification("notifications/cancelled", {"requestId": number}))
+            raise RpcError(REQUEST_TIMEOUT, f"The client did not answer {method!r}") from None
+        finally:
+            del self._questions[number]
+
+    def answered(self, message: Mapping[str, Any]) -> None:
+        """Take the client's answer to a question; others are of no interest any more."""
+        number = message.get("id")
+        # Some clients send ids back as text.
+        key = int(number) if isinstance(number, str) and number.isdecimal() else number
+        answer = self._questions.get(key) if isinstance(key, str | int) else None
+        if answer is None or answer.done():
+            return
+        failure = message.get("error")
+        if isinstance(failure, dict):
+            code, said = failure.get("code"), failure.get("message")
+            answer.set_exception(
+                RpcError(
+                    code if type(code) is int else INTERNAL_ERROR, str(said), failure.get("data")
+                )
+            )
+        else:
+            result = message.get("result")
+            answer.set_result(result if isinstance(result, dict) else {})
+
+    def cancel_call(self, message_id: Any) -> None:
+        """Stop a call; with two of one id nobody knows which is meant, and both go on."""
+        replies = (
+            self.calls.get((type(message_id), message_id), []) if _hashable(message_id) else []
+        )
+        if len(replies) == 1:
+            replies[0].cancel()
+
+    def open_stream(self, cancel: Callable[[], None]) -> EventStream:
+        """Make the stream of a call; the call is cancelled when nobody came back for it."""
+        key = next(self._keys)
+
+        def ends() -> None:
+            cancel()
+            if stream := self._streams.pop(key, None):
+                stream.forget()
+
+        stream = EventStream(key, self._budget, self._ticker, ends=ends)
+        self._streams[key] = stream
+        if self.version >= PRIMED:
+            stream.prime()
+        return stream
+
+    def open_standalone(self) -> EventStream:
+        """Make the stream for what belongs to no call.
+
+        Raises:
+            Refused: There is one.
+        """
+        if self._standalone is not None and self._standalone.attached:
+            raise Refused(Problem.STREAM_TAKEN)
+        if self._standalone is None:
+            key = next(self._keys)
+            self._standalone = self._streams[key] = EventStream(
+                key, self._budget, self._ticker, ends=self._lose_standalone
+            )
+        return self._standalone
+
+    def _lose_standalone(self) -> None:
+        if self._standalone is not None:
+            self._streams.pop(self._standalone.key, None)
+            self._standalone.forget()
+            self._standalone = None
+
+    def find_stream(self, event_id: str) -> tuple[EventStream, int]:
+        """Find the stream and the number of an event by its id.
+
+        Raises:
+            Refused: It is not known any more.
+        """
+        key, _, number = event_id.partition("-")
+        stream = self._streams.get(int(key)) if key.isdecimal() and number.isdecimal() else None
+        if stream is None:
+            raise Refused(Problem.INVALID_MESSAGE, "The stream of this Last-Event-ID has ended.")
+        return stream, int(number)
+
+    def end_streams(self) -> None:
+        """End the stream outside of calls well; calls finish by themselves."""
+        if self._standalone is not None:
+            self._standalone.close()
+            self._ticker.spawn(self._standalone.flush())
+
+    def end(self) -> None:
+        """Stop everything that belongs to it."""
+        for replies in list(self.calls.values()):
+            for reply in list(replies):
+                reply.cancel()
+        self.end_streams()
+        for stream in list(self._streams.values()):
+            if stream is not self._standalone:
+                stream.forget()
+        self._streams.clear()
+        if self.peer is not None:
+            self._ticker.spawn(self.peer.close())
+
+
+class Sessions:
+    """All sessions of this process."""
+
+    def __init__(self, new_id: Callable[[], str], ticker: Ticker, limits: SessionLimits) -> None:
+        """Have none yet."""
+        self._new_id = new_id
+        self._ticker = ticker
+        self._limits = limits
+        self._budget = Budget(limits.replay_bytes_total)
+        # The one that was used last stands last.
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._owned: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def begin(self, owner: str) -> Session:
+        """Make a session for a principal.
+
+        Raises:
+            Refused: There are too many, and none of them is idle.
+        """
+        if self._owned.get(owner, 0) >= self._limits.per_principal:
+            self._evict(owner)
+        if len(self._sessions) >= self._limits.total:
+            self._evict(None)
+        budget = Budget(self._limits.replay_bytes, self._budget)
+        session = Session(self._new_id(), owner, budget, self._ticker)
+        self._sessions[session.id] = session
+        self._owned[owner] = self._owned.get(owner, 0) + 1
+        self._use(session)
+        self._ticker.add(self)
+        return session
+
+    def find(self, session_id: str, owner: str) -> Session:
+        """Find a session of a principal; those of others do not exist for it.
+
+        Raises:
+            Refused: There is none.
+        """
+        session = self._sessions.get(session_id)
+        if session is None or session.owner != owner:
+            raise Refused(Problem.SESSION_NOT_FOUND)
+        self._use(session)
+        return session
+
+    def end(self, session: Session) -> None:
+        """End a session."""
+        if self._sessions.pop(session.id, None) is None:
+            return
+        self._owned[session.owner] -= 1
+        if not self._owned[session.owner]:
+            del self._owned[session.owner]
+        if not self._sessions:
+            self._ticker.discard(self)
+        session.end()
+
+    def end_streams(self) -> None:
+        """End the streams outside of calls."""
+        for session in self._sessions.values():
+            session.end_streams()
+
+    def _use(self, session: Session) -> None:
+        session.last_used = asyncio.get_running_loop().time()
+        self._sessions.move_to_end(session.id)
+
+    def _evict(self, owner: str | None) -> None:
+        for session in self._sessions.values():
+            if not session.busy and owner in {None, session.owner}:
+                self.end(session)
+                return
+        raise Refused(Problem.TOO_MANY_SESSIONS, retry_after=RETRY_SECONDS)
+
+    def tick(self, now: float) -> None:
+        """End sessions that nobody used for long."""
+        while self._sessions:
+            session = next(iter(self._sessions.values()))
+            if now - session.last_used < self._limits.idle_seconds:
+                return
+            if session.busy:
+                self._use(session)
+            else:
+                self.end(session)
+
+
+def _hashable(value: object) -> bool:
+    return isinstance(value, str | int)

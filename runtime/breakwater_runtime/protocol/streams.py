@@ -1,0 +1,173 @@
+"""Event streams: frames, and streams that outlive the response that carries them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from starlette.types import Message, Send
+
+from breakwater_runtime.protocol.ticker import HEARTBEAT_SECONDS, Ticker
+
+HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+HEARTBEAT = b": \n\n"
+
+RESUME_SECONDS = 15.0
+"""How long a stream waits for a client that lost its connection."""
+
+RETRY_MILLISECONDS = 1000
+"""When a client should come back to a stream that ended before its answer."""
+
+
+def frame(data: bytes, event_id: str = "") -> bytes:
+    """Make one event of a JSON-RPC message."""
+    if event_id:
+        return b"id: %b\nevent: message\ndata: %b\n\n" % (event_id.encode(), data)
+    return b"event: message\ndata: %b\n\n" % data
+
+
+def body(content: bytes, *, more: bool = True) -> Message:
+    """Make a part of a response."""
+    return {"type": "http.response.body", "body": content, "more_body": more}
+
+
+class Budget:
+    """How much may be kept for replay: a bound for each session, and one for all."""
+
+    def __init__(self, limit: int, parent: "Budget | None" = None) -> None:
+        """Allow `limit` bytes, which count against `parent` too."""
+        self._limit = limit
+        self._parent = parent
+        self._used = 0
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether something has to go."""
+        above = self._parent is not None and self._parent.exceeded
+        return above or self._used > self._limit
+
+    def take(self, count: int) -> None:
+        """Count bytes that are kept; a negative number gives them back."""
+        self._used += count
+        if self._parent is not None:
+            self._parent.take(count)
+
+
+class EventStream:
+    """A stream whose events have ids: what one response did not carry, the next one does.
+
+    Events are kept until the stream is forgotten, within the budget; beyond it the oldest go.
+    """
+
+    def __init__(
+        self, key: int, budget: Budget, ticker: Ticker, *, ends: Callable[[], None]
+    ) -> None:
+        """Begin a stream; `ends` is called once nobody can come back for it."""
+        self.key = key
+        self._budget = budget
+        self._ticker = ticker
+        self._ends = ends
+        self._events: deque[tuple[int, bytes]] = deque()
+        self._next = 0
+        self._cursor = 0
+        self._send: Send | None = None
+        self._written = 0.0
+        self._deadline: float | None = None
+        self._closed = False
+        self._lock = asyncio.Lock()
+
+    @property
+    def attached(self) -> bool:
+        """Whether a response carries it now."""
+        return self._send is not None
+
+    def put(self, data: bytes) -> None:
+        """Add a JSON-RPC message."""
+        self._append(frame(data, f"{self.key}-{self._next}"))
+
+    def prime(self) -> None:
+        """Add an event without a message: from now on a client has an id to come back with."""
+        event_id = f"{self.key}-{self._next}"
+        self._append(f"id: {event_id}\nretry: {RETRY_MILLISECONDS}\ndata: \n\n".encode())
+
+    def _append(self, event: bytes) -> None:
+        self._events.append((self._next, event))
+        self._next += 1
+        self._budget.take(len(event))
+        while self._budget.exceeded and len(self._events) > 1:
+            self._budget.take(-len(self._events.popleft()[1]))
+
+    def close(self) -> None:
+        """Have no more events; the stream ends once they are all written."""
+        self._closed = True
+
+    def attach(self, send: Send, after: int = -1) -> None:
+        """Let a response carry it, from the event behind `after`."""
+        self._send = send
+        self._cursor = after + 1
+        self._deadline = None
+        self._written = asyncio.get_running_loop().time()
+        self._ticker.add(self)
+
+    def detach(self, send: Send) -> None:
+        """Wait for the client to come back, unless another response carries it already."""
+        if self._send is send:
+            self._send = None
+            self._deadline = asyncio.get_running_loop().time() + RESUME_SECONDS
+
+    async def hand_over(self) -> None:
+        """End the response and wait for the client to come back."""
+        async with self._lock:
+            send = self._send
+            if send is not None:
+                self.detach(send)
+                await send(body(b"", more=False))
+
+    async def flush(self) -> None:
+        """Write what is not written yet, and the end where there is one."""
+        async with self._lock:
+            while self._send is not None and self._cursor < self._next:
+                number, event = self._event_at_cursor()
+                self._cursor = number + 1
+                await self._write(self._send, body(event))
+            send = self._send
+            if self._closed and send is not None:
+                # It stays for a while: the client may not have got what was written last.
+                self.detach(send)
+                await send(body(b"", more=False))
+
+    def _event_at_cursor(self) -> tuple[int, bytes]:
+        oldest = self._events[0][0]
+        return self._events[max(self._cursor - oldest, 0)]
+
+    async def _write(self, send: Callable[[Message], Awaitable[None]], message: Message) -> None:
+        self._written = asyncio.get_running_loop().time()
+        await send(message)
+
+    def forget(self) -> None:
+        """Keep nothing."""
+        self._ticker.discard(self)
+        for _, event in self._events:
+            self._budget.take(-len(event))
+        self._events.clear()
+        self._closed = True
+
+    def tick(self, now: float) -> None:
+        """Say something into the silence; end what nobody came back for."""
+        if self._deadline is not None and now >= self._deadline:
+            self._ticker.discard(self)
+            self._ends()
+        elif (
+            self._send is not None
+            and now - self._written >= HEARTBEAT_SECONDS
+            and not self._lock.locked()
+        ):
+            self._ticker.spawn(self._beat())
+
+    async def _beat(self) -> None:
+        async with self._lock:
+            if self._send is not None:
+                await self._write(self._send, body(HEARTBEAT))

@@ -1,0 +1,54 @@
+"""One clock for all that waits: no timer and no task per stream."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+TICK_SECONDS = 1.0
+
+HEARTBEAT_SECONDS = 25.0
+"""How long a stream may be silent: proxies cut silent ones after 30 s or more."""
+
+
+class Waiting(Protocol):
+    """What wants to know how time goes by."""
+
+    def tick(self, now: float) -> None:
+        """Look at the clock."""
+
+
+class Ticker:
+    """Tells all that wait what time it is, once a second while anybody waits."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Waiting, None] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._scheduled = False
+
+    def add(self, waiting: Waiting) -> None:
+        """Let it know from now on."""
+        self._waiting[waiting] = None
+        if not self._scheduled:
+            self._schedule()
+
+    def discard(self, waiting: Waiting) -> None:
+        """Let it know no more."""
+        self._waiting.pop(waiting, None)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what `tick` found to do, which must not wait itself."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._scheduled = False
+        now = asyncio.get_running_loop().time()
+        for waiting in tuple(self._waiting):
+            waiting.tick(now)
+        if self._waiting:
+            self._schedule()

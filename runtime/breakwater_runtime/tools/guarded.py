@@ -1,0 +1,142 @@
+"""A backend as a caller may see it: what the policies deny is neither used nor listed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple
+
+import orjson
+
+from breakwater_runtime.backends import encoding
+from breakwater_runtime.backends.backend import Backend, Deliver, Subscription
+from breakwater_runtime.calls import Call, Channel, Peer
+from breakwater_runtime.tools.policy import Kind
+from breakwater_runtime.tools.policy_check import PolicyCheck
+
+
+class _Listed(NamedTuple):
+    """Where a list stands in a result, and what names its items."""
+
+    member: str
+    name: str
+    kind: Kind
+
+
+LISTS: Mapping[str, _Listed] = {
+    "tools/list": _Listed("tools", "name", Kind.TOOL),
+    "prompts/list": _Listed("prompts", "name", Kind.PROMPT),
+    "resources/list": _Listed("resources", "uri", Kind.RESOURCE),
+    "resources/templates/list": _Listed("resourceTemplates", "uriTemplate", Kind.RESOURCE),
+}
+
+USES: Mapping[str, tuple[str, Kind]] = {
+    "tools/call": ("name", Kind.TOOL),
+    "prompts/get": ("name", Kind.PROMPT),
+    "resources/read": ("uri", Kind.RESOURCE),
+    "resources/subscribe": ("uri", Kind.RESOURCE),
+}
+"""Methods that use one thing, and the parameter that says which."""
+
+
+class Guarded:
+    """Puts the policies in front of a backend, for every door that leads to it."""
+
+    def __init__(self, backend: Backend, check: PolicyCheck) -> None:
+        """Guard `backend`."""
+        self._backend = backend
+        self._check = check
+        self.name = backend.name
+
+    @property
+    def fault(self) -> str | None:
+        """Why the backend cannot answer now."""
+        return self._backend.fault
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Start the backend, and stop it at the end."""
+        return self._backend.running()
+
+    async def answer(self, call: Call) -> bytes:
+        """Answer what the policies allow; of lists, what they show.
+
+        Raises:
+            Refused: They do not allow it.
+        """
+        if not self._check.is_needed:
+            return await self._backend.answer(call)
+        self._require(call)
+        result = await self._backend.answer(call)
+        listed = LISTS.get(call.method)
+        return self._shown(call, result, listed) if listed else result
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
+        """Listen to what the policies allow.
+
+        Raises:
+            Refused: They do not allow it.
+        """
+        if self._check.is_needed:
+            self._require(call)
+        return self._backend.listen(call, deliver)
+
+    def _require(self, call: Call) -> None:
+        for kind, name in _used(call):
+            self._check.require(call.principal, self.name, name, kind)
+
+    def _shown(self, call: Call, result: bytes, listed: _Listed) -> bytes:
+        content = orjson.loads(result)
+        content[listed.member] = [
+            item
+            for item in content.get(listed.member, ())
+            if self._check.lists(call.principal, self.name, str(item[listed.name]), listed.kind)
+        ]
+        if "cacheScope" in content:  # it is this caller's list, and not another's
+            content["cacheScope"] = "private"
+        return encoding.dumps(content)
+
+    async def note(self, call: Call) -> None:
+        """Take a notification."""
+        await self._backend.note(call)
+
+    def declares_headers(self, tool: str) -> bool:
+        """Say whether a tool has arguments that clients repeat as headers."""
+        return self._backend.declares_headers(tool)
+
+    def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
+        """Say which header does not agree with the tool's arguments."""
+        return self._backend.mismatch(call, headers)
+
+    def needs_session(self, capabilities: Mapping[str, Any]) -> bool:
+        """Say whether a client could miss something without a session."""
+        return self._backend.needs_session(capabilities)
+
+    def connect(self, session_id: str, channel: Channel) -> Peer:
+        """Begin a session."""
+        return self._backend.connect(session_id, channel)
+
+    def end_streams(self) -> None:
+        """Tell listeners that nothing more will come."""
+        self._backend.end_streams()
+
+
+def _used(call: Call) -> Iterator[tuple[Kind, str]]:
+    """Name what a call wants to use; what is no name is the backend's to refuse."""
+    params = call.params or {}
+    if use := USES.get(call.method):
+        parameter, kind = use
+        yield kind, str(params.get(parameter))
+    elif call.method == "completion/complete":
+        yield from _completed(params.get("ref"))
+    elif call.method == "subscriptions/listen":
+        wanted = params.get("notifications")
+        uris = wanted.get("resourceSubscriptions") if isinstance(wanted, dict) else None
+        for uri in uris if isinstance(uris, list) else ():
+            yield Kind.RESOURCE, str(uri)
+
+
+def _completed(reference: Any) -> Iterator[tuple[Kind, str]]:
+    if not isinstance(reference, dict):
+        return
+    if "uri" in reference:
+        yield Kind.RESOURCE, str(reference["uri"])
+    if "name" in reference:
+        yield Kind.PROMPT, str(reference["name"])

@@ -1,8 +1,10 @@
 """Who may use a server, from where, and what: the settings under `access`."""
 
+from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from breakwater_contract.model import Model
 from breakwater_contract.names import CLUSTER_ISSUER
@@ -32,6 +34,43 @@ Algorithm = Literal[
 ]
 """Signatures with a private and a public key. Those with a shared secret are not on offer: who can
 verify them can make them."""
+
+
+def network(text: str) -> str:
+    """Check that text names a network, and no more than that.
+
+    Raises:
+        ValueError: It does not.
+    """
+    try:
+        ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; accepted: a network such as 10.0.0.0/8 or fd00::/8") from error
+    return text
+
+
+def moment(text: str) -> datetime:
+    """Read a date or a time with an offset.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text} is neither a date such as 2027-01-31 nor a time") from error
+    if time.tzinfo is None and len(text) > len("2027-01-31"):
+        raise ValueError(f"{text} has no offset; write Z for UTC")
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _is_moment(text: str) -> str:
+    moment(text)
+    return text
+
+
+Cidr = Annotated[str, StringConstraints(min_length=2, max_length=64), AfterValidator(network)]
+Instant = Annotated[str, StringConstraints(max_length=40), AfterValidator(_is_moment)]
 
 
 class Jwt(Model):
@@ -107,6 +146,33 @@ class Policy(Model):
         return self
 
 
+class Addresses(Model):
+    """From where requests may come."""
+
+    allow: Annotated[tuple[Cidr, ...], Field(max_length=256)] = ()
+    """Networks that requests may come from; empty: any."""
+    deny: Annotated[tuple[Cidr, ...], Field(max_length=256)] = ()
+    """Networks that they may not come from, whatever `allow` says."""
+    trusted_proxies: Annotated[tuple[Cidr, ...], Field(max_length=64)] = ()
+    """Networks of the proxies in front. What these say about who was in front of them is believed,
+    and of nobody else."""
+    forwarded: Literal["X-Forwarded-For", "Forwarded"] = "X-Forwarded-For"
+    """The header in which they say it. The other one is not read: a proxy that does not write it
+    passes on what the client wrote."""
+
+
+class Permissive(Model):
+    """Callers without a credential are let in for a while, and counted and named meanwhile."""
+
+    until: Instant
+    """When this ends: a date (its first moment, UTC) or a time such as `2027-01-31T18:00:00Z`."""
+
+    @property
+    def ends(self) -> datetime:
+        """The same moment."""
+        return moment(self.until)
+
+
 class Access(Model):
     """Who may use the server, from where, and what."""
 
@@ -117,6 +183,17 @@ class Access(Model):
     hosts: Annotated[tuple[HostName, ...], Field(max_length=64)] = ()
     """Host names that requests may be for, in lower case; a name without a port is good for every
     port. Empty: any."""
+    addresses: Addresses = Addresses()
+    """From where requests may come, and which proxies are believed about it."""
+    failures_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 300
+    """Bad and missing credentials that one address may send; then it is answered 429, except with
+    a credential that was good before."""
+    require_https: Literal["Redirect", "Refuse"] | None = None
+    """What becomes of requests that were not encrypted, here or up to a trusted proxy."""
+    insecure_anonymous: bool = False
+    """Let callers without a credential in, as principal `unauthenticated`. For development."""
+    permissive: Permissive | None = None
+    """Let them in until a date, while clients are given credentials; wrong ones stay refused."""
     public_url: Url | None = None
     """The URL of the MCP endpoint as clients write it, such as `https://mcp.example/mcp`. OAuth
     clients are told it and where to get a token (RFC 9728); without it they are told neither."""
@@ -134,6 +211,12 @@ class Access(Model):
         """Every scope that a token may need here."""
         asked = {scope for policy in self.policies for scope in policy.scopes}
         return frozenset(asked | set(self.jwt.scopes if self.jwt else ()))
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> "Access":
+        if self.insecure_anonymous and self.permissive:
+            raise ValueError("write permissive or insecureAnonymous, not both: one has an end")
+        return self
 
     @model_validator(mode="after")
     def _policy_names_differ(self) -> "Access":

@@ -42,7 +42,7 @@ AUTHENTICATION = Metric(
     values={
         "outcome": (
             *("accepted", "missing", "conflicting", "unknown", "expired"),
-            *("foreign", "unavailable"),
+            *("foreign", "unavailable", "limited", "permissive", "anonymous"),
         )
     },
 )
@@ -60,9 +60,10 @@ SECURITY_EVENTS = Metric(
     ("event",),
     values={
         "event": (
-            *("origin.refused", "host.refused", "credential.in_url"),
-            *("authentication.failed", "rate.limited"),
+            *("authentication.failed", "authentication.permissive", "rate.limited"),
             *("authorization.denied", "authorization.scope_missing"),
+            *("origin.refused", "host.refused", "credential.in_url"),
+            *("address.refused", "https.refused", "https.redirected"),
         )
     },
 )

@@ -17,13 +17,16 @@ from breakwater_contract.names import (
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Refused, Sources
+from breakwater_runtime.http.addresses import ClientAddress
 from breakwater_runtime.http.authentication import Authentication
 from breakwater_runtime.http.body_limit import BodyLimit
 from breakwater_runtime.http.cors import Cors, Preflight
 from breakwater_runtime.http.endpoints import Endpoints
 from breakwater_runtime.http.errors import Errors
+from breakwater_runtime.http.failures import Failures
 from breakwater_runtime.http.fetch import fetch
 from breakwater_runtime.http.host import Host
+from breakwater_runtime.http.https import Https
 from breakwater_runtime.http.in_flight import InFlight, Places
 from breakwater_runtime.http.issuer_keys import IssuerKeys
 from breakwater_runtime.http.oauth_metadata import OAuthMetadata
@@ -88,6 +91,7 @@ def public(process: Process) -> ASGIApp:
         service_account_keys=lambda: live.loaded.service_account_keys,
         now=sources.now,
     )
+    failures = Failures(lambda: live.loaded.access.failures_per_minute, sources.elapsed)
     return _chain(
         [
             # The id comes first: every answer and every log line has it.
@@ -103,12 +107,16 @@ def public(process: Process) -> ASGIApp:
             # Outside Errors, so that pages can read refusals too.
             Middleware(Cors, origins=lambda: live.loaded.origins),
             Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            # Whom to believe about the address is known before the address is used for anything.
+            Middleware(ClientAddress, rules=lambda: live.loaded.addresses, audit=audit),
             Middleware(Host, hosts=lambda: live.loaded.hosts, audit=audit),
             Middleware(Origin, origins=lambda: live.loaded.origins, audit=audit),
             # Browsers send preflights without credentials.
             Middleware(Preflight),
             # Before a URL with a credential in it is looked at any further.
             Middleware(UrlCredentials, audit=audit),
+            # Behind the check of URLs: what is sent to another URL contains no credential.
+            Middleware(Https, settings=lambda: live.loaded.access, audit=audit),
             # Clients look here before they have a credential.
             Middleware(OAuthMetadata, settings=lambda: live.loaded.access),
             # Before anything of the request is read or its path looked up: without a credential
@@ -118,6 +126,7 @@ def public(process: Process) -> ASGIApp:
                 settings=lambda: live.loaded.access,
                 keyring=lambda: live.loaded.keyring,
                 tokens=tokens,
+                failures=failures,
                 outcomes=metrics.counter(catalogue.AUTHENTICATION),
                 audit=audit,
                 now=sources.now,

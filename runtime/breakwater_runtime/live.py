@@ -14,6 +14,7 @@ from breakwater_contract.limits import Limits
 from breakwater_contract.names import HASH_KEY_FILE
 from breakwater_contract.settings import LiveSettings, RuntimeSettings, live_hash
 from breakwater_runtime.http import jwks, keys
+from breakwater_runtime.http.addresses import Addresses
 from breakwater_runtime.http.jwks import KeySet
 from breakwater_runtime.http.keys import Keyring
 from breakwater_runtime.http.limits import WireLimits
@@ -131,6 +132,7 @@ class Loaded:
     wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
     service_account_keys: KeySet | None = None
     policies: Policies = field(default_factory=Policies)
+    addresses: Addresses = field(default_factory=Addresses)
 
 
 NOTHING = Loaded(Keyring(), {}, "")
@@ -161,6 +163,7 @@ def understand(content: Content) -> Loaded:
         wire=WireLimits.of(content.settings.limits),
         service_account_keys=service_account_keys,
         policies=Policies(access.policies),
+        addresses=Addresses(access.addresses),
     )
 
 
@@ -194,7 +197,8 @@ class Live:
     def key_fault(self) -> str | None:
         """Why nobody can be let in; None: somebody can."""
         access = self.loaded.access
-        if len(self.loaded.keyring) or access.jwt or access.service_accounts:
+        others = access.jwt or access.service_accounts or access.insecure_anonymous
+        if len(self.loaded.keyring) or others:
             return None
         return "there is no key yet"
 
@@ -216,6 +220,8 @@ class Live:
             return
         self.loaded, self.faults = loaded, ()
         self._reloads.labels("loaded").inc()
+        if loaded.access.insecure_anonymous:
+            logger.warning("access.insecureAnonymous: anybody may use this server")
         logger.info(
             "live settings loaded", extra={"live": loaded.hash, "keys": len(loaded.keyring)}
         )

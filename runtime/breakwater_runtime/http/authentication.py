@@ -1,16 +1,19 @@
 """Credentials: who asks is known before anything else is looked at."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable
 from datetime import datetime
 
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from breakwater_contract.access import Access
-from breakwater_contract.names import JWT_PRINCIPAL_PREFIX
+from breakwater_contract.names import JWT_PRINCIPAL_PREFIX, UNAUTHENTICATED_PRINCIPAL
 from breakwater_runtime.calls import Principal, Problem, Refused, Request
 from breakwater_runtime.http.challenges import Challenges
+from breakwater_runtime.http.failures import Failures
 from breakwater_runtime.http.keys import Keyring
+from breakwater_runtime.http.rate import Verdict
 from breakwater_runtime.http.tokens import TokenError, Tokens
 from breakwater_runtime.observability.audit import Audit, Event
 
@@ -20,6 +23,9 @@ NO_KEY = b""
 """Stands for a credential that is none of ours; no key is empty."""
 
 UNAVAILABLE_RETRY_SECONDS = 5
+USER_AGENT_CHARACTERS_MAX = 128
+
+UNAUTHENTICATED = Principal(UNAUTHENTICATED_PRINCIPAL)
 
 SAID = {
     "expired": "The token has expired, or is not valid yet.",
@@ -39,6 +45,7 @@ class Authentication:
         settings: Callable[[], Access],
         keyring: Callable[[], Keyring],
         tokens: Tokens,
+        failures: Failures,
         outcomes: Counter,
         audit: Audit,
         now: Callable[[], datetime],
@@ -48,6 +55,7 @@ class Authentication:
         self._settings = settings
         self._keyring = keyring
         self._tokens = tokens
+        self._failures = failures
         self._outcomes = outcomes
         self._audit = audit
         self._now = now
@@ -56,12 +64,11 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Name the principal for the steps behind, or refuse."""
         presented = credentials(scope)
-        try:
-            principal = await self._verify(presented)
-        except TokenError as error:
-            self._outcomes.labels(error.outcome).inc()
-            raise self._refusal(error.outcome, sent=bool(presented)) from error
-        self._outcomes.labels("accepted").inc()
+        if presented:
+            outcome, principal = "accepted", await self._authenticated(scope, presented)
+        else:
+            outcome, principal = self._without(scope)
+        self._outcomes.labels(outcome).inc()
         Request.of(scope).principal = principal
         try:
             self._require_scopes(principal)
@@ -72,20 +79,51 @@ class Authentication:
                 refusal.headers = {**challenge, **refusal.headers}
             raise
 
-    async def _verify(self, presented: Mapping[bytes, bool]) -> Principal:
-        if not presented:
-            raise TokenError("missing")
-        if len(presented) > 1:
-            raise TokenError("conflicting")
-        ((credential, is_bearer),) = presented.items()
-        key = self._keyring().find(credential)
+    async def _authenticated(self, scope: Scope, presented: dict[bytes, bool]) -> Principal:
+        address = Request.of(scope).address
+        (credential, is_bearer), *others = presented.items()
+        digest = hashlib.sha256(credential).digest()
+        if verdict := self._failures.blocks(address, digest):
+            raise self._limited(address, verdict)
+        if others:
+            raise self._refusal(scope, "conflicting")
+        try:
+            principal = await self._verify(credential, digest, is_bearer=is_bearer)
+        except TokenError as error:
+            raise self._refusal(scope, error.outcome) from error
+        self._failures.succeeded(digest)
+        return principal
+
+    async def _verify(self, credential: bytes, digest: bytes, *, is_bearer: bool) -> Principal:
+        key = self._keyring().at(digest)
         if key is not None:
             if key.expired(self._now()):
                 raise TokenError("expired")
             return key.principal
         if is_bearer and credential.count(b".") == 2:
-            return await self._tokens.verify(credential)
+            return await self._tokens.verify(credential, digest)
         raise TokenError("unknown")
+
+    def _without(self, scope: Scope) -> tuple[str, Principal]:
+        """Say who a caller without any credential is.
+
+        Raises:
+            Refused: Nobody who is let in.
+        """
+        access, address = self._settings(), Request.of(scope).address
+        if access.insecure_anonymous:
+            return "anonymous", UNAUTHENTICATED
+        if access.permissive and self._now() < access.permissive.ends:
+            self._audit.record(
+                Event.PERMISSIVE_ENTRY,
+                address=address,
+                user_agent=_user_agent(scope),
+                until=access.permissive.until,
+            )
+            return "permissive", UNAUTHENTICATED
+        if verdict := self._failures.blocks(address, None):
+            raise self._limited(address, verdict)
+        raise self._refusal(scope, "missing")
 
     def _require_scopes(self, principal: Principal) -> None:
         """Refuse a token that lacks what every token must have.
@@ -99,12 +137,26 @@ class Authentication:
         if not principal.scopes.issuperset(jwt.scopes):
             raise Refused(Problem.INSUFFICIENT_SCOPE, details={"scopes": sorted(jwt.scopes)})
 
-    def _refusal(self, outcome: str, *, sent: bool) -> Refused:
-        self._audit.record(Event.AUTHENTICATION_FAILED, reason=outcome)
-        if outcome == "unavailable":
+    def _refusal(self, scope: Scope, outcome: str) -> Refused:
+        address = Request.of(scope).address
+        self._outcomes.labels(outcome).inc()
+        self._audit.record(Event.AUTHENTICATION_FAILED, reason=outcome, address=address)
+        if outcome == "unavailable":  # no fault of the caller's
             return Refused(Problem.TOKENS_UNAVAILABLE, retry_after=UNAVAILABLE_RETRY_SECONDS)
-        error = SAID.get(outcome, "The credential is not known here.") if sent else ""
+        if verdict := self._failures.failed(address):
+            return self._limited(address, verdict)
+        error = "" if outcome == "missing" else SAID.get(outcome, "It is not known here.")
         return Refused(Problem.UNAUTHENTICATED, headers=self._challenges.credential(error))
+
+    def _limited(self, address: str, verdict: Verdict) -> Refused:
+        self._outcomes.labels("limited").inc()
+        self._audit.record(Event.RATE_LIMITED, bucket="failures", address=address)
+        return Refused(
+            Problem.RATE_LIMITED,
+            "There were too many bad credentials from this address.",
+            headers=verdict.headers("failures"),
+            retry_after=verdict.retry_seconds,
+        )
 
 
 def credentials(scope: Scope) -> dict[bytes, bool]:
@@ -121,3 +173,8 @@ def credentials(scope: Scope) -> dict[bytes, bool]:
             is_bearer = value[: len(BEARER)].lower() == BEARER
             found[value[len(BEARER) :].strip(b" \t") if is_bearer else NO_KEY] = is_bearer
     return found
+
+
+def _user_agent(scope: Scope) -> str:
+    found = (value for name, value in scope["headers"] if name == b"user-agent")
+    return next(found, b"").decode("latin-1")[:USER_AGENT_CHARACTERS_MAX]

@@ -46,7 +46,11 @@ class Keyring:
 
     def find(self, presented: bytes) -> Key | None:
         """Get the key that somebody presents; it may have expired."""
-        return self._keys.get(hashlib.sha256(presented).digest())
+        return self.at(hashlib.sha256(presented).digest())
+
+    def at(self, digest: bytes) -> Key | None:
+        """Get the key with a SHA-256 digest."""
+        return self._keys.get(digest)
 
 
 def parse(files: Mapping[str, bytes]) -> tuple[Keyring, list[str]]:

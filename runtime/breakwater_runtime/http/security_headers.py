@@ -3,6 +3,8 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from breakwater_runtime.calls import Request
+
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -10,6 +12,9 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+
+HSTS = "max-age=31536000"
+"""Browsers that came by HTTPS once come by nothing else for a year."""
 
 
 class SecurityHeaders:
@@ -27,6 +32,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
+                if Request.of(scope).secure:
+                    headers["strict-transport-security"] = HSTS
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

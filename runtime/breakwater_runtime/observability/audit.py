@@ -12,12 +12,16 @@ class Event(Enum):
     """What is recorded; the names are part of the interface and do not change."""
 
     AUTHENTICATION_FAILED = "authentication.failed"
+    PERMISSIVE_ENTRY = "authentication.permissive"
+    RATE_LIMITED = "rate.limited"
     DENIED = "authorization.denied"
     SCOPE_MISSING = "authorization.scope_missing"
     ORIGIN_REFUSED = "origin.refused"
     HOST_REFUSED = "host.refused"
     CREDENTIAL_IN_URL = "credential.in_url"
-    RATE_LIMITED = "rate.limited"
+    ADDRESS_REFUSED = "address.refused"
+    HTTPS_REFUSED = "https.refused"
+    HTTPS_REDIRECTED = "https.redirected"
 
 
 class Audit:

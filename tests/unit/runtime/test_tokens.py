@@ -270,8 +270,7 @@ async def test_the_metadata_is_no_way_to_anything_else(
         pytest.param({}, "Bearer {metadata}", id="none"),
         pytest.param(
             {"authorization": "Bearer x"},
-            'Bearer error="invalid_token", error_description="The credential is not known here.", '
-            "{metadata}",
+            'Bearer error="invalid_token", error_description="It is not known here.", {metadata}',
             id="wrong",
         ),
         pytest.param(

@@ -67,7 +67,11 @@ imports: venv
 generated: venv
 	$(BIN)/python -m dev.generate --check
 unit: venv
-	$(BIN)/pytest tests/unit tests/contract tests/golden -m "not prove" -n $(WORKERS) --cov --cov-report=term:skip-covered --quiet
+	$(BIN)/pytest tests/unit tests/contract tests/golden -m "not prove" -n $(WORKERS) --quiet
+
+.PHONY: coverage
+coverage: venv ## Measure which lines and branches the unit tests reach
+	$(BIN)/pytest tests/unit tests/contract tests/golden -m "not prove" -n $(WORKERS) --quiet --cov --cov-report=term:skip-covered
 
 .PHONY: prove
 prove: venv ## The long proofs (sweeps, many inputs, soak); results under docs/proofs/

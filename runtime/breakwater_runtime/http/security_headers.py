@@ -1,6 +1,5 @@
 """Headers that keep browsers from doing anything with an answer but hand it to the caller."""
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from breakwater_runtime.calls import Request
@@ -16,6 +15,9 @@ HEADERS = {
 HSTS = "max-age=31536000"
 """Browsers that came by HTTPS once come by nothing else for a year."""
 
+_RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_RAW_IF_SECURE = [*_RAW, (b"strict-transport-security", HSTS.encode())]
+
 
 class SecurityHeaders:
     """Adds the headers to every answer that does not say otherwise."""
@@ -29,11 +31,10 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                if Request.of(scope).secure:
-                    headers["strict-transport-security"] = HSTS
+                given = list(message.get("headers", ()))
+                said = {name for name, _ in given}
+                ours = _RAW_IF_SECURE if Request.of(scope).secure else _RAW
+                message["headers"] = given + [each for each in ours if each[0] not in said]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -19,6 +19,7 @@ from breakwater_runtime.backends.backend import Deliver, Subscription
 from breakwater_runtime.backends.python import envelopes
 from breakwater_runtime.backends.python.exchange import Exchange, Outbound
 from breakwater_runtime.backends.python.listening import LISTEN, Listening
+from breakwater_runtime.backends.python.lists import Lists
 from breakwater_runtime.backends.python.loading import load
 from breakwater_runtime.backends.python.results import TOOLS_CALL
 from breakwater_runtime.backends.python.tools import Tools
@@ -68,7 +69,9 @@ class PythonBackend:
         self.name = name
         self._mcp = mcp
         self._server = self._mcp._lowlevel_server
-        self._tools = Tools(self._mcp, Threads())
+        known = envelopes.Envelopes()
+        self._tools = Tools(self._mcp, Threads(), known)
+        self._lists = Lists(self._mcp, known)
         self._listening = Listening(self._mcp)
         self._declaring: dict[str, tuple[dict[str, Any] | None, bool]] = {}
         self._lifespan: Any = None
@@ -96,11 +99,20 @@ class PythonBackend:
         Raises:
             RpcError: There is no result.
         """
-        if call.method == TOOLS_CALL and (tool := self._tools.find(call)) is not None:
-            client = call.peer.runner.connection if isinstance(call.peer, PythonPeer) else None
-            if client is None or client.initialize_accepted:
+        client = call.peer.runner.connection if isinstance(call.peer, PythonPeer) else None
+        if client is None or client.initialize_accepted:
+            if call.method == TOOLS_CALL and (tool := self._tools.find(call)) is not None:
                 return await self._tools.call(tool, call, client)
+            if self._tools.has_no_middleware and self._lists.covers(call):
+                return await self._list(call)
         return await self.answer_by_kernel(call)
+
+    async def _list(self, call: Call) -> bytes:
+        kept = self._lists.get(call)
+        if kept is None:
+            kept = await self.answer_by_kernel(call)
+            self._lists.keep(call, kept)
+        return kept
 
     def calls_directly(self, call: Call) -> bool:
         """Say whether a call of a tool does without the SDK's kernel."""

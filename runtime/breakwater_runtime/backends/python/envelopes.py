@@ -34,7 +34,7 @@ def connection(version: str, meta: dict[str, Any]) -> Connection:
 
 
 class Envelopes:
-    """Says of a `tools/call` whether the SDK would accept its parameters as they are.
+    """Says of a request whether the SDK would accept its parameters as they are.
 
     Only for the simple ones, which are nearly all; of the others nothing is said, and the SDK's own
     check decides.
@@ -47,12 +47,22 @@ class Envelopes:
         """Say whether it is a simple one, and right."""
         if params is None or not params.keys() <= PLAIN:
             return False
-        arguments, meta = params.get("arguments"), params.get("_meta")
-        if type(params.get("name")) is not str or type(arguments) not in _MAYBE_OBJECT:
+        if type(params.get("name")) is not str:
             return False
+        return type(params.get("arguments")) in _MAYBE_OBJECT and self._accepts_meta(
+            version, params.get("_meta")
+        )
+
+    def accepts_nothing_else(self, version: str, params: dict[str, Any] | None) -> bool:
+        """Say whether parameters that must only have a right `_meta` have it."""
+        if not params:
+            return version not in MODERN_PROTOCOL_VERSIONS
+        return len(params) == 1 and self._accepts_meta(version, params.get("_meta"))
+
+    def _accepts_meta(self, version: str, meta: Any) -> bool:
         if meta is None:
             return version not in MODERN_PROTOCOL_VERSIONS
-        return (
+        return bool(
             type(meta) is dict
             and type(meta.get("progressToken", "")) in _TOKENS
             and (meta.keys() <= KNOWN or not any(map(_reserved, meta.keys() - KNOWN)))

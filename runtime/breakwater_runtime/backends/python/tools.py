@@ -108,13 +108,13 @@ class CompiledTool:
 class Tools:
     """Calls the tools of one MCPServer where its own way of calling them has nothing to add."""
 
-    def __init__(self, mcp: MCPServer, threads: Threads) -> None:
+    def __init__(self, mcp: MCPServer, threads: Threads, envelopes: Envelopes) -> None:
         """Call tools of `mcp`, the synchronous ones in `threads`."""
         self._mcp = mcp
         self._server = mcp._lowlevel_server
         self._threads = threads
         self._results = Results(self._server)
-        self._envelopes = Envelopes()
+        self._envelopes = envelopes
         self._compiled: dict[str, CompiledTool] = {}
         self._lifespan: Any = None
         self._entry: object = None

@@ -1,0 +1,112 @@
+from typing import Any
+
+import orjson
+import pytest
+from mcp.server import MCPServer
+
+from breakwater_runtime.backends.python import PythonBackend
+from breakwater_runtime.calls import Call, Principal, RpcError
+from breakwater_runtime.protocol.reply import Nowhere
+
+MODERN, OLDER = "2026-07-28", "2025-11-25"
+META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+def first(text: str) -> str:
+    """The first."""
+    return text
+
+
+def second(number: int) -> int:
+    return number
+
+
+def call(method: str, version: str = MODERN, **params: Any) -> Call:
+    if version == MODERN:
+        params = {"_meta": META, **params}
+    return Call(method, params, 1, version, Principal("alice"), {"type": "http"}, Nowhere())
+
+
+@pytest.fixture
+def server() -> MCPServer:
+    made = MCPServer("listed", version="1")
+    made.add_tool(first)
+    return made
+
+
+@pytest.fixture
+def backend(server: MCPServer, monkeypatch: pytest.MonkeyPatch) -> PythonBackend:
+    made = PythonBackend.of("main", server)
+    by_kernel = made.answer_by_kernel
+
+    async def counted(call: Call) -> bytes:
+        asked.append(call.method)
+        return await by_kernel(call)
+
+    asked: list[str] = []
+    monkeypatch.setattr(made, "answer_by_kernel", counted)
+    monkeypatch.setattr(made, "asked", asked, raising=False)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("method", "version"),
+    [("tools/list", MODERN), ("tools/list", OLDER), ("server/discover", MODERN)],
+)
+async def test_what_is_the_same_for_all_is_made_once(
+    backend: PythonBackend, method: str, version: str
+) -> None:
+    async with backend.running():
+        answers = {await backend.answer(call(method, version)) for _ in range(3)}
+
+    assert len(answers) == 1
+    assert backend.asked == [method]  # type: ignore[attr-defined] # the fixture put it there
+
+
+async def test_each_change_is_told(backend: PythonBackend, server: MCPServer) -> None:
+    async def listed() -> list[tuple[str, str]]:
+        tools = orjson.loads(await backend.answer(call("tools/list")))["tools"]
+        return [(tool["name"], tool["description"]) for tool in tools]
+
+    async with backend.running():
+        assert await listed() == [("first", "The first.")]
+        server.add_tool(second, description="more")
+        assert await listed() == [("first", "The first."), ("second", "more")]
+        server._tool_manager._tools["second"].description = "less"
+        assert await listed() == [("first", "The first."), ("second", "less")]
+        server.remove_tool("first")
+        assert await listed() == [("second", "less")]
+
+
+async def test_capabilities_that_come_later_are_told(
+    backend: PythonBackend, server: MCPServer
+) -> None:
+    async with backend.running():
+        before = orjson.loads(await backend.answer(call("server/discover")))["capabilities"]
+
+        @server.completion()  # type: ignore[no-untyped-call, untyped-decorator] # the SDK's
+        async def complete(ref: object, argument: object, context: object) -> None:
+            return None
+
+        after = orjson.loads(await backend.answer(call("server/discover")))["capabilities"]
+
+    assert ("completions" in before, "completions" in after) == (False, True)
+
+
+async def test_a_list_that_depends_on_more_is_made_each_time() -> None:
+    class Own(MCPServer):
+        async def list_tools(self) -> list[Any]:
+            return []
+
+    server = Own("own")
+    server.add_tool(first)
+    backend = PythonBackend.of("main", server)
+
+    async with backend.running():
+        for _ in range(2):
+            assert orjson.loads(await backend.answer(call("tools/list")))["tools"] == []
+        with pytest.raises(RpcError):
+            await backend.answer(call("tools/list", cursor=7))

@@ -51,6 +51,11 @@ class Guarded:
         """Why the backend cannot answer now."""
         return self._backend.fault
 
+    @property
+    def lost_threads(self) -> int:
+        """How many synchronous tools go on although nobody waits for them."""
+        return self._backend.lost_threads
+
     def running(self) -> AbstractAsyncContextManager[None]:
         """Start the backend, and stop it at the end."""
         return self._backend.running()
@@ -96,6 +101,10 @@ class Guarded:
     async def note(self, call: Call) -> None:
         """Take a notification."""
         await self._backend.note(call)
+
+    def has_tool(self, name: str) -> bool:
+        """Say whether there is a tool of this name."""
+        return self._backend.has_tool(name)
 
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as headers."""

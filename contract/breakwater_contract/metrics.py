@@ -146,7 +146,29 @@ LIMIT_METRICS = (
     CERTIFICATE_EXPIRES,
 )
 
-RUNTIME_METRICS = (*LIMIT_METRICS, *ACCESS_METRICS, REQUEST_DURATION, LIVE_RELOADS, RUNTIME_INFO)
+OPERATION_DURATION = Metric(
+    "mcp_server_operation_duration_seconds",
+    "histogram",
+    "Time of one MCP request, by method, tool and what became of it.",
+    ("mcp_method_name", "gen_ai_tool_name", "outcome"),
+    DURATION_BUCKETS,
+)
+SESSIONS = Metric("mcp_sessions", "gauge", "Sessions of older clients.")
+LOST_THREADS = Metric(
+    "mcp_lost_threads",
+    "gauge",
+    "Synchronous tools that go on although nobody waits for them.",
+)
+CALL_METRICS = (OPERATION_DURATION, SESSIONS, LOST_THREADS)
+
+RUNTIME_METRICS = (
+    *CALL_METRICS,
+    *LIMIT_METRICS,
+    *ACCESS_METRICS,
+    REQUEST_DURATION,
+    LIVE_RELOADS,
+    RUNTIME_INFO,
+)
 
 RECONCILE_DURATION = Metric(
     "breakwater_reconcile_duration_seconds",

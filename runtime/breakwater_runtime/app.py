@@ -49,6 +49,7 @@ from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from breakwater_runtime.tools.guarded import Guarded
 from breakwater_runtime.tools.policy_check import PolicyCheck
+from breakwater_runtime.tools.watch import Watch
 
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
 
@@ -82,7 +83,10 @@ def public(process: Process) -> ASGIApp:
         audit=audit,
     )
     backend = Guarded(process.backend, PolicyCheck(lambda: live.loaded.policies, audit))
-    mcp = StreamableHttp(backend, sources.new_id, charge_tool=charges.tool)
+    watch = Watch(backend, metrics.histogram(catalogue.OPERATION_DURATION), sources.elapsed)
+    mcp = StreamableHttp(backend, sources.new_id, charge_tool=charges.tool, watch=watch)
+    metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions)
+    metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
     process.drain.at_end_of_streams(mcp.end_streams)
     endpoints = Endpoints({MCP_PATH: mcp})
     tokens = Tokens(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from mcp_types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
 
@@ -294,6 +294,10 @@ class RpcError(Exception):
     data: Any = None
 
 
+Outcome = Literal["ok", "caller_error", "server_error", "cancelled", "limited"]
+"""What became of a request; objectives rest on it."""
+
+
 class Channel(Protocol):
     """The way back to a client while its call runs."""
 
@@ -339,6 +343,8 @@ class Call:
     channel: Channel
     peer: Peer | None = None
     """The backend's side of its session; None: there is no session."""
+    outcome: Outcome = "ok"
+    """What its result says; the backend sets it, since errors of tools are results too."""
 
 
 class StartError(Exception):

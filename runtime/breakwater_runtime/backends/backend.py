@@ -31,6 +31,10 @@ class Backend(Protocol):
     def fault(self) -> str | None:
         """Why it cannot answer now; None: it can."""
 
+    @property
+    def lost_threads(self) -> int:
+        """How many synchronous tools go on although nobody waits for them."""
+
     def running(self) -> AbstractAsyncContextManager[None]:
         """Start it, and stop it at the end; once per process."""
 
@@ -53,6 +57,9 @@ class Backend(Protocol):
 
     async def note(self, call: Call) -> None:
         """Take a notification of an older client; its `id` says nothing."""
+
+    def has_tool(self, name: str) -> bool:
+        """Say whether there is a tool of this name."""
 
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""

@@ -12,10 +12,11 @@ from mcp_types import (
 )
 
 from breakwater_runtime.backends.backend import Backend
-from breakwater_runtime.calls import Call, Problem, Refused, RpcError
+from breakwater_runtime.calls import Call, Outcome, Problem, Refused, RpcError
 from breakwater_runtime.protocol import framing
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import McpHeaders
+from breakwater_runtime.tools.watch import Watch, outcome_of
 
 Handler = Callable[[Call, McpHeaders], Awaitable[bytes]]
 ChargeTool = Callable[[object], None]
@@ -31,12 +32,24 @@ STATUS: Mapping[int, int] = {
 """The HTTP status of JSON-RPC errors since 2026-07-28; all others, and all older ones, have 200."""
 
 
+_CANCELLED: Outcome = "cancelled"
+
+
 class Dispatcher:
     """Has each request answered, and makes errors of what fails."""
 
-    def __init__(self, backend: Backend, charge_tool: ChargeTool | None = None) -> None:
-        """Dispatch to one backend; `charge_tool` refuses a tool that is called too often."""
+    def __init__(
+        self, backend: Backend, charge_tool: ChargeTool | None = None, watch: Watch | None = None
+    ) -> None:
+        """Dispatch to one backend.
+
+        Args:
+            backend: The backend.
+            charge_tool: Refuses a tool that is called too often.
+            watch: Observes every request; None: these are outside of every objective.
+        """
         self._backend = backend
+        self._watch = watch
         self._charge_tool = charge_tool
         self._table: Mapping[Era, Mapping[str, Handler]] = {
             Era.OLDER: {},
@@ -49,12 +62,31 @@ class Dispatcher:
         Raises:
             Refused: A policy or a limit stands against it.
         """
+        watch = self._watch
+        if watch is None:
+            return await self._answer(era, call, headers)
+        since, outcome = watch.elapsed(), _CANCELLED
+        try:
+            answer = await self._answer(era, call, headers)
+            outcome = call.outcome
+        except Refused as refusal:
+            outcome = outcome_of(refusal)
+            raise
+        except Exception:
+            outcome = "server_error"
+            raise
+        finally:
+            watch.observe(call, outcome, since)
+        return answer
+
+    async def _answer(self, era: Era, call: Call, headers: McpHeaders) -> tuple[int, bytes]:
         handler = self._table[era].get(call.method, self._forward)
         if self._charge_tool is not None and call.method == "tools/call":
             self._charge_tool((call.params or {}).get("name"))
         try:
             return 200, framing.result(call.id, await handler(call, headers))
         except RpcError as failure:
+            call.outcome = outcome_of(failure)
             return failed(era, call.id, failure)
 
     async def answer_in_batch(self, call: Call, headers: McpHeaders) -> bytes:

@@ -20,6 +20,7 @@ from breakwater_runtime.protocol.session_reply import SessionReply
 from breakwater_runtime.protocol.sessions import Session, SessionLimits, Sessions
 from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.tools import gate
+from breakwater_runtime.tools.watch import Watch
 
 BATCH_MAX = 100
 """How many messages a body may have."""
@@ -63,10 +64,11 @@ class StreamableHttp:
         session_limits: SessionLimits | None = None,
         *,
         charge_tool: ChargeTool | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Serve one backend; ids of sessions are made by `new_id`."""
         self._backend = backend
-        self._dispatcher = Dispatcher(backend, charge_tool)
+        self._dispatcher = Dispatcher(backend, charge_tool, watch)
         self._ticker = Ticker()
         self._listeners: set[Listener] = set()
         self._sessions = Sessions(new_id, self._ticker, session_limits or SessionLimits())
@@ -82,6 +84,11 @@ class StreamableHttp:
             await self._post(post)
         else:
             await self._on_session(post)
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions there are."""
+        return len(self._sessions)
 
     def end_streams(self) -> None:
         """Tell listeners that nothing more will come; their streams end well."""

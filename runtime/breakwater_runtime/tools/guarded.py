@@ -51,6 +51,11 @@ class Guarded:
         """Why the backend cannot answer now."""
         return self._backend.fault
 
+    @property
+    def lost_threads(self) -> int:
+        """How many synchronous tools go on although nobody waits for them."""
+        return self._backend.lost_threads
+
     def running(self) -> AbstractAsyncContextManager[None]:
         """Start the backend, and stop it at the end."""
         return self._backend.running()
@@ -97,12 +102,22 @@ class Guarded:
         """Take a notification."""
         await self._backend.note(call)
 
+    def has_tool(self, name: str) -> bool:
+        """Say whether there is a tool of this name."""
+        return self._backend.has_tool(name)
+
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as headers."""
         return self._backend.declares_headers(tool)
 
     def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
-        """Say which header does not agree with the tool's arguments."""
+        """Say which header does not agree with the tool's arguments.
+
+        Of a tool that the caller may not use, nothing: `answer` refuses it, and says no more.
+        """
+        name = str((call.params or {}).get("name"))
+        if self._check.is_needed and not self._check.lists(call.principal, self.name, name):
+            return None
         return self._backend.mismatch(call, headers)
 
     def needs_session(self, capabilities: Mapping[str, Any]) -> bool:

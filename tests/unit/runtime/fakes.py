@@ -49,6 +49,7 @@ class FakeBackend:
     channels: list[Channel] = field(default_factory=list)
     streams_ended: int = 0
     listening: bool = False
+    lost_threads: int = 0
     ears: list[Deliver] = field(default_factory=list)
 
     @asynccontextmanager
@@ -70,6 +71,9 @@ class FakeBackend:
 
     async def note(self, call: Call) -> None:
         self.bodies.append(call)
+
+    def has_tool(self, name: str) -> bool:
+        return name == "echo"
 
     def declares_headers(self, _tool: str) -> bool:
         return True

@@ -427,3 +427,25 @@ async def test_many_wait_for_their_turn() -> None:
 
     assert answers == list(range(100))
     assert most <= 3
+
+
+@pytest.mark.parametrize("directly", [True, False])
+@pytest.mark.parametrize(
+    ("tool", "arguments", "outcome"),
+    [
+        ("text", {"text": "x"}, "ok"),
+        ("text", {}, "caller_error"),
+        ("refuses", {"text": "x"}, "caller_error"),
+        ("crashes", {"text": "x"}, "server_error"),
+        ("broken_result", {}, "server_error"),
+    ],
+)
+async def test_a_crash_is_the_server_s_fault(
+    backend: PythonBackend, tool: str, arguments: dict[str, Any], outcome: str, directly: bool
+) -> None:
+    made = call(tool, VERSIONS[0], arguments)
+
+    async with backend.running():
+        await answered(backend, made, directly=directly)
+
+    assert made.outcome == outcome

@@ -22,7 +22,7 @@ from breakwater_runtime.backends.python.listening import LISTEN, Listening
 from breakwater_runtime.backends.python.lists import Lists
 from breakwater_runtime.backends.python.loading import load
 from breakwater_runtime.backends.python.results import TOOLS_CALL
-from breakwater_runtime.backends.python.tools import Tools
+from breakwater_runtime.backends.python.tools import Tools, outcome_of_error
 from breakwater_runtime.backends.threads import Threads
 from breakwater_runtime.calls import Call, Channel, Peer, RpcError
 
@@ -70,7 +70,8 @@ class PythonBackend:
         self._mcp = mcp
         self._server = self._mcp._lowlevel_server
         known = envelopes.Envelopes()
-        self._tools = Tools(self._mcp, Threads(), known)
+        self._threads = Threads()
+        self._tools = Tools(self._mcp, self._threads, known)
         self._lists = Lists(self._mcp, known)
         self._listening = Listening(self._mcp)
         self._declaring: dict[str, tuple[dict[str, Any] | None, bool]] = {}
@@ -143,6 +144,8 @@ class PythonBackend:
         except Exception as failure:
             logger.exception("request failed", extra={"method": call.method})
             raise RpcError(INTERNAL_ERROR, "Internal server error") from failure
+        if call.method == TOOLS_CALL and result.get("isError"):
+            call.outcome = outcome_of_error(result)
         return encoding.dumps(result)
 
     def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
@@ -160,6 +163,15 @@ class PythonBackend:
             await runner.on_notify(exchange, call.method, call.params)
         finally:
             await aclose_shielded(runner.connection)
+
+    def has_tool(self, name: str) -> bool:
+        """Say whether there is a tool of this name."""
+        return self._mcp._tool_manager.get_tool(name) is not None
+
+    @property
+    def lost_threads(self) -> int:
+        """How many synchronous tools go on although nobody waits for them."""
+        return self._threads.lost
 
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""

@@ -5,6 +5,8 @@ A call means what it means to the SDK, down to the texts of errors; the tests co
 
 import json
 import logging
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from mcp.server._otel import OpenTelemetryMiddleware
@@ -30,7 +32,7 @@ from breakwater_runtime.backends.python.envelopes import Envelopes, connection
 from breakwater_runtime.backends.python.exchange import Exchange
 from breakwater_runtime.backends.python.results import TOOLS_CALL, Results, returns_text
 from breakwater_runtime.backends.threads import Threads
-from breakwater_runtime.calls import Call, RpcError
+from breakwater_runtime.calls import Call, Outcome, RpcError
 
 logger = logging.getLogger(__name__)
 
@@ -180,6 +182,8 @@ class Tools:
             raise RpcError(failure.code, failure.message, failure.data) from failure
         except ToolError as failure:
             _log(tool.name, failure)
+            crashed = isinstance(failure, UnexpectedToolError)
+            call.outcome = "server_error" if crashed else "caller_error"
             return self._results.error(str(failure), call.version)
 
     async def _call(self, tool: CompiledTool, call: Call, client: Connection | None) -> bytes:
@@ -203,6 +207,8 @@ class Tools:
             raise _as_the_sdk_says(tool.name, failure) from failure
         if isinstance(converted, InputRequiredResult):
             return await self._ask_again(converted, call, client)
+        if converted.is_error:
+            call.outcome = "caller_error"
         return self._results.write(converted, call.version)
 
     async def _ask_again(
@@ -255,6 +261,16 @@ def _as_the_sdk_says(name: str, failure: Exception) -> Exception:
     if isinstance(failure, ToolError | ResourceError):
         return ToolError(f"Error executing tool {name}: {failure}")
     return UnexpectedToolError(f"Error executing tool {name}")
+
+
+def outcome_of_error(result: Mapping[str, Any]) -> Outcome:
+    """Say whose fault a tool's error is; of a crash the SDK says where it was, and no more."""
+    texts = [str(each.get("text")) for each in result.get("content", ())]
+    crashed = len(texts) == 1 and _CRASH.fullmatch(texts[0]) is not None
+    return "server_error" if crashed else "caller_error"
+
+
+_CRASH = re.compile(r"(Error executing tool [^:\s]+(: |$))+")
 
 
 def _log(name: str, failure: ToolError) -> None:

@@ -44,6 +44,7 @@ demo-down: venv ## Take the demo's cluster down and leave nothing behind
 
 .PHONY: test
 test: fast ## Everything a change must not break: fast, then tests on real clusters (minutes)
+	$(BIN)/pytest tests/unit -m "process and not prove" -n $(WORKERS) --quiet
 	$(BIN)/pytest tests/cluster tests/e2e -m "not prove"
 
 .PHONY: fast
@@ -67,7 +68,7 @@ imports: venv
 generated: venv
 	$(BIN)/python -m dev.generate --check
 unit: venv
-	$(BIN)/pytest tests/unit tests/contract tests/golden -m "not prove" -n $(WORKERS) --quiet
+	$(BIN)/pytest tests/unit tests/contract tests/golden -m "not prove and not process" -n $(WORKERS) --quiet
 
 .PHONY: coverage
 coverage: venv ## Measure which lines and branches the unit tests reach

@@ -14,7 +14,7 @@ from tests.unit.changes import children
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
 
-pytestmark = pytest.mark.requirement("T6")
+pytestmark = [pytest.mark.process, pytest.mark.requirement("T6")]
 
 PROCESSES = 4
 

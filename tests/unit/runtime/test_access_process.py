@@ -13,6 +13,8 @@ from tests.support.oauth import OAuthServer
 from tests.unit.runtime.fakes import ALICE
 from tests.unit.runtime.test_process import Running, prepare, reserved, running, settings
 
+pytestmark = pytest.mark.process
+
 AUDIENCE = "https://mcp.example/mcp"
 PATHS = ["/mcp", "/", "/rpc", "/sse", "/mcp/sse", "/tools", "/capabilities", "/metrics", "/health"]
 METHODS = ["GET", "POST", "PUT", "DELETE"]

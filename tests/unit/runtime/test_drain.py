@@ -18,6 +18,8 @@ from tests.unit.runtime.test_process import (
     settings,
 )
 
+pytestmark = pytest.mark.process
+
 LISTENERS = 1000
 CALLS = 100
 

@@ -22,6 +22,8 @@ from mcp_types import TextContent
 
 from tests.unit.runtime.fakes import ALICE
 
+pytestmark = pytest.mark.process
+
 COMMAND = str(Path(sys.executable).with_name("breakwater-runtime"))
 START_SECONDS = 30
 """A bound, not a goal: the machine may be busy."""

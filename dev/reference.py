@@ -53,9 +53,9 @@ def _section(path: str, schema: Schema) -> Iterator[str]:
         yield _row(path, name, field, is_required=name in required, with_effect=with_effect)
     yield ""
     messages = [rule["message"] for rule in schema.get("x-kubernetes-validations", ())]
-    for field in schema["properties"].values():
+    for name, field in schema["properties"].items():
         messages += [
-            rule["message"]
+            f"`{name}`: {rule['message']}"
             for rule in field.get("x-kubernetes-validations", ())
             if "properties" not in field
         ]

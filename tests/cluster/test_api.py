@@ -175,6 +175,42 @@ def volumes(*found: Object) -> Object:
             id="request-over-limit",
         ),
         pytest.param(
+            changed(backends=[{"python": {"server": "main.py"}}]),
+            "write package.module:attribute, as in weather.main:mcp",
+            id="server",
+        ),
+        pytest.param(
+            changed(runtime={"image": "https://registry.example/a:1"}),
+            "without a scheme, as in registry.example/team/weather:1.0",
+            id="image",
+        ),
+        pytest.param(
+            changed(backends=backend(env=[{"name": "1A"}])), "as in LOG_LEVEL", id="env-name"
+        ),
+        pytest.param(
+            changed(backends=backend(env=[{"name": "A", "value": "a\0b"}])),
+            r"should match '^[^\x00]*$'",
+            id="nul",
+        ),
+        pytest.param(
+            changed(
+                backends=backend(volumeMounts=[{"name": "d", "mountPath": "data/"}]),
+                pod=volumes({"name": "d", "emptyDir": {}}),
+            ),
+            "write an absolute path",
+            id="relative-mount",
+        ),
+        pytest.param(
+            changed(pod=volumes({"name": "d", "persistentVolumeClaim": {"claimName": "My_data"}})),
+            "write the object's name: lower-case letters",
+            id="claim-name",
+        ),
+        pytest.param(
+            changed(pod={"resources": {"requests": {"cpu": "1x"}, "limits": {"cpu": 1}}}),
+            "write one as in 500m or 2",
+            id="not-an-amount",
+        ),
+        pytest.param(
             changed(access={"keys": {"secretName": "web-keys"}}),
             "leave it out to have a key generated",
             id="our-secret",

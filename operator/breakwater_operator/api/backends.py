@@ -5,13 +5,23 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_contract.settings import BackendName, EntryPoint
-from breakwater_operator.api.fields import DataKey, DnsSubdomain, EnvName
+from breakwater_operator.api.fields import (
+    BackendName,
+    DataKey,
+    DnsSubdomain,
+    EntryPoint,
+    EnvName,
+)
 from breakwater_operator.api.pod import VolumeMount
 from breakwater_operator.api.rules import exactly_one, list_map, rule, rules
 
 ONE_VALUE = "write value or valueFrom, not both"
+NO_NUL = "the value of a variable cannot hold the character NUL; take it out"
 ONE_REFERENCE = "write exactly one of secretKeyRef and configMapKeyRef"
+
+# A pattern, since as CEL it would exceed the API server's budget; only the CRD gets it, since
+# pydantic would show the value, which may be a secret.
+EnvValue = Annotated[str, Field(max_length=32768, json_schema_extra={"pattern": r"^[^\x00]*$"})]
 
 
 class KeyReference(Model):
@@ -48,12 +58,14 @@ class EnvVar(Model):
     """An environment variable of a backend."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(rule("!(has(self.value) && has(self.valueFrom))", ONE_VALUE))
+        json_schema_extra=rules(
+            rule("!(has(self.value) && has(self.valueFrom))", ONE_VALUE),
+        )
     )
 
     name: EnvName
     """Name of the variable."""
-    value: Annotated[str, Field(max_length=32768)] | None = None
+    value: EnvValue | None = None
     """Its value. `$(OTHER)` stands for the value of a variable further up, `$$` for a dollar."""
     value_from: EnvSource | None = None
     """Where its value comes from, instead of `value`."""
@@ -62,6 +74,9 @@ class EnvVar(Model):
     def _one_value(self) -> Self:
         if self.value is not None and self.value_from is not None:
             raise ValueError(ONE_VALUE)
+        # Said of the variable rather than of its value, which may be a secret and would be shown.
+        if "\0" in (self.value or ""):
+            raise ValueError(f"value: {NO_NUL}")
         return self
 
 

@@ -1,13 +1,24 @@
 """The types of fields: what a value may look like, said once for Python and for the CRD."""
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import StringConstraints
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from breakwater_contract.settings import ENTRY_POINT, NAME
+from breakwater_operator.api.rules import Schema, like, rule, rules
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-IMAGE = r"^[a-zA-Z0-9]([-a-zA-Z0-9._/:]*[a-zA-Z0-9])?(@sha256:[0-9a-f]{64})?$"
+REPOSITORY_PART = r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?"
+IMAGE = (
+    r"^([a-zA-Z0-9]([-.a-zA-Z0-9]*[a-zA-Z0-9])?(:[0-9]{1,5})?/)?"
+    rf"{REPOSITORY_PART}(/{REPOSITORY_PART})*"
+    r"(:[a-zA-Z0-9_][-._a-zA-Z0-9]{0,127})?(@sha256:[0-9a-f]{64})?$"
+)
+"""A host, a repository, a tag and a digest: nothing that a node could only fail to pull."""
 ENV_NAME = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"
 DATA_KEY = r"^[-._a-zA-Z0-9]+$"
 SERVER_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
@@ -16,12 +27,6 @@ SERVER_NAME_MAX = 40
 """What is left of the 63 characters of a pod's name once `-<slot>`, a template hash and the pod's
 own five characters have been appended."""
 
-DnsLabel = Annotated[str, StringConstraints(pattern=DNS_LABEL, max_length=63)]
-DnsSubdomain = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN, max_length=253)]
-ImageReference = Annotated[str, StringConstraints(pattern=IMAGE, max_length=512)]
-EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME, max_length=253)]
-DataKey = Annotated[str, StringConstraints(pattern=DATA_KEY, max_length=253)]
-
 
 def matches(pattern: str, text: str) -> bool:
     """Say whether a whole text has the shape that a pattern gives.
@@ -29,3 +34,56 @@ def matches(pattern: str, text: str) -> bool:
     Python's `$` also matches before a last line break, where the API server's does not.
     """
     return re.fullmatch(pattern, text) is not None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a text must look, how long it may be, and what to write where it is otherwise.
+
+    The CRD says it in CEL: a `pattern` would be answered with the expression alone.
+    """
+
+    pattern: str
+    length_max: int
+    message: str
+
+    def __get_pydantic_core_schema__(self, _source: Any, _next: GetCoreSchemaHandler) -> CoreSchema:
+        text = core_schema.str_schema(max_length=self.length_max)
+        return core_schema.no_info_after_validator_function(self._check, text)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, convert: GetJsonSchemaHandler
+    ) -> Schema:
+        said = rule(f"self.{like(self.pattern)}", self.message)
+        return convert(schema) | rules(said)
+
+    def _check(self, text: str) -> str:
+        if not matches(self.pattern, text):
+            raise ValueError(self.message)
+        return text
+
+
+LABEL_SHAPE = (
+    "write lower-case letters, digits and '-', with a letter or digit at both ends, as in my-data"
+)
+SUBDOMAIN_SHAPE = (
+    "write the object's name: lower-case letters, digits, '-' and '.', with a letter or digit at "
+    "both ends and around each '.', as in my-data"
+)
+IMAGE_SHAPE = (
+    "write an image as registry/repository:tag or registry/repository@sha256:digest, without a "
+    "scheme, as in registry.example/team/weather:1.0"
+)
+ENV_NAME_SHAPE = (
+    "write letters, digits, '_', '-' and '.' that do not begin with a digit, as in LOG_LEVEL"
+)
+DATA_KEY_SHAPE = "write a key of its data: letters, digits, '_', '-' and '.', as in config.json"
+ENTRY_POINT_SHAPE = "write package.module:attribute, as in weather.main:mcp"
+
+DnsLabel = Annotated[str, Shape(DNS_LABEL, 63, LABEL_SHAPE)]
+DnsSubdomain = Annotated[str, Shape(DNS_SUBDOMAIN, 253, SUBDOMAIN_SHAPE)]
+ImageReference = Annotated[str, Shape(IMAGE, 512, IMAGE_SHAPE)]
+EnvName = Annotated[str, Shape(ENV_NAME, 253, ENV_NAME_SHAPE)]
+DataKey = Annotated[str, Shape(DATA_KEY, 253, DATA_KEY_SHAPE)]
+EntryPoint = Annotated[str, Shape(ENTRY_POINT, 253, ENTRY_POINT_SHAPE)]
+BackendName = Annotated[str, Shape(NAME, 40, LABEL_SHAPE.replace("my-data", "main"))]

@@ -3,15 +3,21 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_operator.api.fields import DataKey, DnsLabel, DnsSubdomain
-from breakwater_operator.api.quantity import Bytes, Cpu, amount
+from breakwater_operator.api.fields import DataKey, DnsLabel, DnsSubdomain, Shape
+from breakwater_operator.api.quantity import Bytes, Cpu, ListedBytes, amount
 from breakwater_operator.api.rules import ATOMIC, exactly_one, list_map, quoted, rule, rules
 
 MOUNT_PATH = r"^(/[^/:\x00-\x1f]+)+$"
 RELATIVE_PATH = r"^[^/\x00-\x1f]+(/[^/\x00-\x1f]+)*$"
+
+MOUNT_PATH_SHAPE = "write an absolute path without ':' and without a '/' at its end, as in /data"
+RELATIVE_PATH_SHAPE = "write a relative path without a '/' at either end, as in models/small"
+
+MountPath = Annotated[str, Shape(MOUNT_PATH, 512, MOUNT_PATH_SHAPE)]
+RelativePath = Annotated[str, Shape(RELATIVE_PATH, 512, RELATIVE_PATH_SHAPE)]
 
 TAKEN_PATHS = (
     "/bin", "/dev", "/etc", "/etc/breakwater", "/etc/breakwater-keys", "/lib", "/lib64", "/opt",
@@ -64,11 +70,11 @@ class VolumeMount(Model):
 
     name: DnsLabel
     """The volume: a name of `spec.pod.volumes`."""
-    mount_path: Annotated[str, StringConstraints(pattern=MOUNT_PATH, max_length=512)]
+    mount_path: MountPath
     """The folder at which it appears: an absolute path, one that does not hide the system."""
     read_only: bool = False
     """Whether writing there is forbidden."""
-    sub_path: Annotated[str, StringConstraints(pattern=RELATIVE_PATH, max_length=512)] | None = None
+    sub_path: RelativePath | None = None
     """The folder inside the volume that appears, as a relative path; absent: the whole volume."""
 
     @model_validator(mode="after")
@@ -95,7 +101,7 @@ class KeyToPath(Model):
 
     key: DataKey
     """The entry."""
-    path: Annotated[str, StringConstraints(pattern=RELATIVE_PATH, max_length=512)]
+    path: RelativePath
     """The file, relative to the mount."""
 
     model_config = ConfigDict(
@@ -125,7 +131,7 @@ class EmptyDirVolume(Model):
 
     medium: Literal["Memory"] | None = None
     """`Memory` keeps it in RAM and counts towards the memory limit; absent: on the node's disk."""
-    size_limit: Bytes | None = None
+    size_limit: ListedBytes | None = None
     """A pod that writes more than this, as in `1Gi`, is evicted; absent: no limit."""
 
 
@@ -175,6 +181,7 @@ def _within_limits(resource: str) -> str:
     request, limit = f"self.requests.{name}", f"self.limits.{name}"
     return (
         f"!has(self.requests) || !has(self.limits) || !has({request}) || !has({limit}) || "
+        f"!isQuantity(string({request})) || !isQuantity(string({limit})) || "
         f"quantity(string({request})).compareTo(quantity(string({limit}))) <= 0"
     )
 

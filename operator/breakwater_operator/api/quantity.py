@@ -5,12 +5,14 @@ the API server gives back, and what we hash must not change with the spelling, s
 rewritten as soon as they are read.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
 from breakwater_operator.api.fields import matches
+from breakwater_operator.api.rules import like, rule, rules
 
 CPU = r"^([0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?)$"
 BYTES = (
@@ -49,6 +51,10 @@ def _largest(value: int, base: int, suffixes: list[str]) -> str:
     return f"{value}{suffixes[step]}" if value else "0"
 
 
+def _wanted(example: str) -> str:
+    return f"this is not an amount; write one as in {example}"
+
+
 def _checked(pattern: str, example: str) -> BeforeValidator:
     def check(value: object) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
@@ -58,26 +64,38 @@ def _checked(pattern: str, example: str) -> BeforeValidator:
             or not matches(pattern, text)
             or (number and int(text) > INTEGER_MAX)
         ):
-            raise ValueError(f"{text} is not an amount; write one as in {example}")
+            raise ValueError(_wanted(example))
         return canonical(text)
 
     return BeforeValidator(check)
 
 
-def _schema(pattern: str) -> WithJsonSchema:
+def _schema(shape: Mapping[str, Any]) -> WithJsonSchema:
     return WithJsonSchema(
         {
             "x-kubernetes-int-or-string": True,
-            "pattern": pattern,
             "minimum": 0,
             "maximum": INTEGER_MAX,
             "maxLength": 32,
+            **shape,
         }
     )
 
 
-Cpu = Annotated[str, _checked(CPU, "500m or 2"), _schema(CPU)]
+def _said(pattern: str, example: str) -> Mapping[str, Any]:
+    """Say a pattern in CEL, so that the API server answers with what to write."""
+    return rules(rule(f"type(self) == int || self.{like(pattern)}", _wanted(example)))
+
+
+CPU_EXAMPLE = "500m or 2"
+BYTES_EXAMPLE = "512Mi"
+
+Cpu = Annotated[str, _checked(CPU, CPU_EXAMPLE), _schema(_said(CPU, CPU_EXAMPLE))]
 """Processors, as in `500m` or `2`."""
 
-Bytes = Annotated[str, _checked(BYTES, "512Mi"), _schema(BYTES)]
+Bytes = Annotated[str, _checked(BYTES, BYTES_EXAMPLE), _schema(_said(BYTES, BYTES_EXAMPLE))]
 """Memory or disk, as in `512Mi`."""
+
+ListedBytes = Annotated[str, _checked(BYTES, BYTES_EXAMPLE), _schema({"pattern": BYTES})]
+"""The same inside lists: the API server takes a value that may be a number to be as long as a
+whole request, and refuses rules about 32 of those as too costly."""

@@ -45,6 +45,11 @@ def exactly_one(*fields: str) -> str:
     return f"[{', '.join(f'has(self.{field})' for field in fields)}].exists_one(is, is)"
 
 
+def like(pattern: str) -> str:
+    """Write the call that is true of a text with the shape that a pattern gives."""
+    return f"matches(r'{pattern}')"
+
+
 def quoted(items: Sequence[str]) -> str:
     """Write a list of strings in CEL."""
     return "[" + ", ".join(f"'{item}'" for item in items) + "]"

@@ -80,6 +80,21 @@ def test_a_fault_below_a_list_is_not_followed_by_one_about_its_length() -> None:
             id="two-backends",
         ),
         pytest.param(
+            manifest(backends=[{"python": {"server": "main.py"}}]),
+            "spec.backends[0].python.server: 'main.py': write package.module:attribute",
+            id="server",
+        ),
+        pytest.param(
+            manifest(runtime={"image": f"registry.example/a:{'x' * 129}"}),
+            "write an image as registry/repository:tag",
+            id="long-tag",
+        ),
+        pytest.param(
+            manifest(pod={"resources": {"limits": {"memory": "1 GB"}}}),
+            "write one as in 512Mi",
+            id="not-an-amount",
+        ),
+        pytest.param(
             manifest(pod={"volumes": [{"name": "a", "emptyDir": {}}] * 2}),
             "pod.volumes has a twice",
             id="twice",
@@ -88,6 +103,16 @@ def test_a_fault_below_a_list_is_not_followed_by_one_about_its_length() -> None:
 )
 def test_a_message_says_what_to_write(obj: dict[str, Any], says: str) -> None:
     assert any(says in fault for fault in faults(obj))
+
+
+def test_a_value_that_may_be_a_secret_is_not_shown() -> None:
+    env = [{"name": "TOKEN", "value": "hunter2\0"}]
+
+    (found,) = faults(manifest(backends=[{"python": PYTHON | {"env": env}}]))
+
+    assert found.startswith("spec.backends[0].python.env[TOKEN]: value: ")
+    assert "NUL; take it out" in found
+    assert "hunter2" not in found
 
 
 def test_a_suspended_server_wants_no_pods() -> None:

@@ -31,7 +31,7 @@ WRONG: dict[str, list[Any]] = {
     "subPath": ["../a", "a/..", "/a", "."],
     "path": ["../a", "a/..", "/a"],
     "image": [
-        "bad image", "-x", "", "a//b", "a::b", "https://a/b", f"a:{'x' * 129}", "a/B", "a:1/b:2",
+        "bad image", "-x", "", "a//b", "a::b", "https://a/b", f"a:{'x' * 129}", "a/B", "a:1:2",
     ],
     "server": ["main", "a:b.c", ":x"],
     "secretName": ["web-keys", "web-live", "Keys"],

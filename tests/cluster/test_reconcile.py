@@ -465,6 +465,10 @@ def test_a_missing_claim_is_named_and_mounted_once_it_appears(op: Ground) -> Non
     assert "write replicas: 1" in found["message"]
     assert op.find(DEPLOYMENT, "claiming-a")["spec"]["replicas"] == 1
 
+    # What runs is kept true meanwhile: keys are withdrawn, and what is deleted comes back.
+    op.delete(SERVICE, "claiming")
+    eventually(lambda: op.get(SERVICE, "claiming") is not None, "the Service is there again")
+
 
 def test_a_new_image_is_a_new_revision_and_the_old_one_goes_when_no_pod_needs_it(
     op: Ground,

@@ -94,12 +94,12 @@ class Reason(StrEnum):
         "KeySecretMissing",
         (
             "The Secret of `spec.access.keys.secretName` does not exist. Keys already taken over "
-            "stay valid; without any, every request is answered 401."
+            "stay valid; without any, no pod gets ready and nobody is let in."
         ),
     )
     KEY_SECRET_EMPTY = (
         "KeySecretEmpty",
-        "The Secret with the keys has no usable key, so every request is answered 401.",
+        "The Secret with the keys has none, so no pod gets ready and nobody is let in.",
     )
     CLAIM_MISSING = (
         "ClaimMissing",

@@ -182,7 +182,9 @@ class Rounds:
     def _pause_seconds(self, one: _Pod) -> float:
         probe = one.probe
         is_known = probe is not None and probe.server is not None
-        is_current = probe is not None and one.wanted in {None, probe.live}
+        is_current = (
+            probe is not None and probe.settings_fault is None and one.wanted in {None, probe.live}
+        )
         if is_known and is_current and not one.failures:
             return HEALTH_SECONDS * (0.8 + 0.4 * self._chance())
         return min(HEALTH_SECONDS, PENDING_SECONDS * 2.0 ** max(0, one.failures - FAILURES_MAX))

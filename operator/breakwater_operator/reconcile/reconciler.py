@@ -140,15 +140,33 @@ class Reconciler:
             server, reading.source, reading.copy, self.signing.seed, self.entropy(KEY_BYTES)
         )
         seen.waits += [*reading.waits, *([keys.wait] if keys.wait is not None else [])]
-        _refuse(claims.faults(server, reading.claims))
+        seen.faults = claims.faults(server, reading.claims)
         return Intent(
-            server=server,
+            server=self._held(server, seen.faults),
             platform=self.platform,
             revision=revision.current(server, self.platform, reading.revisions),
             keys=keys,
             operator_keys=(self.signing.key.public,),
             claims=reading.claims,
         )
+
+    def _held(self, server: McpServer, faults: Sequence[Fault]) -> McpServer:
+        """Keep a server true that asks for more pods than can share its claims.
+
+        Keys are withdrawn and drift is repaired meanwhile; it has as many pods as are possible.
+
+        Raises:
+            SpecError: Nothing of it runs yet: it begins once the manifest is corrected.
+        """
+        if not faults:
+            return server
+        running = self.world.children[DEPLOYMENT].get(
+            server.namespace, names.deployment(server.name, names.FIRST_SLOT)
+        )
+        if running is None:
+            raise SpecError(faults)
+        spec = server.spec.model_copy(update={"replicas": claims.REPLICAS_MAX})
+        return server.model_copy(update={"spec": spec})
 
     async def _observe(self, key: Key, owner: Object, seen: Seen) -> list[Pod]:
         """Ask the pods, and tell those that run on old settings."""
@@ -264,11 +282,6 @@ class Reconciler:
         self.rounds.drop(key)
         self.statuses.forget(key)
         return Result("gone")
-
-
-def _refuse(faults: Sequence[Fault]) -> None:
-    if faults:
-        raise SpecError(faults)
 
 
 def _slot(pod: Object) -> str | None:

@@ -10,6 +10,9 @@ from breakwater_operator.api.models import McpServer
 SHARED = {"ReadWriteMany", "ReadOnlyMany"}
 """Access modes that pods of several nodes can use at once."""
 
+REPLICAS_MAX = 1
+"""How many pods can mount a claim that cannot be shared."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -41,7 +44,7 @@ def faults(server: McpServer, claims: Mapping[str, Claim]) -> tuple[Fault, ...]:
 
 
 def _faults(server: McpServer, claims: Mapping[str, Claim]) -> Iterator[Fault]:
-    if server.spec.replicas <= 1:
+    if server.wanted_replicas <= REPLICAS_MAX:
         return
     for name in named(server):
         claim = claims.get(name)

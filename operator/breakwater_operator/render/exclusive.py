@@ -16,10 +16,12 @@ NEVER: Mapping[str, tuple[str, ...]] = {
     "Deployment": (
         "/spec/paused",
         "/spec/minReadySeconds",
+        "/spec/template/spec/dnsConfig",
         "/spec/template/spec/hostAliases",
         "/spec/template/spec/hostIPC",
         "/spec/template/spec/hostNetwork",
         "/spec/template/spec/hostPID",
+        "/spec/template/spec/hostUsers",
         "/spec/template/spec/hostname",
         "/spec/template/spec/nodeName",
         "/spec/template/spec/setHostnameAsFQDN",

@@ -53,6 +53,7 @@ def template(server: McpServer, platform: Platform, revision: str) -> dict[str, 
             "serviceAccountName": server.name,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
+            "dnsPolicy": "ClusterFirst",
             "terminationGracePeriodSeconds": DRAIN_SECONDS + STOP_MARGIN_SECONDS,
             "securityContext": {
                 "runAsNonRoot": True,

@@ -63,27 +63,37 @@ def resolve(
     if server.spec.access.keys.secret_name is None:
         held = copied.get(GENERATED_KEY)
         key = _generated(source, held, fresh)
-        changed = held is not None and key != held
+        # An edited copy is put right and costs nobody a key; only a new one does.
+        changed = held is not None and key == _encoded(fresh)
         return Keys(secret_name, True, {GENERATED_KEY: key}, hash_key, changed)
     if source is None:
         missing = _missing(server, secret_name, has_copies=bool(copied))
         return Keys(secret_name, False, copied, hash_key, wait=missing)
     principals = _principals(source)
-    empty = None if principals else _empty(server, secret_name)
+    empty = None if any(map(_has_key, principals.values())) else _empty(server, secret_name)
     return Keys(secret_name, False, principals, hash_key, wait=empty)
 
 
 def _generated(source: Live | None, held: bytes | None, fresh: bytes) -> bytes:
     """Find the key that was generated before, or make one of the fresh bytes."""
     if source is None:
-        return base64.urlsafe_b64encode(fresh).rstrip(b"=")
+        return _encoded(fresh)
     annotations = source["metadata"].get("annotations") or {}
     expected = annotations.get(GENERATED_ANNOTATION)
     found = _principals(source).get(GENERATED_KEY)
     for key in (found, held):
         if key and digest(key) == expected:
             return key
-    return held or base64.urlsafe_b64encode(fresh).rstrip(b"=")
+    return held or _encoded(fresh)
+
+
+def _encoded(fresh: bytes) -> bytes:
+    return base64.urlsafe_b64encode(fresh).rstrip(b"=")
+
+
+def _has_key(lines: bytes) -> bool:
+    """Whether an entry has a line that is neither empty nor a comment."""
+    return any(line.strip() and not line.strip().startswith(b"#") for line in lines.splitlines())
 
 
 def digest(key: bytes) -> str:
@@ -114,7 +124,7 @@ def _missing(server: McpServer, secret_name: str, *, has_copies: bool) -> NotRea
     until = (
         "the keys it had last stay valid until then"
         if has_copies
-        else "every request is answered 401 until then"
+        else "no pod gets ready, and nobody is let in, until then"
     )
     return NotReadyError(
         Reason.KEY_SECRET_MISSING,
@@ -126,6 +136,6 @@ def _missing(server: McpServer, secret_name: str, *, has_copies: bool) -> NotRea
 def _empty(server: McpServer, secret_name: str) -> NotReadyError:
     return NotReadyError(
         Reason.KEY_SECRET_EMPTY,
-        f"Secret {server.namespace}/{secret_name} has no entry; add one whose name is a principal "
-        "and whose value is a key (every request is answered 401 until then)",
+        f"Secret {server.namespace}/{secret_name} has no key; add an entry whose name is a "
+        "principal and whose value is a key (no pod gets ready, and nobody is let in, until then)",
     )

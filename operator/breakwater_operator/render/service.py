@@ -18,6 +18,8 @@ def service(intent: Intent) -> Manifest:
             "type": "ClusterIP",
             "selector": names.slot_labels(name, intent.slot),
             "sessionAffinity": "None",
+            # Local would drop the callers on nodes without a pod.
+            "internalTrafficPolicy": "Cluster",
             "ports": [
                 {
                     "name": PUBLIC_PORT_NAME,

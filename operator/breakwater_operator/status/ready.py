@@ -7,9 +7,11 @@ from breakwater_operator.status.conditions import (
     available,
     degraded,
     nobody_wanted,
+    progressing,
     verified,
 )
 from breakwater_operator.status.facts import Facts, Problem
+from breakwater_operator.status.rollout import rollout
 
 SERVES_OTHERWISE = {Reason.APPLY_FAILED, Reason.NAME_TAKEN}
 """What is wrong with the children themselves: then clients are not served as the manifest says."""
@@ -45,6 +47,22 @@ def _why_not(
         # Why pods are missing says more than that they are.
         message = f"{available_now.message}; {degraded_now.message}"
         return Problem(degraded_now.reason, message)
+    if serves_another_revision(facts):
+        under_way = progressing(facts)
+        if degraded_now.status != "True":
+            return Problem(under_way.reason, under_way.message)
+        return Problem(degraded_now.reason, f"{under_way.message}; {degraded_now.message}")
     if verified_now.status == "False" or verified_now.reason is Reason.NO_ENDPOINTS:
         return Problem(verified_now.reason, verified_now.message)
     return None
+
+
+def serves_another_revision(facts: Facts) -> bool:
+    """Say whether clients may meet pods that are not as the manifest says.
+
+    Who applies a change and waits for `Ready` waits for that change.
+    """
+    if facts.deployment is None or nobody_wanted(facts) is not None:
+        return False
+    state = rollout(facts)
+    return not state.is_current or state.updated < max(state.wanted, state.total)

@@ -66,8 +66,7 @@ def resolve(source: Any, copy: Any, secret_name: str | None = None) -> Keys:
             None, copied("clients", default=OLD), NEW, False, id="copy-of-another-secret"
         ),
         pytest.param(
-            generated(NEW), copied("web-keys", default=OLD), NEW, True,
-            id="cut-short-after-the-new-key",
+            generated(OLD), copied("web-keys", default=b"edited"), OLD, False, id="copy-edited"
         ),
     ],
 )  # fmt: skip
@@ -101,7 +100,11 @@ def test_the_keys_of_a_named_secret_are_taken_as_they_are() -> None:
             None, copied("clients", alice=b"one"), {"alice": b"one"}, Reason.KEY_SECRET_MISSING,
             "the keys it had last stay valid", id="missing-since",
         ),
-        pytest.param(secret(), None, {}, Reason.KEY_SECRET_EMPTY, "has no entry", id="empty"),
+        pytest.param(secret(), None, {}, Reason.KEY_SECRET_EMPTY, "has no key", id="empty"),
+        pytest.param(
+            secret(alice=b"# later\n\n"), None, {"alice": b"# later\n\n"}, Reason.KEY_SECRET_EMPTY,
+            "has no key", id="comments-only",
+        ),
     ],
 )  # fmt: skip
 def test_a_missing_secret_is_waited_for(

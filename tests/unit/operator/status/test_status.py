@@ -151,12 +151,16 @@ def test_an_hour_in_which_nothing_changes_changes_nothing() -> None:
         ),
         pytest.param(
             {"deployment": deployment(observedGeneration=4)},
-            {"Progressing": ("True", "RollingOut"), "Ready": ("True", "Ready")},
+            {"Progressing": ("True", "RollingOut"), "Ready": ("False", "RollingOut")},
             id="just-changed",
         ),
         pytest.param(
             {"deployment": deployment(replicas=3, updatedReplicas=1, readyReplicas=2)},
-            {"Progressing": ("True", "RollingOut"), "Ready": ("True", "Ready")},
+            {
+                "Available": ("True", "Available"),
+                "Progressing": ("True", "RollingOut"),
+                "Ready": ("False", "RollingOut"),
+            },
             id="rolling",
         ),
         pytest.param(

@@ -111,7 +111,13 @@ class Guarded:
         return self._backend.declares_headers(tool)
 
     def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
-        """Say which header does not agree with the tool's arguments."""
+        """Say which header does not agree with the tool's arguments.
+
+        Of a tool that the caller may not use, nothing: `answer` refuses it, and says no more.
+        """
+        name = str((call.params or {}).get("name"))
+        if self._check.is_needed and not self._check.lists(call.principal, self.name, name):
+            return None
         return self._backend.mismatch(call, headers)
 
     def needs_session(self, capabilities: Mapping[str, Any]) -> bool:

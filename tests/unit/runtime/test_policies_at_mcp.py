@@ -167,6 +167,35 @@ async def test_lists_are_the_callers_own(
     assert [next(iter(item.values())) for item in items] == shown
 
 
+async def test_of_a_denied_tool_nothing_is_said_but_the_denial(
+    public: httpx2.AsyncClient, token: str
+) -> None:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    codes = []
+    for name in ("delete_a", "get_a"):
+        message = {
+            "jsonrpc": "2.0",
+            "id": 7,
+            "method": "tools/call",
+            "params": {"name": name, "_meta": meta},
+        }
+        headers = {
+            **HEADERS,
+            "authorization": f"Bearer {token}",
+            "mcp-protocol-version": "2026-07-28",
+            "mcp-method": "tools/call",
+            "mcp-name": name,
+            "mcp-param-bad": "yes",
+        }
+        response = await public.post("/mcp", json=message, headers=headers)
+        codes.append(response.json()["error"]["data"]["code"])
+
+    assert codes == ["DENIED_BY_POLICY", "HEADER_MISMATCH"]
+
+
 async def test_a_key_is_shown_nothing_that_only_tokens_may(public: httpx2.AsyncClient) -> None:
     listed = await ask(public, ALICE, "tools/list")
     called = await ask(public, ALICE, "tools/call", name="get_a")

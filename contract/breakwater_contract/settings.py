@@ -96,6 +96,9 @@ class LiveSettings(Model):
     """Keys whose tokens speak for the operator on the management port."""
     limits: Limits = Limits()
     """How much clients may have of one replica."""
+    sessions: Literal["Auto", "Never"] = "Auto"
+    """Whether clients of older revisions get a session where a server can ask them something or
+    keeps something for them. A session lives in one replica: where several may answer, `Never`."""
 
 
 class RuntimeSettings(Model):

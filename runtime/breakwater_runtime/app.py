@@ -84,7 +84,13 @@ def public(process: Process) -> ASGIApp:
     )
     backend = Guarded(process.backend, PolicyCheck(lambda: live.loaded.policies, audit))
     watch = Watch(backend, metrics.histogram(catalogue.OPERATION_DURATION), sources.elapsed)
-    mcp = StreamableHttp(backend, sources.new_id, charge_tool=charges.tool, watch=watch)
+    mcp = StreamableHttp(
+        backend,
+        sources.new_id,
+        charge_tool=charges.tool,
+        watch=watch,
+        gives_sessions=lambda: live.loaded.gives_sessions,
+    )
     metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions)
     metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
     process.drain.at_end_of_streams(mcp.end_streams)

@@ -130,6 +130,7 @@ class Loaded:
     hosts: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
+    gives_sessions: bool = True
     service_account_keys: KeySet | None = None
     policies: Policies = field(default_factory=Policies)
     addresses: Addresses = field(default_factory=Addresses)
@@ -161,6 +162,7 @@ def understand(content: Content) -> Loaded:
         hosts=frozenset(access.hosts),
         limits=content.settings.limits,
         wire=WireLimits.of(content.settings.limits),
+        gives_sessions=content.settings.sessions == "Auto",
         service_account_keys=service_account_keys,
         policies=Policies(access.policies),
         addresses=Addresses(access.addresses),

@@ -8,7 +8,12 @@ from breakwater_operator.render.settings import written
 
 def live_settings(intent: Intent) -> bytes:
     """Write the live settings file, the content of `v1.json` in the ConfigMap `<name>-live`."""
-    settings = LiveSettings(keys_directory=KEYS_DIRECTORY, operator_keys=intent.operator_keys)
+    settings = LiveSettings(
+        keys_directory=KEYS_DIRECTORY,
+        operator_keys=intent.operator_keys,
+        # A request may come to any replica, and only one knows a session.
+        sessions="Auto" if intent.server.spec.replicas <= 1 else "Never",
+    )
     return written(settings).encode()
 
 

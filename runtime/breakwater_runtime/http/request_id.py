@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from breakwater_runtime.calls import Request
 from breakwater_runtime.observability.logs import CURRENT
 
 HEADER = "x-request-id"
+RAW_HEADER = HEADER.encode()
 ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 """What a client's id may look like; anything else could forge log lines or grow without bound."""
 
@@ -30,7 +31,10 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request.id
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (RAW_HEADER, request.id.encode()),
+                ]
             await send(message)
 
         token = CURRENT.set(request)

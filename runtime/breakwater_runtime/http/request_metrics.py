@@ -31,6 +31,7 @@ class RequestMetrics:
         self._duration = duration
         self._routes = routes
         self._elapsed = elapsed
+        self._series: dict[tuple[str, str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and observe how it went."""
@@ -48,4 +49,8 @@ class RequestMetrics:
         finally:
             method = scope["method"] if scope["method"] in METHODS else OTHER
             route = scope["path"] if scope["path"] in self._routes else OTHER
-            self._duration.labels(method, route, status).observe(self._elapsed() - start)
+            series = self._series.get((method, route, status))
+            if series is None:
+                series = self._duration.labels(method, route, status)
+                self._series[method, route, status] = series
+            series.observe(self._elapsed() - start)

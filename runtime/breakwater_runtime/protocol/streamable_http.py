@@ -65,9 +65,11 @@ class StreamableHttp:
         *,
         charge_tool: ChargeTool | None = None,
         watch: Watch | None = None,
+        gives_sessions: Callable[[], bool] = lambda: True,
     ) -> None:
         """Serve one backend; ids of sessions are made by `new_id`."""
         self._backend = backend
+        self._gives_sessions = gives_sessions
         self._dispatcher = Dispatcher(backend, charge_tool, watch)
         self._ticker = Ticker()
         self._listeners: set[Listener] = set()
@@ -213,7 +215,7 @@ class StreamableHttp:
         params = message.get("params") or {}
         capabilities = params.get("capabilities")
         known = capabilities if isinstance(capabilities, dict) else {}
-        if post.session is None and self._backend.needs_session(known):
+        if post.session is None and self._gives_sessions() and self._backend.needs_session(known):
             post.session = session = self._sessions.begin(post.principal.name)
             session.peer = self._backend.connect(session.id, session)
         reply = Reply(post.receive, post.send, self._ticker)

@@ -52,6 +52,14 @@ async def test_a_session_is_given_where_the_backend_wants_one(caller: Caller) ->
     assert await caller.initialize(sampling={}) == "s-1"
 
 
+async def test_no_session_is_given_where_any_of_several_replicas_may_answer(
+    backend: FakeBackend,
+) -> None:
+    caller = Caller(StreamableHttp(backend, lambda: "s-1", gives_sessions=lambda: False))
+
+    assert await caller.initialize(sampling={}) is None
+
+
 async def test_a_handshake_that_fails_gives_no_session(
     caller: Caller, backend: FakeBackend
 ) -> None:

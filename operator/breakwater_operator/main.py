@@ -182,7 +182,7 @@ class Delays:
         """Begin anew: each request has its own."""
         for attempt in itertools.count():
             # Spreading load needs no secrecy.
-            yield min(30.0, 2.0 ** min(attempt, 5)) * (0.5 + random.random() / 2)  # noqa: S311
+            yield min(30.0, 2.0 ** min(attempt, 5)) * (0.5 + random.random() / 2)  # noqa: S311  spreads load, guards nothing
 
 
 def _configuration(path: Path) -> Platform:

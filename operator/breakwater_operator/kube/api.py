@@ -220,7 +220,7 @@ class KubeApi:
         asked = f"{verb} {kind.name} {path.partition('?')[0]}"
         try:
             # The client's annotations cover its models only.
-            answer = await self._rest.request(  # type: ignore[no-untyped-call]
+            answer = await self._rest.request(  # type: ignore[no-untyped-call]  # kubernetes has no types
                 method,
                 self._configuration.host + path,
                 headers=dict(headers) | await self._authorization(),

@@ -21,11 +21,11 @@ async def connection(kubeconfig: Path | None) -> Configuration:
     try:
         # The client's annotations cover its models only.
         if kubeconfig is None:
-            config.load_incluster_config(  # type: ignore[no-untyped-call]
+            config.load_incluster_config(  # type: ignore[no-untyped-call]  # kubernetes has no types
                 client_configuration=found
             )
         else:
-            await config.load_kube_config(  # type: ignore[no-untyped-call]
+            await config.load_kube_config(  # type: ignore[no-untyped-call]  # kubernetes has no types
                 config_file=str(kubeconfig), client_configuration=found, persist_config=False
             )
     except (config.ConfigException, OSError) as error:

@@ -98,7 +98,7 @@ class Informer:
             self.namespace,
             since=self._since,
             # Spreading load needs no secrecy.
-            seconds=random.randint(*WATCH_SECONDS),  # noqa: S311
+            seconds=random.randint(*WATCH_SECONDS),  # noqa: S311  spreads load, guards nothing
             selector=self.selector,
             metadata_only=self.metadata_only,
         )

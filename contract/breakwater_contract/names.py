@@ -11,6 +11,23 @@ MANAGEMENT_PORT = 9464
 MANAGEMENT_PORT_NAME = "metrics"
 
 MCP_PATH = "/mcp"
+"""Streamable HTTP; and, by body and `Accept`, one call answered as NDJSON."""
+
+SSE_PATH = "/mcp/sse"
+MESSAGES_PATH = "/mcp/messages"
+"""HTTP+SSE, the transport of 2024-11-05: the stream, and where its client posts to."""
+
+RPC_PATH = "/rpc"
+"""JSON-RPC 2.0 without a transport of MCP around it."""
+
+TOOLS_PATH = "/tools"
+TOOL_PATH = "/tools/{name}"
+ONE_SHOT_PATH = "/sse"
+"""Tools as plain HTTP: the list, one call by its name, one call as a stream of events."""
+
+CAPABILITIES_PATH = "/capabilities"
+"""What the server is and which of these are open."""
+
 DRAIN_OPEN_SECONDS = 5
 """How long a pod that was told to stop still takes connections.
 

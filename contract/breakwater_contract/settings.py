@@ -25,6 +25,8 @@ NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 EntryPoint = Annotated[str, StringConstraints(pattern=ENTRY_POINT, max_length=253)]
 BackendName = Annotated[str, StringConstraints(pattern=NAME, max_length=40)]
+EndpointName = Literal["StreamableHTTP", "SSE", "JSONRPC", "REST"]
+"""Ways for clients: `/mcp`; `/mcp/sse` with `/mcp/messages`; `/rpc`; `/tools` and `/sse`."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -94,6 +96,11 @@ class LiveSettings(Model):
     """Who may use the server beyond the holders of keys, from where, and what."""
     operator_keys: tuple[OperatorKey, ...] = ()
     """Keys whose tokens speak for the operator on the management port."""
+    endpoints: Annotated[tuple[EndpointName, ...], Field(min_length=1, max_length=4)] = (
+        "StreamableHTTP",
+        "SSE",
+    )
+    """Which ways for clients are open; the others are answered 404."""
     limits: Limits = Limits()
     """How much clients may have of one replica."""
     sessions: Literal["Auto", "Never"] = "Auto"

@@ -21,7 +21,7 @@ from breakwater_runtime.http.addresses import ClientAddress
 from breakwater_runtime.http.authentication import Authentication
 from breakwater_runtime.http.body_limit import BodyLimit
 from breakwater_runtime.http.cors import Cors, Preflight
-from breakwater_runtime.http.endpoints import Endpoints
+from breakwater_runtime.http.endpoints import Endpoint, Endpoints, Routes
 from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.failures import Failures
 from breakwater_runtime.http.fetch import fetch
@@ -53,7 +53,11 @@ from breakwater_runtime.tools.watch import Watch
 
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
 
+PATHS = (MCP_PATH,)
+"""Every path of the public port."""
+
 JSON_RPC_PATHS = frozenset({MCP_PATH})
+"""Where errors are JSON-RPC's; elsewhere they have the one error body."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,9 @@ def public(process: Process) -> ASGIApp:
     metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions)
     metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
     process.drain.at_end_of_streams(mcp.end_streams)
-    endpoints = Endpoints({MCP_PATH: mcp})
+    endpoints = Endpoints(
+        [Endpoint(MCP_PATH, mcp, setting="StreamableHTTP")], lambda: live.loaded.endpoints
+    )
     tokens = Tokens(
         lambda: live.loaded.access,
         issuer_keys=process.issuer_keys,
@@ -111,7 +117,7 @@ def public(process: Process) -> ASGIApp:
             Middleware(
                 RequestMetrics,
                 duration=metrics.histogram(catalogue.REQUEST_DURATION),
-                routes=endpoints.paths,
+                route=endpoints.route,
                 elapsed=sources.elapsed,
             ),
             # Outside Errors, so that pages can read refusals too.
@@ -184,7 +190,7 @@ def refusing(process: Process) -> Refusing:
                 Middleware(
                     RequestMetrics,
                     duration=metrics.histogram(catalogue.REQUEST_DURATION),
-                    routes=JSON_RPC_PATHS,
+                    route=Routes(PATHS),
                     elapsed=sources.elapsed,
                 ),
                 Middleware(Cors, origins=lambda: process.live.loaded.origins),
@@ -211,19 +217,21 @@ def management(process: Process) -> ASGIApp:
             Middleware(BodyLimit, max_bytes=lambda: OPERATOR_BODY_BYTES_MAX),
         ],
         Endpoints(
-            {
-                HEALTH_LIVE_PATH: pages.live(),
-                HEALTH_READY_PATH: ready,
-                f"{HEALTH_PATH}{HEALTH_READY_PATH}": ready,
-                HEALTH_PATH: pages.health(
-                    health, process.version, tokens, lambda: _details(process)
+            [
+                Endpoint(HEALTH_LIVE_PATH, pages.live()),
+                Endpoint(HEALTH_READY_PATH, ready),
+                Endpoint(f"{HEALTH_PATH}{HEALTH_READY_PATH}", ready),
+                Endpoint(
+                    HEALTH_PATH,
+                    pages.health(health, process.version, tokens, lambda: _details(process)),
                 ),
-                METRICS_PATH: pages.metrics(registry),
-                f"{METRICS_PATH}.json": pages.metrics_json(registry),
-                MCP_PATH: OperatorOnly(
-                    StreamableHttp(process.backend, sources.new_id), tokens=tokens
+                Endpoint(METRICS_PATH, pages.metrics(registry)),
+                Endpoint(f"{METRICS_PATH}.json", pages.metrics_json(registry)),
+                Endpoint(
+                    MCP_PATH,
+                    OperatorOnly(StreamableHttp(process.backend, sources.new_id), tokens=tokens),
                 ),
-            }
+            ]
         ),
     )
 

@@ -6,7 +6,13 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Literal, Protocol
 
-from mcp_types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
+from mcp_types import (
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+)
 
 _SCOPE_KEY = "breakwater.request"
 
@@ -47,6 +53,11 @@ class Request:
     """Where it comes from, as far as the proxies in front can be believed."""
     secure: bool = False
     """Whether nobody on the way could read it."""
+    is_plain: bool = False
+    """Whether it turned out to be no JSON-RPC, although its path is JSON-RPC's."""
+    last_words: Callable[[bytes], bytes] | None = None
+    """Once its answer is a stream: makes the stream's end of an error body; None: it is a stream of
+    JSON-RPC messages."""
 
     def bind(self, scope: MutableMapping[str, Any]) -> None:
         """Make it known to every step further in."""
@@ -157,7 +168,19 @@ class Problem(Enum):
         404,
         INVALID_REQUEST,
         "There is nothing at this path.",
-        "MCP is served at /mcp.",
+        "/capabilities lists what is served; MCP is at /mcp.",
+    )
+    ENDPOINT_CLOSED = Answer(
+        404,
+        INVALID_REQUEST,
+        "This endpoint is closed.",
+        "Use one of those that /capabilities lists.",
+    )
+    TOOL_NOT_FOUND = Answer(
+        404,
+        INVALID_PARAMS,
+        "There is no such tool.",
+        "GET /tools, or tools/list, names those that there are.",
     )
     SESSION_NOT_FOUND = Answer(
         404,
@@ -214,6 +237,18 @@ class Problem(Enum):
         "Requests for this host are not served here.",
         "Use a host name that access.hosts lists.",
     )
+    INVALID_ARGUMENTS = Answer(
+        422,
+        INVALID_PARAMS,
+        "The arguments are not what the tool takes.",
+        "Send what its inputSchema describes; faults lists what is wrong, and where.",
+    )
+    TOOL_REFUSED = Answer(
+        422,
+        INTERNAL_ERROR,
+        "The tool answered with an error.",
+        "The tool's own words are in result.",
+    )
     RATE_LIMITED = Answer(
         429,
         INVALID_REQUEST,
@@ -255,6 +290,12 @@ class Problem(Enum):
         "Ask again; another replica answers. The call may have had its effect.",
         retryable=True,
     )
+    TOOL_CRASHED = Answer(
+        500,
+        INTERNAL_ERROR,
+        "The tool failed.",
+        "Tell whoever runs the server the requestId; its log says more.",
+    )
     INTERNAL = Answer(
         500,
         INTERNAL_ERROR,
@@ -283,6 +324,8 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, often not an e
     """Seconds after which it is worth trying again."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What programs may want to know beyond the message; never a credential or a body."""
+    is_plain: bool = False
+    """Whether the request is no JSON-RPC, although its path is JSON-RPC's."""
 
 
 @dataclass

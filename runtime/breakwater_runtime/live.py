@@ -12,7 +12,12 @@ from prometheus_client import Counter
 from breakwater_contract.access import Access
 from breakwater_contract.limits import Limits
 from breakwater_contract.names import HASH_KEY_FILE
-from breakwater_contract.settings import LiveSettings, RuntimeSettings, live_hash
+from breakwater_contract.settings import (
+    EndpointName,
+    LiveSettings,
+    RuntimeSettings,
+    live_hash,
+)
 from breakwater_runtime.http import jwks, keys
 from breakwater_runtime.http.addresses import Addresses
 from breakwater_runtime.http.jwks import KeySet
@@ -131,6 +136,7 @@ class Loaded:
     limits: Limits = field(default_factory=Limits)
     wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
     gives_sessions: bool = True
+    endpoints: frozenset[EndpointName] = frozenset()
     service_account_keys: KeySet | None = None
     policies: Policies = field(default_factory=Policies)
     addresses: Addresses = field(default_factory=Addresses)
@@ -163,6 +169,7 @@ def understand(content: Content) -> Loaded:
         limits=content.settings.limits,
         wire=WireLimits.of(content.settings.limits),
         gives_sessions=content.settings.sessions == "Auto",
+        endpoints=frozenset(content.settings.endpoints),
         service_account_keys=service_account_keys,
         policies=Policies(access.policies),
         addresses=Addresses(access.addresses),

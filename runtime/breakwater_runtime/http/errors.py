@@ -49,8 +49,11 @@ class Errors:
             await self._answer(Refused(Problem.INTERNAL), scope, receive, send)
 
     async def _answer(self, refusal: Refused, scope: Scope, receive: Receive, send: Send) -> None:
-        form = rpc_body if scope["path"] in self._json_rpc else plain_body
-        body = form(refusal, Request.of(scope).id, self._now())
+        request = Request.of(scope)
+        is_plain = refusal.is_plain or request.is_plain
+        is_rpc = scope["path"] in self._json_rpc and not is_plain
+        form = rpc_body if is_rpc else plain_body
+        body = form(refusal, request.id, self._now())
         response = Response(
             orjson.dumps(body),
             status_code=refusal.problem.value.status,

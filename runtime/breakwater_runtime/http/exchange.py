@@ -22,6 +22,8 @@ STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 BODILESS = frozenset({204, 304})
+STREAMS = (b"text/event-stream", b"application/x-ndjson")
+"""Types of answers that can be ended well with an error after they have begun."""
 OURS = frozenset({b"connection", b"content-length", b"content-type", b"transfer-encoding"})
 
 
@@ -153,14 +155,17 @@ class Exchange:
             parts.append(message.get("body", b""))
 
         await self._refuse(problem, keep)
-        event = b"event: message\ndata: %b\n\n" % b"".join(parts)
+        body, request = b"".join(parts), Request.find(self.scope)
+        if request is not None and request.last_words is not None:
+            return {"type": "http.response.body", "body": request.last_words(body)}
+        event = b"event: message\ndata: %b\n\n" % body
         return {"type": "http.response.body", "body": event}
 
     async def _refuse(self, problem: Problem, send: Send) -> None:
         scope, retry = dict(self.scope), 1 if problem.value.retryable else None
         refusal = Refused(problem, retry_after=retry)
         if (request := Request.find(scope)) is not None:
-            refusal.message_id = request.message_id
+            refusal.message_id, refusal.is_plain = request.message_id, request.is_plain
             # The answer has the id that is in the log already.
             scope["headers"] = [
                 *(pair for pair in scope["headers"] if pair[0] != b"x-request-id"),
@@ -238,7 +243,7 @@ class Exchange:
                 if name == b"content-length":
                     self._left = int(value)
                 elif name == b"content-type":
-                    self._is_stream = value.startswith(b"text/event-stream")
+                    self._is_stream = value.startswith(STREAMS)
                 else:
                     self.keep_alive = self.keep_alive and b"close" not in value.lower()
                     continue

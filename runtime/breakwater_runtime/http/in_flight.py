@@ -7,12 +7,15 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from breakwater_contract.limits import Limits
+from breakwater_contract.names import MCP_PATH
 from breakwater_runtime.calls import Problem, Refused
 
 RETRY_SECONDS = 1
 STREAM_RETRY_SECONDS = 10
 
 LISTEN = b"subscriptions/listen"
+
+STREAMS = (b"text/event-stream", b"application/x-ndjson")
 
 
 class Places:
@@ -128,11 +131,12 @@ class InFlight:
 
 def _wants_stream(scope: Scope) -> bool:
     """Say whether nothing but a stream can answer a request."""
-    return scope["method"] == "GET" or (b"mcp-method", LISTEN) in scope["headers"]
+    is_get = scope["method"] == "GET" and scope["path"].startswith(MCP_PATH)
+    return is_get or (b"mcp-method", LISTEN) in scope["headers"]
 
 
 def _is_stream(message: Message) -> bool:
     return any(
-        name == b"content-type" and value.startswith(b"text/event-stream")
+        name == b"content-type" and value.startswith(STREAMS)
         for name, value in message.get("headers", ())
     )

@@ -1,6 +1,6 @@
 """How long requests take, by endpoint and status."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 
 from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,13 +23,13 @@ class RequestMetrics:
         app: ASGIApp,
         *,
         duration: Histogram,
-        routes: Container[str],
+        route: Callable[[str], str | None],
         elapsed: Callable[[], float],
     ) -> None:
-        """Observe in `duration`; paths not among `routes` count as one."""
+        """Observe in `duration`; paths that `route` does not know count as one."""
         self._app = app
         self._duration = duration
-        self._routes = routes
+        self._route = route
         self._elapsed = elapsed
         self._series: dict[tuple[str, str, int], Histogram] = {}
 
@@ -48,7 +48,7 @@ class RequestMetrics:
             await self._app(scope, receive, watched)
         finally:
             method = scope["method"] if scope["method"] in METHODS else OTHER
-            route = scope["path"] if scope["path"] in self._routes else OTHER
+            route = self._route(scope["path"]) or OTHER
             series = self._series.get((method, route, status))
             if series is None:
                 series = self._duration.labels(method, route, status)

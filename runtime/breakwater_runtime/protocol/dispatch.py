@@ -18,7 +18,7 @@ from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import McpHeaders
 from breakwater_runtime.tools.watch import Watch, outcome_of
 
-Handler = Callable[[Call, McpHeaders], Awaitable[bytes]]
+Handler = Callable[[Call, McpHeaders | None], Awaitable[bytes]]
 ChargeTool = Callable[[object], None]
 
 STATUS: Mapping[int, int] = {
@@ -56,8 +56,15 @@ class Dispatcher:
             Era.MODERN: {"tools/call": self._call_tool},
         }
 
-    async def answer(self, era: Era, call: Call, headers: McpHeaders) -> tuple[int, bytes]:
+    async def answer(
+        self, era: Era, call: Call, headers: McpHeaders | None = None
+    ) -> tuple[int, bytes]:
         """Answer one request with a JSON-RPC message and its HTTP status.
+
+        Args:
+            era: How it is spoken.
+            call: The request.
+            headers: What must agree with it; None: the endpoint has no headers that repeat it.
 
         Raises:
             Refused: A policy or a limit stands against it.
@@ -79,7 +86,7 @@ class Dispatcher:
             watch.observe(call, outcome, since)
         return answer
 
-    async def _answer(self, era: Era, call: Call, headers: McpHeaders) -> tuple[int, bytes]:
+    async def _answer(self, era: Era, call: Call, headers: McpHeaders | None) -> tuple[int, bytes]:
         handler = self._table[era].get(call.method, self._forward)
         if self._charge_tool is not None and call.method == "tools/call":
             self._charge_tool((call.params or {}).get("name"))
@@ -97,12 +104,12 @@ class Dispatcher:
             return refused(call.id, refusal)
         return message
 
-    async def _forward(self, call: Call, _headers: McpHeaders) -> bytes:
+    async def _forward(self, call: Call, _headers: McpHeaders | None) -> bytes:
         return await self._backend.answer(call)
 
-    async def _call_tool(self, call: Call, headers: McpHeaders) -> bytes:
+    async def _call_tool(self, call: Call, headers: McpHeaders | None) -> bytes:
         name = (call.params or {}).get("name")
-        if not isinstance(name, str) or not self._backend.declares_headers(name):
+        if headers is None or type(name) is not str or not self._backend.declares_headers(name):
             return await self._backend.answer(call)
         if mismatch := self._backend.mismatch(call, headers.params):
             raise Refused(Problem.HEADER_MISMATCH, mismatch, message_id=call.id)

@@ -66,17 +66,11 @@ def check_modern(headers: McpHeaders, method: str, params: Any) -> None:
         RpcError: `_meta` lacks what it must have, or the version is not served.
         Refused: A header says something else than the body.
     """
-    meta = params.get("_meta") if type(params) is dict else None
-    if type(meta) is not dict:
-        raise RpcError(INVALID_PARAMS, "params._meta must be an object")
-    if PROTOCOL_VERSION_META_KEY not in meta or CLIENT_CAPABILITIES_META_KEY not in meta:
-        wanted = f"{PROTOCOL_VERSION_META_KEY} and {CLIENT_CAPABILITIES_META_KEY}"
-        raise RpcError(INVALID_PARAMS, f"params._meta must have {wanted}")
+    version = stated_version(params)
     if headers.repeated:
         raise Refused(
             Problem.HEADER_MISMATCH, f"The header {headers.repeated} stands there more than once."
         )
-    version = meta[PROTOCOL_VERSION_META_KEY]
     if headers.version != version:
         raise _mismatch("MCP-Protocol-Version", "_meta's version")
     if headers.method != method:
@@ -87,6 +81,22 @@ def check_modern(headers: McpHeaders, method: str, params: Any) -> None:
         if name is not None and decoded(headers.name) != name:
             raise _mismatch("Mcp-Name", f"params.{member}")
     check_served(version)
+
+
+def stated_version(params: Any) -> str:
+    """Get the version that a request of today's era says it is of.
+
+    Raises:
+        RpcError: `_meta` lacks what it must have.
+    """
+    meta = params.get("_meta") if type(params) is dict else None
+    if type(meta) is not dict:
+        raise RpcError(INVALID_PARAMS, "params._meta must be an object")
+    if PROTOCOL_VERSION_META_KEY not in meta or CLIENT_CAPABILITIES_META_KEY not in meta:
+        wanted = f"{PROTOCOL_VERSION_META_KEY} and {CLIENT_CAPABILITIES_META_KEY}"
+        raise RpcError(INVALID_PARAMS, f"params._meta must have {wanted}")
+    version: str = meta[PROTOCOL_VERSION_META_KEY]
+    return version
 
 
 def check_served(version: str) -> None:

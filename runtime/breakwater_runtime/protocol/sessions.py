@@ -8,22 +8,20 @@ client could not be served without.
 import asyncio
 import itertools
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_types import INTERNAL_ERROR, INVALID_REQUEST, REQUEST_TIMEOUT
+from mcp_types import INVALID_REQUEST
 
 from breakwater_runtime.calls import Peer, Problem, Refused, RpcError
-from breakwater_runtime.protocol import framing
 from breakwater_runtime.protocol.eras import PRIMED
+from breakwater_runtime.protocol.questions import Questions, Say
 from breakwater_runtime.protocol.reply import Reply, notification
 from breakwater_runtime.protocol.streams import Budget, EventStream
 from breakwater_runtime.protocol.ticker import Ticker
 
 RETRY_SECONDS = 5
-
-Say = Callable[[bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,7 @@ class Session:
         self._budget = budget
         self._ticker = ticker
         self._keys = itertools.count()
-        self._questions: dict[str | int, asyncio.Future[dict[str, Any]]] = {}
-        self._numbers = itertools.count(1)
+        self.questions = Questions()
         self._streams: dict[int, EventStream] = {}
         self._standalone: EventStream | None = None
 
@@ -98,41 +95,7 @@ class Session:
         if say is None and self._standalone is None:
             raise RpcError(INVALID_REQUEST, f"Cannot send {method!r}: the client opened no stream")
         say = say or self._say
-        number = next(self._numbers)
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._questions[number] = answer
-        question: dict[str, Any] = {"jsonrpc": "2.0", "id": number, "method": method}
-        if params is not None:
-            question["params"] = params
-        try:
-            await say(framing.dumps(question))
-            async with asyncio.timeout(timeout_seconds):
-                return await answer
-        except TimeoutError:
-            await say(notification("notifications/cancelled", {"requestId": number}))
-            raise RpcError(REQUEST_TIMEOUT, f"The client did not answer {method!r}") from None
-        finally:
-            del self._questions[number]
-
-    def answered(self, message: Mapping[str, Any]) -> None:
-        """Take the client's answer to a question; others are of no interest any more."""
-        number = message.get("id")
-        # Some clients send ids back as text.
-        key = int(number) if isinstance(number, str) and number.isdecimal() else number
-        answer = self._questions.get(key) if isinstance(key, str | int) else None
-        if answer is None or answer.done():
-            return
-        failure = message.get("error")
-        if isinstance(failure, dict):
-            code, said = failure.get("code"), failure.get("message")
-            answer.set_exception(
-                RpcError(
-                    code if type(code) is int else INTERNAL_ERROR, str(said), failure.get("data")
-                )
-            )
-        else:
-            result = message.get("result")
-            answer.set_result(result if isinstance(result, dict) else {})
+        return await self.questions.ask(method, params, timeout_seconds, say)
 
     def cancel_call(self, message_id: Any) -> None:
         """Stop a call; with two of one id nobody knows which is meant, and both go on."""

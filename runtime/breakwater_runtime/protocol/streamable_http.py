@@ -238,7 +238,7 @@ class StreamableHttp:
         session = post.session
         if "method" not in message:
             if session is not None:
-                session.answered(message)
+                session.questions.answered(message)
         elif message["method"] == "notifications/cancelled":
             params = message.get("params") or {}
             if session is not None:

@@ -1,6 +1,7 @@
 """HTTP requests without sockets: the client can go away, the answer is read as it comes."""
 
 import asyncio
+import urllib.parse
 from typing import Any
 
 import orjson
@@ -77,8 +78,9 @@ def event(chunk: bytes) -> dict[str, Any]:
 class Caller:
     """Somebody who calls an endpoint."""
 
-    def __init__(self, app: ASGIApp, name: str = "alice") -> None:
+    def __init__(self, app: ASGIApp, name: str = "alice", url: str = "/mcp") -> None:
         self._app = app
+        self._path, _, self._query = url.partition("?")
         self._principal = Principal(name)
 
     def send(self, method: str, body: bytes = b"", **headers: str | None) -> Exchange:
@@ -86,8 +88,9 @@ class Caller:
         scope: dict[str, Any] = {
             "type": "http",
             "method": method,
-            "path": "/mcp",
-            "query_string": b"",
+            "path": urllib.parse.unquote(self._path),
+            "raw_path": self._path.encode(),
+            "query_string": self._query.encode(),
             "headers": [
                 (name.replace("_", "-").encode(), value.encode())
                 for name, value in given.items()

@@ -128,7 +128,7 @@ async def test_a_refusal_has_the_one_error_body(public: httpx2.AsyncClient) -> N
         "error": {
             "code": "NOT_FOUND",
             "message": "There is nothing at this path.",
-            "hint": "MCP is served at /mcp.",
+            "hint": "/capabilities lists what is served; MCP is at /mcp.",
             "retryable": False,
         },
         "requestId": "r-1",

@@ -4,28 +4,8 @@ Names follow the MCP semantic conventions of OpenTelemetry where these have one;
 and the reference are made from this list.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
-
-DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds. Contains every threshold that a default objective has (0.1, 0.2, 0.5, 1, 2)."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One series of the catalogue."""
-
-    name: str
-    """Its name as Prometheus shows it, without the suffix that a counter gets."""
-    kind: Literal["counter", "gauge", "histogram", "info"]
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    """Every value of a label whose set is closed. A counter whose labels are all closed exists from
-    the start, so that the first failure is an increase and not a new series."""
-
+from breakwater_contract.metric import DURATION_BUCKETS, Metric
+from breakwater_contract.process_metrics import PROCESS_METRICS
 
 REQUEST_DURATION = Metric(
     "http_server_request_duration_seconds",
@@ -33,6 +13,8 @@ REQUEST_DURATION = Metric(
     "Time from the first byte of a request to the last byte of its answer, by endpoint.",
     ("http_request_method", "http_route", "http_response_status_code"),
     DURATION_BUCKETS,
+    otel="http.server.request.duration",
+    older=("http_requests_total", "http_request_duration_seconds"),
 )
 AUTHENTICATION = Metric(
     "mcp_authentication",
@@ -98,12 +80,23 @@ CUT = Metric(
         )
     },
 )
-IN_FLIGHT = Metric("http_server_active_requests", "gauge", "Requests that are being answered.")
+IN_FLIGHT = Metric(
+    "http_server_active_requests",
+    "gauge",
+    "Requests that are being answered.",
+    otel="http.server.active_requests",
+    older=("http_requests_in_flight", "http_active_requests"),
+)
 IN_FLIGHT_LIMIT = Metric(
     "mcp_requests_limit", "gauge", "Requests that are answered at the same time at most."
 )
 QUEUED = Metric("mcp_requests_queued", "gauge", "Requests that wait for others to be answered.")
-STREAMS = Metric("mcp_streams", "gauge", "Answers that are open as streams of events.")
+STREAMS = Metric(
+    "mcp_streams",
+    "gauge",
+    "Answers that are open as streams of events.",
+    older=("mcp_sse_connections", "sse_active_connections"),
+)
 STREAMS_LIMIT = Metric(
     "mcp_streams_limit",
     "gauge",
@@ -152,14 +145,30 @@ OPERATION_DURATION = Metric(
     "Time of one MCP request, by method, tool and what became of it.",
     ("mcp_method_name", "gen_ai_tool_name", "outcome"),
     DURATION_BUCKETS,
+    otel="mcp.server.operation.duration",
+    older=("mcp_tool_executions_total", "mcp_tool_duration_seconds", "mcp_requests_total"),
 )
-SESSIONS = Metric("mcp_sessions", "gauge", "Sessions of older clients.")
+ACTIVE_CALLS = Metric(
+    "mcp_active_tool_calls",
+    "gauge",
+    "Calls of tools that are being answered.",
+    older=("mcp_tool_active_executions",),
+)
+SLOW_OPERATIONS = Metric(
+    "mcp_slow_operations",
+    "counter",
+    "MCP requests that took longer than `monitoring.slow`; the log names each.",
+    ("mcp_method_name", "gen_ai_tool_name"),
+)
+SESSIONS = Metric(
+    "mcp_sessions", "gauge", "Sessions of older clients.", older=("mcp_active_sessions",)
+)
 LOST_THREADS = Metric(
     "mcp_lost_threads",
     "gauge",
     "Synchronous tools that go on although nobody waits for them.",
 )
-CALL_METRICS = (OPERATION_DURATION, SESSIONS, LOST_THREADS)
+CALL_METRICS = (OPERATION_DURATION, ACTIVE_CALLS, SLOW_OPERATIONS, SESSIONS, LOST_THREADS)
 
 RUNTIME_METRICS = (
     *CALL_METRICS,
@@ -168,6 +177,7 @@ RUNTIME_METRICS = (
     REQUEST_DURATION,
     LIVE_RELOADS,
     RUNTIME_INFO,
+    *PROCESS_METRICS,
 )
 
 RECONCILE_DURATION = Metric(

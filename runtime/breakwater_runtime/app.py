@@ -40,7 +40,7 @@ from breakwater_runtime.http.security_headers import SecurityHeaders
 from breakwater_runtime.http.tokens import Tokens
 from breakwater_runtime.http.url_credentials import UrlCredentials
 from breakwater_runtime.live import Live
-from breakwater_runtime.management import pages
+from breakwater_runtime.management import pages, samples
 from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Check, Health
 from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
@@ -97,6 +97,7 @@ def public(process: Process) -> ASGIApp:
     )
     metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions)
     metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
+    metrics.gauge(catalogue.ACTIVE_CALLS).set_function(lambda: watch.active)
     process.drain.at_end_of_streams(mcp.end_streams)
     endpoints = Endpoints(
         [Endpoint(MCP_PATH, mcp, setting="StreamableHTTP")], lambda: live.loaded.endpoints
@@ -208,6 +209,8 @@ def management(process: Process) -> ASGIApp:
     tokens = OperatorTokens(
         audience=process.settings.server.uid, keys=lambda: process.live.loaded.operator_keys
     )
+    samples.watch_health(process.metrics, health)
+    samples.watch_pools(process.metrics, process.backend)
     ready = pages.ready(health)
     return _chain(
         [

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import uvloop
 
 from breakwater_contract import metrics as catalogue
+from breakwater_contract import process_metrics
 from breakwater_contract.limits import Limits
 from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
 from breakwater_contract.settings import RuntimeSettings
@@ -28,6 +29,8 @@ from breakwater_runtime.live import Live, Source
 from breakwater_runtime.management.drain import Drain, DrainTimes
 from breakwater_runtime.management.health import Check, Health
 from breakwater_runtime.observability import logs
+from breakwater_runtime.observability import process as own_process
+from breakwater_runtime.observability.loop import LoopWatch
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.settings import SettingsError
 
@@ -75,6 +78,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
     metrics.info(catalogue.RUNTIME_INFO).info(
         {"version": start.version, "revision": settings.revision}
     )
+    own_process.watch(metrics)
     live = _live(start, metrics)
     certificates = _certificates(start, metrics)
     listener = listen(ports.host, ports.public_port, "listen.publicPort")
@@ -216,6 +220,10 @@ class _Serving:
         process, certificates = self._process, self._certificates
         yield process.live.watch()
         yield process.issuer_keys.watch()
+        yield LoopWatch(
+            process.metrics.histogram(process_metrics.LOOP_LAG).labels(),
+            process.metrics.counter(process_metrics.LOOP_BLOCKED),
+        ).run()
         if certificates is not None:
             check = Check("certificate", lambda: certificates.fault, gates_traffic=False)
             process.health.register(check)

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from breakwater_contract.metric import Metric
 from breakwater_contract.metrics import (
     API_REQUESTS,
     PROBES,
     QUEUE_AGE,
     QUEUE_DEPTH,
     RECONCILE_DURATION,
-    Metric,
 )
 
 

@@ -21,6 +21,20 @@ class Subscription:
     """Closes it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """How much of a pool is in use: threads, connections, processes."""
+
+    used: int
+    """Members at work."""
+    open: int
+    """Members that there are, those at work among them."""
+    limit: int
+    """Members that there may be."""
+    waiting: int
+    """Callers that wait for one."""
+
+
 class Backend(Protocol):
     """A source of tools, resources and prompts."""
 
@@ -34,6 +48,10 @@ class Backend(Protocol):
     @property
     def lost_threads(self) -> int:
         """How many synchronous tools go on although nobody waits for them."""
+
+    @property
+    def pools(self) -> Mapping[str, PoolUse]:
+        """How much of its pools is in use, by what each consists of (`threads`, `connections`)."""
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Start it, and stop it at the end; once per process."""

@@ -14,6 +14,8 @@ import anyio
 from anyio._backends._asyncio import AsyncIOBackend
 from anyio._core._eventloop import claim_worker_thread, threadlocals
 
+from breakwater_runtime.backends.backend import PoolUse
+
 THREADS_MAX = 40
 """How many synchronous functions run at once; as many as anyio allows."""
 
@@ -48,6 +50,14 @@ class Threads:
         self._idle = 0
         self.lost = 0
         """How many go on although nobody waits for them."""
+
+    @property
+    def use(self) -> PoolUse:
+        """How many threads there are, and how many of them are at work."""
+        with self._ready:
+            limit = self._limit + min(self.lost, LOST_MAX)
+            used = self._threads - self._idle
+            return PoolUse(used, self._threads, limit, len(self._waiting))
 
     async def run(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """Run a function in a thread and wait for what it returns."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from breakwater_runtime.observability.series import Histogram, Series
 
 METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
@@ -31,7 +32,7 @@ class RequestMetrics:
         self._duration = duration
         self._route = route
         self._elapsed = elapsed
-        self._series: dict[tuple[str, str, int], Histogram] = {}
+        self._series: dict[tuple[str, str, int], Series] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and observe how it went."""

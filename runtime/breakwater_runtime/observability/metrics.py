@@ -1,6 +1,6 @@
 """The registry: every metric of the catalogue, and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
 from typing import Any, TypeVar
 
@@ -8,14 +8,14 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     Info,
     disable_created_metrics,
 )
 
-from breakwater_contract.metrics import Metric
+from breakwater_contract.metric import Metric
+from breakwater_runtime.observability.series import Histogram, Sampled, Values
 
-K = TypeVar("K", Counter, Gauge, Histogram, Info)
+K = TypeVar("K", Counter, Gauge, Histogram, Info, Sampled)
 
 KINDS = {"counter": Counter, "gauge": Gauge, "info": Info}
 
@@ -28,7 +28,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
 
         self.registry = CollectorRegistry(auto_describe=True)
-        self._made = {metric.name: self._make(metric) for metric in catalogue}
+        self.catalogue = {metric.name: metric for metric in catalogue}
+        self._made = {metric.name: self._make(metric) for metric in self.catalogue.values()}
 
     def counter(self, metric: Metric) -> Counter:
         """Get a counter of the catalogue."""
@@ -46,6 +47,15 @@ class Metrics:
         """Get an info metric of the catalogue."""
         return self._get(metric, Info)
 
+    def sampled(self, metric: Metric, read: Callable[[], Values | float]) -> None:
+        """Have a metric read by `read` when it is asked for; a number is one without labels."""
+
+        def values() -> Values:
+            found = read()
+            return {(): found} if isinstance(found, int | float) else found
+
+        self._get(metric, Sampled).read_by(values)
+
     def _get(self, metric: Metric, kind: type[K]) -> K:
         made = self._made[metric.name]
         if not isinstance(made, kind):
@@ -54,10 +64,10 @@ class Metrics:
 
     def _make(self, metric: Metric) -> Any:
         labels = () if metric.kind == "info" else metric.labels
-        if metric.kind == "histogram":
-            return Histogram(
-                metric.name, metric.help, labels, buckets=metric.buckets, registry=self.registry
-            )
+        if metric.kind == "histogram" or metric.sampled:
+            own = Histogram(metric) if metric.kind == "histogram" else Sampled(metric)
+            self.registry.register(own)
+            return own
         made = KINDS[metric.kind](metric.name, metric.help, labels, registry=self.registry)
         if labels and set(labels) == set(metric.values):
             for values in product(*(metric.values[label] for label in labels)):

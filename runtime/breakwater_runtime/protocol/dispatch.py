@@ -72,7 +72,7 @@ class Dispatcher:
         watch = self._watch
         if watch is None:
             return await self._answer(era, call, headers)
-        since, outcome = watch.elapsed(), _CANCELLED
+        since, outcome = watch.begin(call), _CANCELLED
         try:
             answer = await self._answer(era, call, headers)
             outcome = call.outcome
@@ -83,7 +83,7 @@ class Dispatcher:
             outcome = "server_error"
             raise
         finally:
-            watch.observe(call, outcome, since)
+            watch.end(call, outcome, since)
         return answer
 
     async def _answer(self, era: Era, call: Call, headers: McpHeaders | None) -> tuple[int, bytes]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from breakwater_runtime.backends import encoding
-from breakwater_runtime.backends.backend import Backend, Deliver, Subscription
+from breakwater_runtime.backends.backend import Backend, Deliver, PoolUse, Subscription
 from breakwater_runtime.calls import Call, Channel, Peer
 from breakwater_runtime.tools.policy import Kind
 from breakwater_runtime.tools.policy_check import PolicyCheck
@@ -55,6 +55,11 @@ class Guarded:
     def lost_threads(self) -> int:
         """How many synchronous tools go on although nobody waits for them."""
         return self._backend.lost_threads
+
+    @property
+    def pools(self) -> Mapping[str, PoolUse]:
+        """How much of its pools is in use."""
+        return self._backend.pools
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Start the backend, and stop it at the end."""

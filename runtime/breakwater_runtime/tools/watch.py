@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 from mcp_types import INTERNAL_ERROR
 from mcp_types.methods import SPEC_CLIENT_METHODS
-from prometheus_client import Histogram
 
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Outcome, Refused, RpcError
+from breakwater_runtime.observability.series import Histogram, Series
 
 OTHER = "_other"
 """What stands for a method or tool that callers made up: label values come from closed sets."""
+
+TOOLS_CALL = "tools/call"
 
 LIMITED = frozenset({429, 503})
 SERVER_FAILED = 500
@@ -23,18 +25,31 @@ class Watch:
         """Observe requests to `backend`, by the clock `elapsed`."""
         self._backend = backend
         self._duration = duration
-        self.elapsed = elapsed
-        self._series: dict[tuple[str, str, Outcome], Histogram] = {}
+        self._elapsed = elapsed
+        self._series: dict[tuple[str, str, Outcome], Series] = {}
+        self.active = 0
+        """Calls of tools that are being answered."""
 
-    def observe(self, call: Call, outcome: Outcome, since: float) -> None:
+    def begin(self, call: Call) -> float:
+        """Have a request begin, and get when it did."""
+        if call.method == TOOLS_CALL:
+            self.active += 1
+        return self._elapsed()
+
+    def end(self, call: Call, outcome: Outcome, since: float) -> None:
         """Observe one that began at `since`."""
-        method = call.method if call.method in SPEC_CLIENT_METHODS else OTHER
-        tool = self._tool(call) if method == "tools/call" else ""
+        seconds = self._elapsed() - since
+        method, tool = call.method, ""
+        if method == TOOLS_CALL:
+            self.active -= 1
+            tool = self._tool(call)
+        elif method not in SPEC_CLIENT_METHODS:
+            method = OTHER
         series = self._series.get((method, tool, outcome))
         if series is None:
             series = self._duration.labels(method, tool, outcome)
             self._series[method, tool, outcome] = series
-        series.observe(self.elapsed() - since)
+        series.observe(seconds)
 
     def _tool(self, call: Call) -> str:
         name = (call.params or {}).get("name")

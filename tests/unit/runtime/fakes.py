@@ -12,12 +12,19 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from breakwater_contract.settings import OperatorKey
-from breakwater_runtime.backends.backend import Deliver, Subscription
+from breakwater_runtime.backends.backend import Deliver, PoolUse, Subscription
 from breakwater_runtime.calls import Call, Channel
 
 ALICE = "alice-key-0123456789"
 EXPIRED = "expired-key-0123456789"
 UID = "6f1a8f3e-server-uid"
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something that nobody announces, with a bound."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -51,6 +58,7 @@ class FakeBackend:
     listening: bool = False
     lost_threads: int = 0
     ears: list[Deliver] = field(default_factory=list)
+    pools: Mapping[str, PoolUse] = field(default_factory=dict)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

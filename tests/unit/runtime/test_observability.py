@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from breakwater_contract.metrics import AUTHENTICATION, LIVE_RELOADS, RUNTIME_METRICS, Metric
+from breakwater_contract.metric import Metric
+from breakwater_contract.metrics import AUTHENTICATION, LIVE_RELOADS, RUNTIME_METRICS
 from breakwater_runtime.calls import Principal, Request
 from breakwater_runtime.observability import logs
 from breakwater_runtime.observability.metrics import Metrics

@@ -15,7 +15,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
 from breakwater_runtime.backends import encoding
-from breakwater_runtime.backends.backend import Deliver, Subscription
+from breakwater_runtime.backends.backend import Deliver, PoolUse, Subscription
 from breakwater_runtime.backends.python import envelopes
 from breakwater_runtime.backends.python.exchange import Exchange, Outbound
 from breakwater_runtime.backends.python.listening import LISTEN, Listening
@@ -172,6 +172,11 @@ class PythonBackend:
     def lost_threads(self) -> int:
         """How many synchronous tools go on although nobody waits for them."""
         return self._threads.lost
+
+    @property
+    def pools(self) -> Mapping[str, PoolUse]:
+        """How many threads of synchronous tools are at work."""
+        return {"threads": self._threads.use}
 
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""

@@ -94,6 +94,9 @@ class LiveSettings(Model):
     ` expires=<RFC 3339>`."""
     access: Access = Access()
     """Who may use the server beyond the holders of keys, from where, and what."""
+    admin_key_file: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    """File with keys, one per line, that show the details of health on the management port, to
+    whoever runs this without an operator; a relative path is relative to the settings file."""
     operator_keys: tuple[OperatorKey, ...] = ()
     """Keys whose tokens speak for the operator on the management port."""
     endpoints: Annotated[tuple[EndpointName, ...], Field(min_length=1, max_length=4)] = (

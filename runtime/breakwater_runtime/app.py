@@ -43,6 +43,7 @@ from breakwater_runtime.live import Live
 from breakwater_runtime.management import pages, samples
 from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Check, Health
+from breakwater_runtime.management.insiders import Insiders
 from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
 from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
@@ -206,11 +207,15 @@ def refusing(process: Process) -> Refusing:
 def management(process: Process) -> ASGIApp:
     """Make the port for probes, metrics and the operator; outside every SLI."""
     sources, registry, health = process.sources, process.metrics.registry, process.health
+    live = process.live
     tokens = OperatorTokens(
         audience=process.settings.server.uid, keys=lambda: process.live.loaded.operator_keys
     )
     samples.watch_health(process.metrics, health)
     samples.watch_pools(process.metrics, process.backend)
+    insiders = Insiders(
+        tokens, is_admin_key=lambda key: live.loaded.admin_keyring.opens(key, sources.now())
+    )
     ready = pages.ready(health)
     return _chain(
         [
@@ -226,7 +231,7 @@ def management(process: Process) -> ASGIApp:
                 Endpoint(f"{HEALTH_PATH}{HEALTH_READY_PATH}", ready),
                 Endpoint(
                     HEALTH_PATH,
-                    pages.health(health, process.version, tokens, lambda: _details(process)),
+                    pages.health(health, process.version, insiders, lambda: _details(process)),
                 ),
                 Endpoint(METRICS_PATH, pages.metrics(registry)),
                 Endpoint(f"{METRICS_PATH}.json", pages.metrics_json(registry)),

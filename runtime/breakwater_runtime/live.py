@@ -25,7 +25,13 @@ from breakwater_runtime.http.keys import Keyring
 from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.management import operator
 from breakwater_runtime.management.operator import OperatorKeys
-from breakwater_runtime.settings import SettingsError, parse
+from breakwater_runtime.settings import (
+    NOTHING_GIVEN,
+    Given,
+    KeySource,
+    SettingsError,
+    parse,
+)
 from breakwater_runtime.tools.policy import Policies
 
 logger = logging.getLogger(__name__)
@@ -33,6 +39,9 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 """How often the files are read again. They are small, and kubelet swaps them without an event that
 would reach every mount."""
+
+ADMIN_PRINCIPAL = "admin"
+"""What messages call the holder of an admin key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,10 @@ class Content:
     key_files: Mapping[str, bytes]
     hash_key: bytes | None
     service_account_keys: bytes | None = None
+    keys_from: str = ""
+    """Where the keys stand, as messages name it."""
+    admin_keys: bytes = b""
+    """Lines of keys that show the details of health."""
 
     def digest(self) -> bytes:
         """Name this content, to see whether it changed without keeping keys in memory."""
@@ -52,6 +65,7 @@ class Content:
             digest.update(hashlib.sha256(name.encode()).digest())
             digest.update(hashlib.sha256(self.key_files[name]).digest())
         digest.update(hashlib.sha256(self.service_account_keys or b"").digest())
+        digest.update(hashlib.sha256(self.admin_keys).digest())
         digest.update(self.hash_key or b"")
         return digest.digest()
 
@@ -70,11 +84,13 @@ class Source:
     """The settings themselves, where the settings file holds them."""
     file: str = ""
     """Else the name of their file."""
+    given: Given = NOTHING_GIVEN
+    """Keys that the settings do not name."""
 
     @classmethod
-    def of(cls, settings: RuntimeSettings, path: Path) -> "Source":
+    def of(cls, settings: RuntimeSettings, path: Path, given: Given = NOTHING_GIVEN) -> "Source":
         """Find it in the settings that were read from `path`."""
-        return cls(path.parent, settings.live, settings.live_file or "")
+        return cls(path.parent, settings.live, settings.live_file or "", given)
 
     def read(self) -> Content:
         """Read everything anew.
@@ -87,10 +103,35 @@ class Source:
             files = {} if settings.keys_directory is None else self._keys(settings.keys_directory)
             accounts = settings.access.service_accounts
             accounts_jwks = self._bytes(accounts.jwks_file) if accounts else None
+            admin_keys = self._admin_keys(settings)
+            given = [(source.name, self._given(source)) for source in self.given.keys]
         except OSError as error:
             raise SettingsError([f"{error.filename}: cannot be read: {error.strerror}"]) from error
         hash_key = files.pop(HASH_KEY_FILE, None)
-        return Content(live, self._resolved(settings), files, hash_key, accounts_jwks)
+        for _, more in given:
+            for principal, lines in more.items():
+                files[principal] = b"\n".join(filter(None, (files.get(principal), lines)))
+        named = [settings.keys_directory, *(name for name, _ in given)]
+        return Content(
+            live,
+            self._resolved(settings),
+            files,
+            hash_key,
+            accounts_jwks,
+            keys_from=", ".join(filter(None, named)),
+            admin_keys=admin_keys,
+        )
+
+    def _given(self, source: KeySource) -> Mapping[str, bytes]:
+        try:
+            return source.read()
+        except ValueError as error:
+            raise SettingsError([f"{source.name}: {error}"]) from error
+
+    def _admin_keys(self, settings: LiveSettings) -> bytes:
+        file = settings.admin_key_file
+        found = [self.given.admin_key, self._bytes(file) if file is not None else None]
+        return b"\n".join(filter(None, found))
 
     def _resolved(self, settings: LiveSettings) -> LiveSettings:
         """Make paths absolute that are used later than now."""
@@ -140,6 +181,7 @@ class Loaded:
     service_account_keys: KeySet | None = None
     policies: Policies = field(default_factory=Policies)
     addresses: Addresses = field(default_factory=Addresses)
+    admin_keyring: Keyring = field(default_factory=Keyring)
 
 
 NOTHING = Loaded(Keyring(), {}, "")
@@ -153,9 +195,11 @@ def understand(content: Content) -> Loaded:
     """
     keyring, key_faults = keys.parse(content.key_files)
     operator_keys, operator_faults = operator.parse(content.settings.operator_keys)
-    directory = content.settings.keys_directory
     service_account_keys, jwks_faults = _service_account_keys(content)
-    faults = [f"{directory}/{fault}" for fault in key_faults] + operator_faults + jwks_faults
+    admin_keyring, admin_faults = keys.parse({ADMIN_PRINCIPAL: content.admin_keys})
+    faults = [f"{content.keys_from}/{fault}" for fault in key_faults]
+    faults += [f"adminKeyFile: {fault}" for fault in admin_faults]
+    faults += operator_faults + jwks_faults
     if faults:
         raise SettingsError(faults)
     access = content.settings.access
@@ -164,6 +208,7 @@ def understand(content: Content) -> Loaded:
         operator_keys,
         content.hash(),
         access,
+        admin_keyring=admin_keyring,
         origins=frozenset(access.origins),
         hosts=frozenset(access.hosts),
         limits=content.settings.limits,

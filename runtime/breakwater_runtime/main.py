@@ -14,7 +14,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from breakwater_runtime.environment.reading import Configured
 
 DISTRIBUTION = "mcp-breakwater"
 
@@ -45,14 +48,19 @@ def run(
     Returns:
         The exit code where the process could not start. After a drain it ends without returning.
     """
-    path = Path(_arguments(argv).config)
+    config = _arguments(argv).config
     # Settings first: their faults are told without the second that the other imports take.
-    from breakwater_runtime.settings import SettingsError, load
+    from breakwater_runtime.environment.reading import NO_KEY, Configured
+    from breakwater_runtime.settings import NOTHING_GIVEN, SettingsError, load
 
+    source = config or "the environment"
     try:
-        settings = load(path)
+        if config is None:
+            configured = _from_environment()
+        else:
+            configured = Configured(load(Path(config)), Path(config), NOTHING_GIVEN)
     except SettingsError as error:
-        return _refuse(path, error.faults, EXIT_SETTINGS)
+        return _refuse(source, error.faults, EXIT_SETTINGS)
     with _without_foreign_settings():
         from breakwater_runtime import serve
         from breakwater_runtime.calls import Sources, StartError
@@ -61,20 +69,48 @@ def run(
         elapsed=time.perf_counter,
         new_id=lambda: uuid.uuid4().hex,  # noqa: TID251 - and identity
     )
-    start = serve.Start(settings, path, version(DISTRIBUTION), sources)
+    start = serve.Start(
+        configured.settings,
+        configured.path,
+        version(DISTRIBUTION),
+        sources,
+        configured.given,
+        no_key="" if config else NO_KEY,
+        not_read=_not_read() if config else (),
+    )
     try:
         serve.serve(start, serve.drain_times(open_seconds, calls_seconds), _leave)
     except SettingsError as error:
-        return _refuse(path, error.faults, EXIT_SETTINGS)
+        return _refuse(source, error.faults, EXIT_SETTINGS)
     except StartError as error:
-        return _refuse(path, [str(error)], EXIT_FAILED)
+        return _refuse(source, [str(error)], EXIT_FAILED)
     return EXIT_FAILED
 
 
-def _refuse(path: Path, faults: Sequence[str], code: int) -> int:
-    lines = [f"breakwater-runtime: cannot start with {path}:", *faults]
+def _refuse(source: str, faults: Sequence[str], code: int) -> int:
+    lines = [f"breakwater-runtime: cannot start with {source}:", *faults]
     sys.stderr.write("\n  ".join(lines) + "\n")
     return code
+
+
+def _from_environment() -> "Configured":
+    """Read the settings from the environment, and take what is secret out of it.
+
+    Raises:
+        SettingsError: With every fault.
+    """
+    from breakwater_runtime.environment.reading import SECRET_NAMES, read
+
+    environment = os.environ  # noqa: TID251 - main alone reads it
+    configured = read(environment, Path.cwd())
+    for name in SECRET_NAMES:
+        environment.pop(name, None)
+    return configured
+
+
+def _not_read() -> tuple[str, ...]:
+    """Name the variables that look like settings and are none, since there is a file."""
+    return tuple(sorted(it for it in os.environ if it.startswith("BREAKWATER_")))  # noqa: TID251 - main alone reads it
 
 
 def _leave(code: int) -> NoReturn:
@@ -91,8 +127,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        required=True,
-        help="the settings, as JSON or YAML; with them no setting comes from the environment",
+        help="the settings, as JSON or YAML; with them no setting comes from the environment, "
+        "without them all do (docs/reference/environment.md)",
     )
     parser.add_argument("--version", action="version", version=version(DISTRIBUTION))
     return parser.parse_args(argv)

@@ -32,7 +32,7 @@ from breakwater_runtime.observability import logs
 from breakwater_runtime.observability import process as own_process
 from breakwater_runtime.observability.loop import LoopWatch
 from breakwater_runtime.observability.metrics import Metrics
-from breakwater_runtime.settings import SettingsError
+from breakwater_runtime.settings import NOTHING_GIVEN, Given, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +63,12 @@ class Start:
     """Where the settings were read from; relative paths in them start there."""
     version: str
     sources: Sources
+    given: Given = NOTHING_GIVEN
+    """Keys that the settings do not name."""
+    no_key: str = ""
+    """What to say where nobody can be let in; empty: what the settings file lacks."""
+    not_read: tuple[str, ...] = ()
+    """Variables that somebody may take for settings."""
 
 
 def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
@@ -74,6 +80,11 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
     """
     settings, ports = start.settings, start.settings.listen
     logs.configure(settings.server.name, sys.stderr)
+    if start.not_read:
+        logger.warning(
+            "with a settings file no setting comes from the environment",
+            extra={"variables": start.not_read},
+        )
     metrics = Metrics(catalogue.RUNTIME_METRICS)
     metrics.info(catalogue.RUNTIME_INFO).info(
         {"version": start.version, "revision": settings.revision}
@@ -108,7 +119,7 @@ def _live(start: Start, metrics: Metrics) -> Live:
     Raises:
         SettingsError: Nobody could ever be let in.
     """
-    source = Source.of(start.settings, start.path)
+    source = Source.of(start.settings, start.path, start.given)
     live = Live(source, reloads=metrics.counter(catalogue.LIVE_RELOADS))
     live.load()
     if source.inline is not None:
@@ -116,9 +127,8 @@ def _live(start: Start, metrics: Metrics) -> Live:
             raise SettingsError(live.faults)
         if live.key_fault:
             where = f"{start.path.name}: live.keysDirectory"
-            raise SettingsError(
-                [f"{where}: {live.key_fault}; put a file there per principal, one key per line"]
-            )
+            in_file = f"{where}: {live.key_fault}; put a file there per principal, one key per line"
+            raise SettingsError([start.no_key or in_file])
     return live
 
 

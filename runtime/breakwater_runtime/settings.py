@@ -1,7 +1,8 @@
 """The settings file: read whole, and refused with every fault that it has."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -13,6 +14,8 @@ from breakwater_contract.settings import RuntimeSettings
 
 FOUND_CHARACTERS_MAX = 60
 
+Location = tuple[str | int, ...]
+
 M = TypeVar("M", bound=Model)
 
 
@@ -23,6 +26,34 @@ class SettingsError(Exception):
         """Keep every fault, in the order of the file."""
         self.faults = tuple(faults)
         super().__init__("; ".join(self.faults))
+
+
+@dataclass(frozen=True)
+class KeySource:
+    """Where keys come from that no settings file names."""
+
+    name: str
+    """What people call it: a variable of the environment."""
+    read: Callable[[], Mapping[str, bytes]]
+    """Read the lines of keys by principal, each time anew.
+
+    Raises:
+        OSError: They cannot be read.
+        ValueError: They are not written as they should be; the message repeats none.
+    """
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a process was given beside its settings, since it is secret."""
+
+    keys: tuple[KeySource, ...] = ()
+    """Keys of clients."""
+    admin_key: bytes | None = None
+    """A key that shows the details on the management port."""
+
+
+NOTHING_GIVEN = Given()
 
 
 def load(path: Path) -> RuntimeSettings:
@@ -45,14 +76,35 @@ def parse(model: type[M], content: bytes, file: str) -> M:
         SettingsError: Every fault, each with the file, the path in it, what was found and what is
             accepted.
     """
+    return validated(model, decode(content, file), lambda loc: f"{file}: {path(loc) or 'the file'}")
+
+
+def validated(model: type[M], content: Any, where: Callable[[Location], str]) -> M:
+    """Make settings from what was decoded.
+
+    Args:
+        model: The model.
+        content: Its members.
+        where: Says where a place in them was written.
+
+    Raises:
+        SettingsError: Every fault.
+    """
     try:
-        return model.model_validate(_decode(content, file))
+        return model.model_validate(content)
     except ValidationError as error:
-        faults = [f"{file}: {_fault(model, each)}" for each in _innermost(error.errors())]
+        faults = [
+            f"{where(each['loc'])}: {_fault(model, each)}" for each in _innermost(error.errors())
+        ]
         raise SettingsError(faults) from error
 
 
-def _decode(content: bytes, file: str) -> Any:
+def decode(content: bytes, file: str) -> Any:
+    """Read JSON, or YAML where the file's name ends so.
+
+    Raises:
+        SettingsError: It is neither.
+    """
     try:
         text = content.decode()
         if file.endswith((".yaml", ".yml")):
@@ -95,27 +147,27 @@ def _innermost(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _fault(model: type[Model], error: Mapping[str, Any]) -> str:
-    """Say one of pydantic's faults: where, what was found, what is accepted."""
-    where = _path(error["loc"]) or "the file"
+    """Say one of pydantic's faults: what was found, what is accepted."""
     match error["type"]:
         case "extra_forbidden":
-            return f"{where}: unknown field; {_accepted(model, error['loc'])}"
+            return f"unknown field; {_accepted(model, error['loc'])}"
         case "missing":
-            return f"{where}: required, and not there"
+            return "required, and not there"
         case "value_error":
-            return f"{where}: {error['ctx']['error']}"
+            return str(error["ctx"]["error"])
         case _:
             found = json.dumps(error["input"], default=str)
             if len(found) > FOUND_CHARACTERS_MAX:
                 found = f"{found[:FOUND_CHARACTERS_MAX]}..."
-            return f"{where}: found {found}; {error['msg'][0].lower()}{error['msg'][1:]}"
+            return f"found {found}; {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def _path(location: Iterable[str | int]) -> str:
-    path = ""
+def path(location: Location) -> str:
+    """Write a place as people do, as in `live.access.policies[0].name`."""
+    written = ""
     for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path
+        written += f"[{part}]" if isinstance(part, int) else f".{part}" if written else part
+    return written
 
 
 def _accepted(model: type[Model], location: tuple[str | int, ...]) -> str:

@@ -48,6 +48,11 @@ class Keyring:
         """Get the key that somebody presents; it may have expired."""
         return self.at(hashlib.sha256(presented).digest())
 
+    def opens(self, presented: bytes, now: datetime) -> bool:
+        """Say whether somebody presents a key that is good at this moment."""
+        key = self.find(presented)
+        return key is not None and not key.expired(now)
+
     def at(self, digest: bytes) -> Key | None:
         """Get the key with a SHA-256 digest."""
         return self._keys.get(digest)

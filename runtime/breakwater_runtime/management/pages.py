@@ -11,10 +11,9 @@ from starlette.types import Receive, Scope, Send
 
 from breakwater_runtime.calls import Problem, Refused
 from breakwater_runtime.management.health import Health
-from breakwater_runtime.management.operator import OperatorTokens
 
 Details = Callable[[], dict[str, object]]
-"""What the operator alone is told."""
+"""What only the operator and holders of an admin key are told."""
 
 
 class Page:
@@ -46,13 +45,15 @@ def ready(health: Health) -> Page:
     return Page(answer)
 
 
-def health(health: Health, version: str, tokens: OperatorTokens, details: Details) -> Page:
-    """Say how each check is, and to the operator what is loaded: 503 where something is wrong."""
+def health(
+    health: Health, version: str, may_see: Callable[[Scope], bool], details: Details
+) -> Page:
+    """Say how each check is, and to insiders what is loaded: 503 where something is wrong."""
 
     def answer(scope: Scope) -> Response:
         faults = health.faults()
         is_well = not any(faults.values())
-        told = tokens.principal(scope) is not None
+        told = may_see(scope)
         checks = [
             {"name": name, "status": "degraded" if fault else "ok"}
             | ({"message": fault} if told and fault else {})

@@ -24,7 +24,15 @@ from breakwater_runtime.live import Live, Source
 from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Health
 from breakwater_runtime.observability.metrics import Metrics
-from tests.unit.runtime.fakes import ALICE, EXPIRED, UID, FakeBackend, FakeClock, Operator
+from tests.unit.runtime.fakes import (
+    ADMIN,
+    ALICE,
+    EXPIRED,
+    UID,
+    FakeBackend,
+    FakeClock,
+    Operator,
+)
 
 
 @pytest.fixture
@@ -61,8 +69,12 @@ def access() -> Access:
 def process(
     keys: Path, backend: FakeBackend, clock: FakeClock, operator: Operator, access: Access
 ) -> Process:
+    (keys.parent / "admin").write_text(f"{ADMIN}\n{EXPIRED} expires=2026-01-01T00:00:00Z\n")
     live_settings = LiveSettings(
-        keys_directory=str(keys), operator_keys=(operator.public,), access=access
+        keys_directory=str(keys),
+        operator_keys=(operator.public,),
+        access=access,
+        admin_key_file="admin",
     )
     settings = RuntimeSettings(
         server=ServerIdentity(name="crm", uid=UID),

@@ -17,6 +17,7 @@ from breakwater_runtime.calls import Call, Channel
 
 ALICE = "alice-key-0123456789"
 EXPIRED = "expired-key-0123456789"
+ADMIN = "admin-key-for-tests"
 UID = "6f1a8f3e-server-uid"
 
 

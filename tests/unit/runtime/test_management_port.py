@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from breakwater_runtime.app import Process
-from tests.unit.runtime.fakes import ALICE, UID, FakeBackend, Operator
+from tests.unit.runtime.fakes import ADMIN, ALICE, EXPIRED, UID, FakeBackend, Operator
 
 MCP = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
 
@@ -68,6 +68,43 @@ async def test_health_tells_the_operator_what_is_loaded(
     assert body["backends"] == [
         {"name": "main", "state": "failed", "message": "its database is away"}
     ]
+
+
+@pytest.mark.requirement("A11")
+@pytest.mark.parametrize("headers", [{"x-api-key": ADMIN}, bearer(ADMIN)], ids=["key", "bearer"])
+async def test_health_tells_the_holder_of_an_admin_key_what_is_loaded(
+    management: httpx2.AsyncClient, backend: FakeBackend, headers: dict[str, str]
+) -> None:
+    backend.fault = "its database is away"
+
+    body = (await management.get("/health", headers=headers)).json()
+
+    assert {"name": "backend main", "status": "degraded", "message": backend.fault} in body[
+        "checks"
+    ]
+    assert body["revision"] == "abc"
+
+
+@pytest.mark.requirement("A11")
+@pytest.mark.parametrize("key", [ALICE, EXPIRED, "", "guess"])
+async def test_no_other_key_shows_the_details(management: httpx2.AsyncClient, key: str) -> None:
+    body = (await management.get("/health", headers={"x-api-key": key})).json()
+
+    assert set(body) == {"status", "version", "checks"}
+
+
+@pytest.mark.requirement("A11")
+async def test_an_admin_key_opens_neither_mcp_nor_the_public_port(
+    management: httpx2.AsyncClient, public: httpx2.AsyncClient
+) -> None:
+    headers = {"x-api-key": ADMIN, **MCP}
+
+    answers = [
+        await port.post("/mcp", json=message("tools/list"), headers=headers)
+        for port in (management, public)
+    ]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
 
 
 @pytest.mark.requirement("A6", "T10")

@@ -476,7 +476,7 @@ def test_a_backend_that_cannot_start_is_named(tmp_path: Path, ports: tuple[int, 
     [
         (["--help"], 0, "--config FILE"),
         (["--version"], 0, "0.1.0"),
-        ([], 2, "--config"),
+        ([], 2, "the environment:\n  BREAKWATER_BACKEND_* (one), or BREAKWATER_BACKENDS: required"),
         (["--config", "/nonexistent/c.json"], 2, "/nonexistent/c.json: cannot be read"),
     ],
 )

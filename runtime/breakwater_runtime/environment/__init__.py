@@ -1,0 +1,1 @@
+"""Settings by environment, for processes without Kubernetes."""

@@ -21,6 +21,8 @@ ENVIRONMENT = ROOT / "build/bench/peers"
 
 KEY = "bench-0123456789abcdef0123456789abcdef"
 OBJECT = "bench.servers.objects:server"
+RATE = 60_000_000
+"""Requests per minute, the most that can be set: buckets are charged and never empty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +55,9 @@ FLOOR_ON = (
 SDK_ON = "Host and Origin check, body limit, argument validation, OpenTelemetry without exporter"
 FASTMCP_ON = "argument validation"
 OURS_ON = (
-    "keys, Origin check, body limit, method gate, request id, security headers, metrics, argument "
-    "validation, drain: all that the runtime of this version has; nothing can be switched off"
+    "keys, policies, rate limits (principal, replica, tool), Origin, Host and address checks, "
+    "request id, security headers, metrics, audit, argument validation, time-outs, cancellation "
+    "when the client leaves, limits of bodies, headers, connections, requests in flight; drain"
 )
 
 
@@ -100,12 +103,27 @@ def _ours(folder: Path) -> Peer:
         "version": 1,
         "backends": [{"name": "main", "python": {"server": OBJECT}}],
         "listen": {"host": "127.0.0.1", "publicPort": port, "managementPort": management},
-        "live": {"version": 1, "keysDirectory": "keys"},
+        "live": live_settings(),
     }
     config = folder / "config.json"
     config.write_text(json.dumps(settings))
     command = [str(BIN / "breakwater-runtime"), "--config", str(config)]
     return Peer(OURS, command, port, OURS_ON, {"X-API-Key": KEY}, management)
+
+
+def live_settings() -> dict[str, object]:
+    """Switch everything on, and set no rate that a load generator would reach."""
+    policies = [
+        {"name": "bench", "effect": "Allow", "principals": ["bench"], "tools": ["*"]},
+        {"name": "nobody-else", "effect": "Deny", "principals": ["other-*"], "tools": ["*"]},
+    ]
+    rates = {"principal": RATE, "replica": RATE, "tools": {"echo": RATE, "pause": RATE}}
+    return {
+        "version": 1,
+        "keysDirectory": "keys",
+        "access": {"policies": policies},
+        "limits": {"requestsPerMinute": rates},
+    }
 
 
 def install() -> dict[str, str]:

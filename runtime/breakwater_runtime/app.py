@@ -1,9 +1,8 @@
 """Both ports in one view: every endpoint, and every step that a request takes, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from breakwater_contract import metrics as catalogue
@@ -18,9 +17,11 @@ from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Refused, Sources
 from breakwater_runtime.http.addresses import ClientAddress
+from breakwater_runtime.http.answer_headers import AnswerHeaders
 from breakwater_runtime.http.authentication import Authentication
 from breakwater_runtime.http.body_limit import BodyLimit
-from breakwater_runtime.http.cors import Cors, Preflight
+from breakwater_runtime.http.challenges import Challenges
+from breakwater_runtime.http.cors import Preflight
 from breakwater_runtime.http.endpoints import Endpoint, Endpoints, Routes
 from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.failures import Failures
@@ -31,12 +32,11 @@ from breakwater_runtime.http.in_flight import InFlight, Places
 from breakwater_runtime.http.issuer_keys import IssuerKeys
 from breakwater_runtime.http.oauth_metadata import OAuthMetadata
 from breakwater_runtime.http.origin import Origin
+from breakwater_runtime.http.pipeline import Pipeline
 from breakwater_runtime.http.port import Refusing
 from breakwater_runtime.http.rate import Buckets
 from breakwater_runtime.http.rate_limit import Charges, RateLimit
-from breakwater_runtime.http.request_id import RequestId
 from breakwater_runtime.http.request_metrics import RequestMetrics
-from breakwater_runtime.http.security_headers import SecurityHeaders
 from breakwater_runtime.http.tokens import Tokens
 from breakwater_runtime.http.url_credentials import UrlCredentials
 from breakwater_runtime.live import Live
@@ -110,56 +110,56 @@ def public(process: Process) -> ASGIApp:
         now=sources.now,
     )
     failures = Failures(lambda: live.loaded.access.failures_per_minute, sources.elapsed)
-    return _chain(
+    challenges = Challenges(lambda: live.loaded.access)
+    return Pipeline(
         [
-            # The id comes first: every answer and every log line has it.
-            Middleware(RequestId, new_id=sources.new_id),
-            Middleware(SecurityHeaders),
-            # Outside Errors, so that refusals are counted by their status.
-            Middleware(
-                RequestMetrics,
-                duration=metrics.histogram(catalogue.REQUEST_DURATION),
-                route=endpoints.route,
-                elapsed=sources.elapsed,
-            ),
-            # Outside Errors, so that pages can read refusals too.
-            Middleware(Cors, origins=lambda: live.loaded.origins),
-            Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
+            # The first, so that refusals are counted by their status.
+            _request_metrics(process, endpoints.route),
             # Whom to believe about the address is known before the address is used for anything.
-            Middleware(ClientAddress, rules=lambda: live.loaded.addresses, audit=audit),
-            Middleware(Host, hosts=lambda: live.loaded.hosts, audit=audit),
-            Middleware(Origin, origins=lambda: live.loaded.origins, audit=audit),
+            ClientAddress(rules=lambda: live.loaded.addresses, audit=audit),
+            Host(hosts=lambda: live.loaded.hosts, audit=audit),
+            Origin(origins=lambda: live.loaded.origins, audit=audit),
             # Browsers send preflights without credentials.
-            Middleware(Preflight),
+            Preflight(),
             # Before a URL with a credential in it is looked at any further.
-            Middleware(UrlCredentials, audit=audit),
+            UrlCredentials(audit=audit),
             # Behind the check of URLs: what is sent to another URL contains no credential.
-            Middleware(Https, settings=lambda: live.loaded.access, audit=audit),
+            Https(settings=lambda: live.loaded.access, audit=audit),
             # Clients look here before they have a credential.
-            Middleware(OAuthMetadata, settings=lambda: live.loaded.access),
+            OAuthMetadata(settings=lambda: live.loaded.access),
             # Before anything of the request is read or its path looked up: without a credential
             # there is nothing to learn here.
-            Middleware(
-                Authentication,
+            Authentication(
                 settings=lambda: live.loaded.access,
                 keyring=lambda: live.loaded.keyring,
                 tokens=tokens,
+                challenges=challenges,
                 failures=failures,
                 outcomes=metrics.counter(catalogue.AUTHENTICATION),
                 audit=audit,
                 now=sources.now,
             ),
             # Nobody can use up what belongs to somebody else: first it is known who asks.
-            Middleware(RateLimit, charges=charges),
-            Middleware(
-                InFlight,
+            RateLimit(charges=charges),
+            InFlight(
                 limits=lambda: live.loaded.limits,
                 places=_places(process),
                 count_cut=lambda reason: cut.labels(reason).inc(),
             ),
-            Middleware(BodyLimit, max_bytes=lambda: live.loaded.wire.body_bytes),
+            BodyLimit(max_bytes=lambda: live.loaded.wire.body_bytes),
         ],
         endpoints,
+        headers=AnswerHeaders(lambda: live.loaded.origins),
+        errors=Errors(json_rpc=JSON_RPC_PATHS, now=sources.now, challenge=challenges.scopes),
+        new_id=sources.new_id,
+    )
+
+
+def _request_metrics(process: Process, route: Callable[[str], str | None]) -> RequestMetrics:
+    return RequestMetrics(
+        duration=process.metrics.histogram(catalogue.REQUEST_DURATION),
+        route=route,
+        elapsed=process.sources.elapsed,
     )
 
 
@@ -179,26 +179,18 @@ def _places(process: Process) -> Places:
 
 def refusing(process: Process) -> Refusing:
     """Make what answers what never becomes a request, as the public port's own steps would."""
-    metrics, sources = process.metrics, process.sources
+    live, sources = process.live, process.sources
 
     def made(refusal: Refused) -> ASGIApp:
         async def refuse(*_: object) -> None:
             raise refusal
 
-        return _chain(
-            [
-                Middleware(RequestId, new_id=sources.new_id),
-                Middleware(SecurityHeaders),
-                Middleware(
-                    RequestMetrics,
-                    duration=metrics.histogram(catalogue.REQUEST_DURATION),
-                    route=Routes(PATHS),
-                    elapsed=sources.elapsed,
-                ),
-                Middleware(Cors, origins=lambda: process.live.loaded.origins),
-                Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
-            ],
+        return Pipeline(
+            [_request_metrics(process, Routes(PATHS))],
             refuse,
+            headers=AnswerHeaders(lambda: live.loaded.origins),
+            errors=Errors(json_rpc=JSON_RPC_PATHS, now=sources.now),
+            new_id=sources.new_id,
         )
 
     return made
@@ -217,13 +209,8 @@ def management(process: Process) -> ASGIApp:
         tokens, is_admin_key=lambda key: live.loaded.admin_keyring.opens(key, sources.now())
     )
     ready = pages.ready(health)
-    return _chain(
-        [
-            Middleware(RequestId, new_id=sources.new_id),
-            Middleware(SecurityHeaders),
-            Middleware(Errors, json_rpc=JSON_RPC_PATHS, now=sources.now),
-            Middleware(BodyLimit, max_bytes=lambda: OPERATOR_BODY_BYTES_MAX),
-        ],
+    return Pipeline(
+        [BodyLimit(max_bytes=lambda: OPERATOR_BODY_BYTES_MAX)],
         Endpoints(
             [
                 Endpoint(HEALTH_LIVE_PATH, pages.live()),
@@ -241,6 +228,9 @@ def management(process: Process) -> ASGIApp:
                 ),
             ]
         ),
+        headers=AnswerHeaders(),
+        errors=Errors(json_rpc=JSON_RPC_PATHS, now=sources.now),
+        new_id=sources.new_id,
     )
 
 
@@ -281,10 +271,3 @@ def _details(process: Process) -> dict[str, object]:
             }
         ],
     }
-
-
-def _chain(steps: Sequence[Middleware], app: ASGIApp) -> ASGIApp:
-    """Put the steps in front of an app, the first outermost."""
-    for step, args, kwargs in reversed(steps):
-        app = step(app, *args, **kwargs)
-    return app

@@ -1,6 +1,6 @@
 """Who asks, in which request, and what can go wrong: pure, known to every room."""
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -58,10 +58,23 @@ class Request:
     last_words: Callable[[bytes], bytes] | None = None
     """Once its answer is a stream: makes the stream's end of an error body; None: it is a stream of
     JSON-RPC messages."""
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Its headers; where one was sent several times, all values, with `, ` between them."""
+    body_bytes_max: int | None = None
+    """How much of its body is read; None: its length is known to be within the limit."""
+    status: int | None = None
+    """The status of its answer, once that has begun."""
+    told: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Headers that steps add to its answer, unless that is a refusal."""
+    streams: Callable[["Request"], None] | None = None
+    """Called when its answer begins as a stream of events."""
+    ends: list[Callable[["Request"], None]] = field(default_factory=list)
+    """Called when everything about it is over, the last one first."""
 
     def bind(self, scope: MutableMapping[str, Any]) -> None:
         """Make it known to every step further in."""
         scope[_SCOPE_KEY] = self
+        self.headers = by_name(scope["headers"])
 
     @staticmethod
     def find(scope: MutableMapping[str, Any]) -> "Request | None":
@@ -76,6 +89,16 @@ class Request:
         if not isinstance(request, Request):
             raise TypeError(f"scope[{_SCOPE_KEY!r}] is {type(request).__name__}, not Request")
         return request
+
+
+def by_name(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, bytes]:
+    """Find headers by their names, with all values of one that stands there several times."""
+    pairs = raw if isinstance(raw, list) else list(raw)
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        for name in found:
+            found[name] = b", ".join(value for other, value in pairs if other == name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

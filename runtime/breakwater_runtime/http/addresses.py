@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from breakwater_contract import access as settings
 from breakwater_runtime.calls import Problem, Refused, Request
@@ -82,21 +82,19 @@ class Addresses:
 class ClientAddress:
     """Notes where each request comes from, and refuses those from where none may."""
 
-    def __init__(self, app: ASGIApp, *, rules: Callable[[], Addresses], audit: Audit) -> None:
+    def __init__(self, *, rules: Callable[[], Addresses], audit: Audit) -> None:
         """Go by the rules of the moment."""
-        self._app = app
         self._rules = rules
         self._audit = audit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its address."""
-        rules, request = self._rules(), Request.of(scope)
+    def __call__(self, scope: Scope, request: Request) -> None:
+        """Note the request's address."""
+        rules = self._rules()
         request.address = rules.of(scope)
         request.secure = rules.is_secure(scope)
         if not rules.allows(request.address):
             self._audit.record(Event.ADDRESS_REFUSED, address=request.address)
             raise Refused(Problem.ADDRESS_NOT_ALLOWED)
-        await self._app(scope, receive, send)
 
 
 def network_of(address: str) -> str:

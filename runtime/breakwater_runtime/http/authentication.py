@@ -1,11 +1,11 @@
 """Credentials: who asks is known before anything else is looked at."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
 from prometheus_client import Counter
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from breakwater_contract.access import Access
 from breakwater_contract.names import JWT_PRINCIPAL_PREFIX, UNAUTHENTICATED_PRINCIPAL
@@ -40,90 +40,83 @@ class Authentication:
 
     def __init__(
         self,
-        app: ASGIApp,
         *,
         settings: Callable[[], Access],
         keyring: Callable[[], Keyring],
         tokens: Tokens,
+        challenges: Challenges,
         failures: Failures,
         outcomes: Counter,
         audit: Audit,
         now: Callable[[], datetime],
     ) -> None:
         """Check against the settings and keys of the moment."""
-        self._app = app
         self._settings = settings
         self._keyring = keyring
         self._tokens = tokens
+        self._challenges = challenges
         self._failures = failures
         self._outcomes = outcomes
+        self._accepted = outcomes.labels("accepted")
         self._audit = audit
         self._now = now
-        self._challenges = Challenges(settings)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Name the principal for the steps behind, or refuse."""
-        presented = credentials(scope)
-        if presented:
-            outcome, principal = "accepted", await self._authenticated(scope, presented)
-        else:
-            outcome, principal = self._without(scope)
-        self._outcomes.labels(outcome).inc()
-        Request.of(scope).principal = principal
-        try:
-            self._require_scopes(principal)
-            await self._app(scope, receive, send)
-        except Refused as refusal:
-            if refusal.problem is Problem.INSUFFICIENT_SCOPE and "scopes" in refusal.details:
-                challenge = self._challenges.scopes(refusal.details["scopes"])
-                refusal.headers = {**challenge, **refusal.headers}
-            raise
-
-    async def _authenticated(self, scope: Scope, presented: dict[bytes, bool]) -> Principal:
-        address = Request.of(scope).address
+    def __call__(self, scope: Scope, request: Request) -> Awaitable[None] | None:
+        """Name the request's principal, or refuse."""
+        presented = credentials(scope["headers"])
+        if not presented:
+            outcome, request.principal = self._without(request)
+            self._outcomes.labels(outcome).inc()
+            return None
         (credential, is_bearer), *others = presented.items()
         digest = hashlib.sha256(credential).digest()
-        if verdict := self._failures.blocks(address, digest):
-            raise self._limited(address, verdict)
+        if verdict := self._failures.blocks(request.address, digest):
+            raise self._limited(request, verdict)
         if others:
-            raise self._refusal(scope, "conflicting")
-        try:
-            principal = await self._verify(credential, digest, is_bearer=is_bearer)
-        except TokenError as error:
-            raise self._refusal(scope, error.outcome) from error
-        self._failures.succeeded(digest)
-        return principal
-
-    async def _verify(self, credential: bytes, digest: bytes, *, is_bearer: bool) -> Principal:
+            raise self._refusal(request, "conflicting")
         key = self._keyring().at(digest)
-        if key is not None:
-            if key.expired(self._now()):
-                raise TokenError("expired")
-            return key.principal
-        if is_bearer and credential.count(b".") == 2:
-            return await self._tokens.verify(credential, digest)
-        raise TokenError("unknown")
+        if key is None and is_bearer and credential.count(b".") == 2:
+            return self._verify(request, credential, digest)
+        if key is None:
+            raise self._refusal(request, "unknown")
+        if key.expired(self._now()):
+            raise self._refusal(request, "expired")
+        self._accept(request, key.principal, digest)
+        return None
 
-    def _without(self, scope: Scope) -> tuple[str, Principal]:
+    async def _verify(self, request: Request, token: bytes, digest: bytes) -> None:
+        try:
+            principal = await self._tokens.verify(token, digest)
+        except TokenError as error:
+            raise self._refusal(request, error.outcome) from error
+        self._accept(request, principal, digest)
+        self._require_scopes(principal)
+
+    def _accept(self, request: Request, principal: Principal, digest: bytes) -> None:
+        self._failures.succeeded(digest)
+        self._accepted.inc()
+        request.principal = principal
+
+    def _without(self, request: Request) -> tuple[str, Principal]:
         """Say who a caller without any credential is.
 
         Raises:
             Refused: Nobody who is let in.
         """
-        access, address = self._settings(), Request.of(scope).address
+        access, address = self._settings(), request.address
         if access.insecure_anonymous:
             return "anonymous", UNAUTHENTICATED
         if access.permissive and self._now() < access.permissive.ends:
             self._audit.record(
                 Event.PERMISSIVE_ENTRY,
                 address=address,
-                user_agent=_user_agent(scope),
+                user_agent=_user_agent(request),
                 until=access.permissive.until,
             )
             return "permissive", UNAUTHENTICATED
         if verdict := self._failures.blocks(address, None):
-            raise self._limited(address, verdict)
-        raise self._refusal(scope, "missing")
+            raise self._limited(request, verdict)
+        raise self._refusal(request, "missing")
 
     def _require_scopes(self, principal: Principal) -> None:
         """Refuse a token that lacks what every token must have.
@@ -137,20 +130,19 @@ class Authentication:
         if not principal.scopes.issuperset(jwt.scopes):
             raise Refused(Problem.INSUFFICIENT_SCOPE, details={"scopes": sorted(jwt.scopes)})
 
-    def _refusal(self, scope: Scope, outcome: str) -> Refused:
-        address = Request.of(scope).address
+    def _refusal(self, request: Request, outcome: str) -> Refused:
         self._outcomes.labels(outcome).inc()
-        self._audit.record(Event.AUTHENTICATION_FAILED, reason=outcome, address=address)
+        self._audit.record(Event.AUTHENTICATION_FAILED, reason=outcome, address=request.address)
         if outcome == "unavailable":  # no fault of the caller's
             return Refused(Problem.TOKENS_UNAVAILABLE, retry_after=UNAVAILABLE_RETRY_SECONDS)
-        if verdict := self._failures.failed(address):
-            return self._limited(address, verdict)
+        if verdict := self._failures.failed(request.address):
+            return self._limited(request, verdict)
         error = "" if outcome == "missing" else SAID.get(outcome, "It is not known here.")
         return Refused(Problem.UNAUTHENTICATED, headers=self._challenges.credential(error))
 
-    def _limited(self, address: str, verdict: Verdict) -> Refused:
+    def _limited(self, request: Request, verdict: Verdict) -> Refused:
         self._outcomes.labels("limited").inc()
-        self._audit.record(Event.RATE_LIMITED, bucket="failures", address=address)
+        self._audit.record(Event.RATE_LIMITED, bucket="failures", address=request.address)
         return Refused(
             Problem.RATE_LIMITED,
             "There were too many bad credentials from this address.",
@@ -159,14 +151,14 @@ class Authentication:
         )
 
 
-def credentials(scope: Scope) -> dict[bytes, bool]:
+def credentials(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bool]:
     """Get every different credential that a request brings, and whether it came as a bearer's.
 
     An Authorization of another kind than Bearer counts, as one that is no key: who sends it beside
     a key means two things at once.
     """
     found: dict[bytes, bool] = {}
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"x-api-key":
             found.setdefault(value, False)
         elif name == b"authorization":
@@ -175,6 +167,6 @@ def credentials(scope: Scope) -> dict[bytes, bool]:
     return found
 
 
-def _user_agent(scope: Scope) -> str:
-    found = (value for name, value in scope["headers"] if name == b"user-agent")
-    return next(found, b"").decode("latin-1")[:USER_AGENT_CHARACTERS_MAX]
+def _user_agent(request: Request) -> str:
+    found = request.headers.get(b"user-agent", b"")
+    return found.decode("latin-1")[:USER_AGENT_CHARACTERS_MAX]

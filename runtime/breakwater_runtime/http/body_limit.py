@@ -2,37 +2,41 @@
 
 from collections.abc import Callable
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope
 
-from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.calls import Problem, Refused, Request
 
 
 class BodyLimit:
-    """Refuses a body that says it is larger, and stops reading one that turns out to be."""
+    """Refuses a body that says it is larger; one that does not say is watched as it is read."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: Callable[[], int]) -> None:
+    def __init__(self, *, max_bytes: Callable[[], int]) -> None:
         """Let bodies of up to `max_bytes` pass, whatever that is at the moment."""
-        self._app = app
         self._max_bytes = max_bytes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with a body that cannot exceed the limit."""
+    def __call__(self, scope: Scope, request: Request) -> None:  # noqa: ARG002 - as Step has it
+        """Look at the length that a body says it has."""
         max_bytes = self._max_bytes()
-        declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and int(declared) > max_bytes:
+        declared = request.headers.get(b"content-length", b"")
+        if not declared.isdigit():
+            request.body_bytes_max = max_bytes
+        elif int(declared) > max_bytes:
             raise _refusal(max_bytes)
-        read = 0
 
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > max_bytes:
-                raise _refusal(max_bytes)
-            return message
 
-        await self._app(scope, counted, send)
+def limited(receive: Receive, max_bytes: int) -> Receive:
+    """Read no more than so much of a body that does not say how long it is."""
+    read = 0
+
+    async def counted() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > max_bytes:
+            raise _refusal(max_bytes)
+        return message
+
+    return counted
 
 
 def _refusal(max_bytes: int) -> Refused:

@@ -1,13 +1,13 @@
 """Refusals and failures become bytes here, and only here."""
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from breakwater_runtime.calls import Problem, Refused, Request
 
@@ -15,52 +15,52 @@ logger = logging.getLogger(__name__)
 
 API_VERSION = "1.0.0"
 
+Challenge = Callable[[Iterable[str]], Mapping[str, str]]
+
 
 class Errors:
-    """Answers what the steps behind it refuse or fail at, in the endpoint's own form."""
+    """Makes answers of what steps and endpoints refuse or fail at, in the endpoint's own form."""
 
     def __init__(
-        self, app: ASGIApp, *, json_rpc: Container[str], now: Callable[[], datetime]
+        self,
+        *,
+        json_rpc: Container[str],
+        now: Callable[[], datetime],
+        challenge: Challenge | None = None,
     ) -> None:
-        """Answer in JSON-RPC at the paths `json_rpc`, elsewhere with the one error body."""
-        self._app = app
+        """Answer in JSON-RPC at the paths `json_rpc`, elsewhere with the one error body.
+
+        Args:
+            json_rpc: The paths at which JSON-RPC is spoken.
+            now: The wall clock.
+            challenge: Makes the headers that ask for a token with more scopes.
+        """
         self._json_rpc = json_rpc
         self._now = now
+        self._challenge = challenge
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; once its answer has begun, a failure can only cut it."""
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except Refused as refusal:
-            if begun:
-                raise
-            await self._answer(refusal, scope, receive, send)
-        except Exception:
-            if begun:
-                raise  # the HTTP server logs it and cuts the connection
-            logger.exception("request failed")
-            await self._answer(Refused(Problem.INTERNAL), scope, receive, send)
-
-    async def _answer(self, refusal: Refused, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request.of(scope)
+    def answer(self, error: Exception, request: Request, scope: Scope) -> Response:
+        """Make the answer to a request that ended in an error."""
+        if isinstance(error, Refused):
+            refusal = error
+        else:
+            logger.error("request failed", exc_info=error)
+            refusal = Refused(Problem.INTERNAL)
         is_plain = refusal.is_plain or request.is_plain
         is_rpc = scope["path"] in self._json_rpc and not is_plain
         form = rpc_body if is_rpc else plain_body
-        body = form(refusal, request.id, self._now())
-        response = Response(
-            orjson.dumps(body),
+        return Response(
+            orjson.dumps(form(refusal, request.id, self._now())),
             status_code=refusal.problem.value.status,
-            headers=_headers(refusal),
+            headers={**self._challenges(refusal), **_headers(refusal)},
             media_type="application/json",
         )
-        await response(scope, receive, send)
+
+    def _challenges(self, refusal: Refused) -> Mapping[str, str]:
+        wants_scopes = refusal.problem is Problem.INSUFFICIENT_SCOPE and "scopes" in refusal.details
+        if self._challenge is None or not wants_scopes:
+            return {}
+        return self._challenge(refusal.details["scopes"])
 
 
 def plain_body(refusal: Refused, request_id: str, now: datetime) -> dict[str, Any]:

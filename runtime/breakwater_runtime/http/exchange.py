@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Message, Scope, Send
 
 from breakwater_runtime.calls import Problem, Refused, Request
+from breakwater_runtime.http.answer_headers import STREAMS
 
 if TYPE_CHECKING:
     from breakwater_runtime.http.connection import Connection
@@ -22,8 +23,6 @@ STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 BODILESS = frozenset({204, 304})
-STREAMS = (b"text/event-stream", b"application/x-ndjson")
-"""Types of answers that can be ended well with an error after they have begun."""
 OURS = frozenset({b"connection", b"content-length", b"content-type", b"transfer-encoding"})
 
 

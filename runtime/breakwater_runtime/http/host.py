@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Container
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.calls import Problem, Refused, Request
 from breakwater_runtime.observability.audit import Audit, Event
 
 SHOWN_CHARACTERS_MAX = 128
@@ -13,27 +13,24 @@ SHOWN_CHARACTERS_MAX = 128
 class Host:
     """Refuses requests for host names that are not on the list, where there is one."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Callable[[], Container[str]], audit: Audit) -> None:
+    def __init__(self, *, hosts: Callable[[], Container[str]], audit: Audit) -> None:
         """Serve the hosts of the moment; an empty list means any."""
-        self._app = app
         self._hosts = hosts
         self._audit = audit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is for a host that is served here."""
+    def __call__(self, scope: Scope, request: Request) -> None:  # noqa: ARG002 - as Step has it
+        """Let what is for a host that is served here go on."""
         hosts = self._hosts()
         if hosts:
-            host = host_of(scope)
+            host = host_of(request)
             if host not in hosts and without_port(host) not in hosts:
                 self._audit.record(Event.HOST_REFUSED, host=host[:SHOWN_CHARACTERS_MAX])
                 raise Refused(Problem.MISDIRECTED)
-        await self._app(scope, receive, send)
 
 
-def host_of(scope: Scope) -> str:
+def host_of(request: Request) -> str:
     """Get the host, and port, that a request is for; several are joined to one that is none."""
-    found = [value for name, value in scope["headers"] if name == b"host"]
-    return b", ".join(found).decode("latin-1").lower()
+    return request.headers.get(b"host", b"").decode("latin-1").lower()
 
 
 def without_port(host: str) -> str:

@@ -2,20 +2,18 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from breakwater_contract.limits import Limits
 from breakwater_contract.names import MCP_PATH
-from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.calls import Problem, Refused, Request
 
 RETRY_SECONDS = 1
 STREAM_RETRY_SECONDS = 10
 
 LISTEN = b"subscriptions/listen"
-
-STREAMS = (b"text/event-stream", b"application/x-ndjson")
 
 
 class Places:
@@ -33,10 +31,16 @@ class Places:
         """Requests that wait."""
         return len(self._waiting)
 
-    async def enter(self, limits: Limits) -> bool:
-        """Take a place, first come first served; False: there was none in time."""
+    def enter_now(self, limits: Limits) -> bool:
+        """Take a place; False: there is none at the moment."""
         if self.active < limits.in_flight:
             self.active += 1
+            return True
+        return False
+
+    async def enter(self, limits: Limits) -> bool:
+        """Take a place, first come first served; False: there was none in time."""
+        if self.enter_now(limits):
             return True
         if len(self._waiting) >= limits.queue.length:
             return False
@@ -88,40 +92,45 @@ class InFlight:
 
     def __init__(
         self,
-        app: ASGIApp,
         *,
         limits: Callable[[], Limits],
         places: Places,
         count_cut: Callable[[str], None],
     ) -> None:
         """Hold requests to the limits of the moment; count by `count_cut` what was refused."""
-        self._app = app
         self._limits = limits
         self._places = places
         self._count_cut = count_cut
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on once there is a place for it, or refuse."""
+    def __call__(self, scope: Scope, request: Request) -> Awaitable[None] | None:
+        """Let the request go on once there is a place for it, or refuse."""
         places, limits = self._places, self._limits()
-        if places.streams >= limits.streams and _wants_stream(scope):
+        if places.streams >= limits.streams and _wants_stream(scope, request):
             raise self._refusal("streams", STREAM_RETRY_SECONDS)
-        if not await places.enter(limits):
+        if places.enter_now(limits):
+            self._entered(request)
+            return None
+        return self._wait(request, limits)
+
+    async def _wait(self, request: Request, limits: Limits) -> None:
+        if not await self._places.enter(limits):
             raise self._refusal("requests", RETRY_SECONDS)
-        streaming = False
+        self._entered(request)
 
-        async def watched(message: Message) -> None:
-            nonlocal streaming
-            if message["type"] == "http.response.start" and _is_stream(message):
-                streaming = places.begin_stream(self._limits())
-            await send(message)
+    def _entered(self, request: Request) -> None:
+        request.streams = self._becomes_stream
+        request.ends.append(self._leave)
 
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            if streaming:
-                places.streams -= 1
-            else:
-                places.leave(self._limits())
+    def _leave(self, request: Request) -> None:  # noqa: ARG002 - as Request has it
+        self._places.leave(self._limits())
+
+    def _becomes_stream(self, request: Request) -> None:
+        """Let it count as a stream from now on, while there may be more of those."""
+        if self._places.begin_stream(self._limits()):
+            request.ends[request.ends.index(self._leave)] = self._end_stream
+
+    def _end_stream(self, request: Request) -> None:  # noqa: ARG002 - as Request has it
+        self._places.streams -= 1
 
     def _refusal(self, what: str, retry_after: int) -> Refused:
         self._count_cut(what)
@@ -129,14 +138,7 @@ class InFlight:
         return Refused(Problem.OVERLOADED, message, retry_after=retry_after)
 
 
-def _wants_stream(scope: Scope) -> bool:
+def _wants_stream(scope: Scope, request: Request) -> bool:
     """Say whether nothing but a stream can answer a request."""
     is_get = scope["method"] == "GET" and scope["path"].startswith(MCP_PATH)
-    return is_get or (b"mcp-method", LISTEN) in scope["headers"]
-
-
-def _is_stream(message: Message) -> bool:
-    return any(
-        name == b"content-type" and value.startswith(STREAMS)
-        for name, value in message.get("headers", ())
-    )
+    return is_get or request.headers.get(b"mcp-method") == LISTEN

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable
 from typing import NoReturn
 
 from prometheus_client import Counter
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from breakwater_contract.limits import Rates
 from breakwater_runtime.calls import Problem, Refused, Request
@@ -68,24 +68,13 @@ class Charges:
 class RateLimit:
     """Refuses what comes too often, and tells clients how much they may still ask."""
 
-    def __init__(self, app: ASGIApp, *, charges: Charges) -> None:
+    def __init__(self, *, charges: Charges) -> None:
         """Charge each request to its principal."""
-        self._app = app
         self._charges = charges
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse."""
-        principal = Request.of(scope).principal
-        if principal is None:  # what needs no credential costs next to nothing
-            await self._app(scope, receive, send)
-            return
-        verdict = self._charges.request(principal.name)
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                told = verdict.headers("principal").items()
-                headers = [(name.encode(), value.encode()) for name, value in told]
-                message["headers"] = [*message.get("headers", ()), *headers]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
+    def __call__(self, scope: Scope, request: Request) -> None:  # noqa: ARG002 - as Step has it
+        """Let the request go on, or refuse."""
+        if request.principal is not None:  # what needs no credential costs next to nothing
+            verdict = self._charges.request(request.principal.name)
+            told = verdict.headers("principal").items()
+            request.told += [(name.encode(), value.encode()) for name, value in told]

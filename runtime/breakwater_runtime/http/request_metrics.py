@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
+from breakwater_runtime.calls import Request
 from breakwater_runtime.observability.series import Histogram, Series
 
 METHODS = frozenset(
@@ -21,37 +22,32 @@ class RequestMetrics:
 
     def __init__(
         self,
-        app: ASGIApp,
         *,
         duration: Histogram,
         route: Callable[[str], str | None],
         elapsed: Callable[[], float],
     ) -> None:
         """Observe in `duration`; paths that `route` does not know count as one."""
-        self._app = app
         self._duration = duration
         self._route = route
         self._elapsed = elapsed
         self._series: dict[tuple[str, str, int], Series] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and observe how it went."""
-        status = CLIENT_CLOSED
+    def __call__(self, scope: Scope, request: Request) -> None:
+        """Observe the request once it is over."""
+        since = self._elapsed()
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        route = self._route(scope["path"]) or OTHER
 
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
+        def observe(request: Request) -> None:
+            status = CLIENT_CLOSED if request.status is None else request.status
+            self._child(method, route, status).observe(self._elapsed() - since)
 
-        start = self._elapsed()
-        try:
-            await self._app(scope, receive, watched)
-        finally:
-            method = scope["method"] if scope["method"] in METHODS else OTHER
-            route = self._route(scope["path"]) or OTHER
-            series = self._series.get((method, route, status))
-            if series is None:
-                series = self._duration.labels(method, route, status)
-                self._series[method, route, status] = series
-            series.observe(self._elapsed() - start)
+        request.ends.append(observe)
+
+    def _child(self, method: str, route: str, status: int) -> Series:
+        child = self._series.get((method, route, status))
+        if child is None:
+            child = self._duration.labels(method, route, status)
+            self._series[method, route, status] = child
+        return child

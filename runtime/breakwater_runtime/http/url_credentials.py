@@ -3,9 +3,9 @@
 import re
 from urllib.parse import parse_qsl
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.calls import Problem, Refused, Request
 from breakwater_runtime.observability.audit import Audit, Event
 
 NAMES = frozenset(
@@ -38,17 +38,15 @@ PARAMETERS_MAX = 100
 class UrlCredentials:
     """Refuses requests whose URL seems to contain a credential, wherever it would lead."""
 
-    def __init__(self, app: ASGIApp, *, audit: Audit) -> None:
-        """Stand in front of `app`."""
-        self._app = app
+    def __init__(self, *, audit: Audit) -> None:
+        """Record each in the audit stream, without what it contained."""
         self._audit = audit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what keeps its secrets."""
+    def __call__(self, scope: Scope, request: Request) -> None:  # noqa: ARG002 - as Step has it
+        """Let go on what keeps its secrets."""
         if scope["query_string"] and contains_credential(scope["query_string"]):
             self._audit.record(Event.CREDENTIAL_IN_URL)
             raise Refused(Problem.CREDENTIAL_IN_URL)
-        await self._app(scope, receive, send)
 
 
 def contains_credential(query: bytes) -> bool:

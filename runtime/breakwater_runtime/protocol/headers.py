@@ -1,6 +1,6 @@
 """What the headers of a request say about the message in its body."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,13 +38,8 @@ class McpHeaders:
         ]
 
 
-def read(raw: Sequence[tuple[bytes, bytes]]) -> McpHeaders:
+def read(raw: Sequence[tuple[bytes, bytes]], by_name: Mapping[bytes, bytes]) -> McpHeaders:
     """Pick them out of a request's headers."""
-    by_name = dict(raw)
-    repeated, accept = None, by_name.get(b"accept", b"")
-    if len(by_name) != len(raw):
-        repeated = _repeated(raw)
-        accept = b",".join(value for name, value in raw if name == b"accept")
     return McpHeaders(
         raw,
         _text(by_name.get(b"mcp-protocol-version")),
@@ -53,8 +48,8 @@ def read(raw: Sequence[tuple[bytes, bytes]]) -> McpHeaders:
         _text(by_name.get(b"mcp-session-id")),
         _text(by_name.get(b"last-event-id")),
         by_name.get(b"content-type", b""),
-        accept,
-        repeated,
+        by_name.get(b"accept", b""),
+        _repeated(raw) if len(by_name) != len(raw) else None,
     )
 
 

@@ -77,10 +77,11 @@ class StreamableHttp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        principal = Request.of(scope).principal
+        request = Request.of(scope)
+        principal = request.principal
         if principal is None:  # a door without authentication in front: fail closed
             raise Refused(Problem.UNAUTHENTICATED)
-        headers = read(scope["headers"])
+        headers = read(scope["headers"], request.headers)
         post = Post(scope, receive, send, principal, headers)
         if scope["method"] == "POST":
             await self._post(post)

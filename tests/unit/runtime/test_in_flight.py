@@ -1,14 +1,18 @@
 """How many requests and streams go on at the same time."""
 
 import asyncio
+import json
 from collections import Counter
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from breakwater_contract.limits import Limits, Queue
-from breakwater_runtime.calls import Problem, Refused, Request
+from breakwater_runtime.http.answer_headers import AnswerHeaders
+from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.in_flight import InFlight, Places
+from breakwater_runtime.http.pipeline import Pipeline
+from tests.unit.runtime.fakes import FakeClock
 
 TWO = Limits(in_flight=2, queue=Queue(length=1, wait="20s"), streams=1)
 JSON = [(b"content-type", b"application/json")]
@@ -22,8 +26,10 @@ class Sent(list[Message]):
         self.append(message)
 
     @property
-    def body(self) -> bytes:
-        return b"".join(message.get("body", b"") for message in self)
+    def refusal(self) -> tuple[str, int]:
+        """Read the code of the error, and after how long to try again."""
+        error = json.loads(self[-1]["body"])["error"]["data"]
+        return error["code"], error["retryAfter"]
 
 
 async def nothing() -> Message:
@@ -33,9 +39,7 @@ async def nothing() -> Message:
 
 def scope(method: str = "POST", **headers: str) -> Scope:
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    made: Scope = {"type": "http", "method": method, "path": "/mcp", "headers": pairs}
-    Request("id-1", message_id=7).bind(made)
-    return made
+    return {"type": "http", "method": method, "path": "/mcp", "headers": pairs}
 
 
 class House:
@@ -48,11 +52,17 @@ class House:
         self.headers = headers
         self.places = Places()
         self.cut: Counter[str] = Counter()
-        self.app = InFlight(
-            self._answer,
+        in_flight = InFlight(
             limits=lambda: self.limits,
             places=self.places,
             count_cut=lambda reason: self.cut.update([reason]),
+        )
+        self.app = Pipeline(
+            [in_flight],
+            self._answer,
+            headers=AnswerHeaders(),
+            errors=Errors(json_rpc={"/mcp"}, now=FakeClock().now),
+            new_id=lambda: "made",
         )
 
     async def _answer(self, _scope: Scope, _receive: Receive, send: Send) -> None:
@@ -61,11 +71,13 @@ class House:
         await self.go.wait()
         await send({"type": "http.response.body", "body": b"done"})
 
-    def ask(self, asked: Scope | None = None) -> "asyncio.Task[None]":
+    def ask(self, asked: Scope | None = None) -> "asyncio.Task[Sent]":
         return asyncio.ensure_future(self._ask(asked or scope()))
 
-    async def _ask(self, asked: Scope) -> None:
-        await self.app(asked, nothing, Sent().send)
+    async def _ask(self, asked: Scope) -> Sent:
+        sent = Sent()
+        await self.app(asked, nothing, sent.send)
+        return sent
 
 
 async def settle() -> None:
@@ -80,13 +92,12 @@ async def test_requests_beyond_the_limit_wait_and_those_beyond_the_queue_are_ref
     tasks = [house.ask() for _ in range(4)]
     await settle()
     at_once = (house.begun, house.places.active, house.places.queued)
-    with pytest.raises(Refused) as refused:
-        await tasks[3]
+    refused = await tasks[3]
     house.go.set()
     await asyncio.gather(*tasks[:3])
 
     assert at_once == (2, 2, 1)
-    assert (refused.value.problem, refused.value.retry_after) == (Problem.OVERLOADED, 1)
+    assert refused.refusal == ("OVERLOADED", 1)
     assert (house.begun, house.places.active, house.places.queued) == (3, 0, 0)
     assert house.cut == {"requests": 1}
 
@@ -95,11 +106,11 @@ async def test_nobody_waits_longer_than_the_queue_allows() -> None:
     house = House(TWO.model_copy(update={"queue": Queue(length=5, wait="10ms")}))
 
     tasks = [house.ask() for _ in range(3)]
-    with pytest.raises(Refused):
-        await tasks[2]
+    refused = await tasks[2]
     house.go.set()
     await asyncio.gather(*tasks[:2])
 
+    assert refused.refusal == ("OVERLOADED", 1)
     assert (house.places.active, house.places.queued) == (0, 0)
 
 
@@ -149,16 +160,14 @@ async def test_beyond_the_limit_of_streams_new_ones_are_refused_and_calls_go_on(
     open_stream = house.ask()
     await settle()
 
-    with pytest.raises(Refused) as refused:
-        await house.ask(asked)
+    refused = await house.ask(asked)
     call = house.ask()
     await settle()
     counted = (house.places.active, house.places.streams)
     house.go.set()
     await asyncio.gather(open_stream, call)
 
-    assert refused.value.problem is Problem.OVERLOADED
-    assert refused.value.retry_after
+    assert refused.refusal == ("OVERLOADED", 10)
     assert counted == (1, 1)
     assert (house.places.active, house.places.streams) == (0, 0)
 

@@ -16,9 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from breakwater_contract.limits import Limits
 from breakwater_runtime.calls import Refused
+from breakwater_runtime.http.answer_headers import AnswerHeaders
 from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.limits import WireLimits
-from breakwater_runtime.http.request_id import RequestId
+from breakwater_runtime.http.pipeline import Pipeline
 from breakwater_runtime.http.server import Server, listen
 from tests.unit.runtime.fakes import FakeClock
 
@@ -182,9 +183,18 @@ def refusing(refusal: Refused) -> ASGIApp:
     async def refuse(*_: object) -> None:
         raise refusal
 
-    clock = FakeClock()
-    errors = Errors(refuse, json_rpc={"/mcp"}, now=clock.now)
-    return RequestId(errors, new_id=lambda: "made")
+    return answered_as_by_the_runtime(refuse)
+
+
+def answered_as_by_the_runtime(app: ASGIApp) -> ASGIApp:
+    """Put around an app what every answer of the runtime gets."""
+    return Pipeline(
+        [],
+        app,
+        headers=AnswerHeaders(),
+        errors=Errors(json_rpc={"/mcp"}, now=FakeClock().now),
+        new_id=lambda: "made",
+    )
 
 
 async def read_body(receive: Receive) -> bytes | None:
@@ -214,6 +224,4 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         if body is not None:
             await reply(send, body)
 
-    await RequestId(Errors(app, json_rpc={"/mcp"}, now=FakeClock().now), new_id=lambda: "made")(
-        scope, receive, send
-    )
+    await answered_as_by_the_runtime(app)(scope, receive, send)

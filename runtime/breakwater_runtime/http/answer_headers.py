@@ -1,0 +1,59 @@
+"""The headers that every answer gets, whatever it is an answer to."""
+
+from collections.abc import Callable, Container, Iterable
+
+from breakwater_runtime.calls import Request
+from breakwater_runtime.http import cors
+
+REQUEST_ID = b"x-request-id"
+
+SECURITY = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""What keeps browsers from doing anything with an answer but hand it to the caller."""
+
+HSTS = "max-age=31536000"
+"""Browsers that came by HTTPS once come by nothing else for a year."""
+
+_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY.items()]
+_SECURITY_IF_SECURE = [*_SECURITY, (b"strict-transport-security", HSTS.encode())]
+_NAMES = frozenset(name for name, _ in _SECURITY_IF_SECURE)
+
+STREAMS = (b"text/event-stream", b"application/x-ndjson")
+"""Types of answers that go on for as long as there is something to say."""
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class AnswerHeaders:
+    """Completes the headers of answers, refusals included, so that pages can read them too."""
+
+    def __init__(self, origins: Callable[[], Container[str]] = frozenset) -> None:
+        """Let pages of the origins of the moment read answers."""
+        self._origins = origins
+
+    def complete(self, given: Headers, request: Request) -> list[tuple[bytes, bytes]]:
+        """Add to what the endpoint said: what steps say, CORS, security, and the request's id."""
+        headers = [*given, *request.told]
+        names = {name for name, _ in headers}
+        if request.streams is not None and is_stream(headers):
+            request.streams(request)
+        origin = request.headers.get(b"origin")
+        if origin is not None:
+            headers = cors.readable(headers, origin.decode("latin-1"), self._origins())
+        ours = _SECURITY_IF_SECURE if request.secure else _SECURITY
+        if names.isdisjoint(_NAMES):
+            headers += ours
+        else:
+            headers += [each for each in ours if each[0] not in names]
+        headers.append((REQUEST_ID, request.id.encode()))
+        return headers
+
+
+def is_stream(headers: Headers) -> bool:
+    """Say whether an answer goes on as a stream."""
+    return any(name == b"content-type" and value.startswith(STREAMS) for name, value in headers)

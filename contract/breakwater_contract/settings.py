@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from breakwater_contract.access import Access
+from breakwater_contract.backends import Backend, Port
 from breakwater_contract.limits import Limits, Tls
 from breakwater_contract.model import Model
 from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
@@ -20,30 +21,8 @@ SETTINGS_VERSION: Literal[1] = 1
 """Raised when a setting changes its meaning; the operator renders live settings for each version
 that some pod still runs."""
 
-ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
-NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-
-EntryPoint = Annotated[str, StringConstraints(pattern=ENTRY_POINT, max_length=253)]
-BackendName = Annotated[str, StringConstraints(pattern=NAME, max_length=40)]
 EndpointName = Literal["StreamableHTTP", "SSE", "JSONRPC", "REST"]
 """Ways for clients: `/mcp`; `/mcp/sse` with `/mcp/messages`; `/rpc`; `/tools` and `/sse`."""
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class PythonBackend(Model):
-    """An MCPServer object of the MCP SDK that runs inside the runtime's own process."""
-
-    server: EntryPoint
-    """Where the object is, as `package.module:attribute`."""
-
-
-class Backend(Model):
-    """Where tools come from; exactly one of its members is set."""
-
-    name: BackendName = "main"
-    """What the backend is called in metrics, logs and messages."""
-    python: PythonBackend
-    """A server object in this process."""
 
 
 class ServerIdentity(Model):

@@ -1,7 +1,8 @@
 """Both ports in one view: every endpoint, and every step that a request takes, in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -15,6 +16,7 @@ from breakwater_contract.names import (
 )
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.backends.compose import compose
 from breakwater_runtime.calls import Refused, Sources
 from breakwater_runtime.http.addresses import ClientAddress
 from breakwater_runtime.http.answer_headers import AnswerHeaders
@@ -70,7 +72,7 @@ class Process:
     sources: Sources
     metrics: Metrics
     live: Live
-    backend: Backend
+    backends: Sequence[Backend]
     health: Health
     drain: Drain
     issuer_keys: IssuerKeys
@@ -87,7 +89,10 @@ def public(process: Process) -> ASGIApp:
         limited=metrics.counter(catalogue.RATE_LIMITED),
         audit=audit,
     )
-    backend = Guarded(process.backend, PolicyCheck(lambda: live.loaded.policies, audit))
+    check = PolicyCheck(lambda: live.loaded.policies, audit)
+    # The policies stand in front of each backend, not of all together: they speak of a backend and
+    # of names that it gives.
+    backend = compose([Guarded(each, check) for each in process.backends])
     watch = Watch(backend, metrics.histogram(catalogue.OPERATION_DURATION), sources.elapsed)
     mcp = StreamableHttp(
         backend,
@@ -204,7 +209,7 @@ def management(process: Process) -> ASGIApp:
         audience=process.settings.server.uid, keys=lambda: process.live.loaded.operator_keys
     )
     samples.watch_health(process.metrics, health)
-    samples.watch_pools(process.metrics, process.backend)
+    samples.watch_pools(process.metrics, process.backends)
     insiders = Insiders(
         tokens, is_admin_key=lambda key: live.loaded.admin_keyring.opens(key, sources.now())
     )
@@ -224,7 +229,9 @@ def management(process: Process) -> ASGIApp:
                 Endpoint(f"{METRICS_PATH}.json", pages.metrics_json(registry)),
                 Endpoint(
                     MCP_PATH,
-                    OperatorOnly(StreamableHttp(process.backend, sources.new_id), tokens=tokens),
+                    OperatorOnly(
+                        StreamableHttp(compose(process.backends), sources.new_id), tokens=tokens
+                    ),
                 ),
             ]
         ),
@@ -245,11 +252,16 @@ def issuer_keys(live: Live, metrics: Metrics, sources: Sources) -> IssuerKeys:
 
 
 def register_checks(
-    health: Health, live: Live, backend: Backend, drain: Drain, issuer_keys: IssuerKeys
+    health: Health,
+    live: Live,
+    backends: Sequence[Backend],
+    drain: Drain,
+    issuer_keys: IssuerKeys,
 ) -> None:
     """Say what must be well before requests come, and what is worth a look."""
     health.register(Check("draining", lambda: "it was told to stop" if drain.begun else None))
-    health.register(Check(f"backend {backend.name}", lambda: backend.fault))
+    for backend in backends:
+        health.register(Check(f"backend {backend.name}", partial(_fault, backend)))
     health.register(Check("keys", lambda: live.key_fault))
     # The last good settings still hold: no reason to send requests elsewhere.
     health.register(Check("live settings", lambda: live.fault, gates_traffic=False))
@@ -257,8 +269,11 @@ def register_checks(
     health.register(Check("issuer keys", lambda: issuer_keys.fault, gates_traffic=False))
 
 
+def _fault(backend: Backend) -> str | None:
+    return backend.fault
+
+
 def _details(process: Process) -> dict[str, object]:
-    backend = process.backend
     return {
         "revision": process.settings.revision,
         "loaded": {"live": process.live.loaded.hash},
@@ -268,6 +283,11 @@ def _details(process: Process) -> dict[str, object]:
                 "name": backend.name,
                 "state": "failed" if backend.fault else "ready",
                 "message": backend.fault or "",
+                "findings": [
+                    {"reason": finding.reason.value, "message": finding.message}
+                    for finding in backend.findings
+                ],
             }
+            for backend in process.backends
         ],
     }

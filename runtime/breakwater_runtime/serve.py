@@ -94,14 +94,13 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
     certificates = _certificates(start, metrics)
     listener = listen(ports.host, ports.public_port, "listen.publicPort")
     management_listener = listen(ports.host, ports.management_port, "listen.managementPort")
-    (backend,) = settings.backends
     process = Process(
         settings=settings,
         version=start.version,
         sources=start.sources,
         metrics=metrics,
         live=live,
-        backend=PythonBackend(backend.name, backend.python.server),
+        backends=[PythonBackend(each.name, each.python.server) for each in settings.backends],
         health=Health(),
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
@@ -173,7 +172,7 @@ class _Serving:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
         app.register_checks(
-            process.health, process.live, process.backend, process.drain, process.issuer_keys
+            process.health, process.live, process.backends, process.drain, process.issuer_keys
         )
         process.health.register(Check("port", lambda: None if self._open else "not open yet"))
         management = self._management(management_listener)
@@ -181,14 +180,14 @@ class _Serving:
 
         managing = asyncio.create_task(management.run_until_stopped())
         watching = [asyncio.create_task(each) for each in self._watches()]
-        async with AsyncExitStack() as backend:
-            await self._start_backend(backend)
+        async with AsyncExitStack() as backends:
+            await self._start_backends(backends)
             serving = asyncio.create_task(public.run_until_stopped())
             self._open = True
             logger.info("serving", extra={"port": process.settings.listen.public_port})
             await self._stopped_or_failed(serving, managing, *watching)
             await self._drain(public, serving)
-            await self._stop_backend(backend)
+            await self._stop_backends(backends)
             management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
             await managing
             self._leave(0)
@@ -248,14 +247,15 @@ class _Serving:
         # Somebody at a terminal does not wait for endpoints to be updated.
         self._process.drain.begin(hurry=number is signal.SIGINT)
 
-    async def _start_backend(self, stack: AsyncExitStack) -> None:
-        backend = self._process.backend
-        try:
-            await stack.enter_async_context(backend.running())
-        except Exception as error:
-            raise StartError(
-                f"backends[{backend.name}]: its lifespan failed: {type(error).__name__}: {error}"
-            ) from error
+    async def _start_backends(self, stack: AsyncExitStack) -> None:
+        for backend in self._process.backends:
+            try:
+                await stack.enter_async_context(backend.running())
+            except Exception as error:
+                raise StartError(
+                    f"backends[{backend.name}]: its lifespan failed: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
 
     async def _stopped_or_failed(self, *tasks: asyncio.Task[None]) -> None:
         """Wait for the signal to stop; a task that ends before it takes the process down."""
@@ -276,9 +276,9 @@ class _Serving:
         await serving
         logger.info("drained")
 
-    async def _stop_backend(self, stack: AsyncExitStack) -> None:
+    async def _stop_backends(self, stack: AsyncExitStack) -> None:
         try:
             async with asyncio.timeout(BACKEND_STOP_SECONDS):
                 await stack.aclose()
         except Exception:
-            logger.exception("the backend did not stop well")
+            logger.exception("a backend did not stop well")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from breakwater_contract.settings import ENTRY_POINT, NAME
+from breakwater_contract.backends import ENTRY_POINT, NAME
 from breakwater_operator.api.rules import Schema, like, rule, rules
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"

@@ -3,15 +3,10 @@
 import json
 from typing import Any
 
+from breakwater_contract.backends import Backend, PythonBackend
 from breakwater_contract.model import Model
 from breakwater_contract.names import LIVE_FILE
-from breakwater_contract.settings import (
-    Backend,
-    Listen,
-    PythonBackend,
-    RuntimeSettings,
-    ServerIdentity,
-)
+from breakwater_contract.settings import Listen, RuntimeSettings, ServerIdentity
 from breakwater_operator.api.models import McpServer
 
 

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from breakwater_contract.backends import Reason
 from breakwater_runtime.calls import Call, Channel, Peer
 
 Deliver = Callable[[str, Mapping[str, Any] | None], None]
@@ -35,6 +36,15 @@ class PoolUse:
     """Callers that wait for one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a backend that somebody should know, as the operator makes conditions of."""
+
+    reason: Reason
+    message: str
+    """What was found, and what to do."""
+
+
 class Backend(Protocol):
     """A source of tools, resources and prompts."""
 
@@ -44,6 +54,10 @@ class Backend(Protocol):
     @property
     def fault(self) -> str | None:
         """Why it cannot answer now; None: it can."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What somebody should know about it; what keeps it from answering is its fault too."""
 
     @property
     def lost_threads(self) -> int:

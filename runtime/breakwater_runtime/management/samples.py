@@ -1,6 +1,6 @@
 """What others know of the process, as metrics: health and the use of pools."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 from breakwater_contract import process_metrics as catalogue
 from breakwater_runtime.backends.backend import Backend, PoolUse
@@ -18,13 +18,16 @@ def watch_health(metrics: Metrics, health: Health) -> None:
     metrics.sampled(catalogue.READY, health.ready)
 
 
-def watch_pools(metrics: Metrics, backend: Backend) -> None:
-    """Have the use of a backend's pools read when it is asked for."""
+def watch_pools(metrics: Metrics, backends: Sequence[Backend]) -> None:
+    """Have the use of the backends' pools read when it is asked for."""
 
     def read(part: Callable[[PoolUse], int]) -> Callable[[], Values]:
         def values() -> Values:
-            pools: Mapping[str, PoolUse] = backend.pools
-            return {(f"{backend.name}/{name}",): float(part(use)) for name, use in pools.items()}
+            return {
+                (f"{backend.name}/{name}",): float(part(use))
+                for backend in backends
+                for name, use in backend.pools.items()
+            }
 
         return values
 

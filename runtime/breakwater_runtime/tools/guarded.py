@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from breakwater_runtime.backends import encoding
-from breakwater_runtime.backends.backend import Backend, Deliver, PoolUse, Subscription
+from breakwater_runtime.backends.backend import Backend, Deliver, Finding, PoolUse, Subscription
 from breakwater_runtime.calls import Call, Channel, Peer
 from breakwater_runtime.tools.policy import Kind
 from breakwater_runtime.tools.policy_check import PolicyCheck
@@ -50,6 +50,11 @@ class Guarded:
     def fault(self) -> str | None:
         """Why the backend cannot answer now."""
         return self._backend.fault
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What somebody should know about the backend."""
+        return self._backend.findings
 
     @property
     def lost_threads(self) -> int:

@@ -9,14 +9,9 @@ import pytest
 from starlette.types import ASGIApp
 
 from breakwater_contract.access import Access
+from breakwater_contract.backends import Backend, PythonBackend
 from breakwater_contract.metrics import LIVE_RELOADS, RUNTIME_METRICS
-from breakwater_contract.settings import (
-    Backend,
-    LiveSettings,
-    PythonBackend,
-    RuntimeSettings,
-    ServerIdentity,
-)
+from breakwater_contract.settings import LiveSettings, RuntimeSettings, ServerIdentity
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
 from breakwater_runtime.calls import Sources
@@ -90,8 +85,10 @@ def process(
     health, drain, ids = Health(), Drain(), count(1)
     sources = Sources(clock.now, clock.elapsed, lambda: f"made-{next(ids)}")
     issuer_keys = app.issuer_keys(live, metrics, sources)
-    app.register_checks(health, live, backend, drain, issuer_keys)
-    return Process(settings, "1.2.3", sources, metrics, live, backend, health, drain, issuer_keys)
+    app.register_checks(health, live, (backend,), drain, issuer_keys)
+    return Process(
+        settings, "1.2.3", sources, metrics, live, (backend,), health, drain, issuer_keys
+    )
 
 
 @pytest.fixture

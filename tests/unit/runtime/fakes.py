@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from breakwater_contract.settings import OperatorKey
-from breakwater_runtime.backends.backend import Deliver, PoolUse, Subscription
+from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
 from breakwater_runtime.calls import Call, Channel
 
 ALICE = "alice-key-0123456789"
@@ -50,6 +50,7 @@ class FakeBackend:
     name: str = "main"
     fault: str | None = None
     bodies: list[Call] = field(default_factory=list)
+    findings: Sequence[Finding] = ()
     failure: Exception | None = None
     work: Callable[[Call], Awaitable[bytes]] = nothing
     sessions: bool = False

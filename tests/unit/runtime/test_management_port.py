@@ -6,7 +6,9 @@ import jwt
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from breakwater_contract.backends import Reason
 from breakwater_runtime.app import Process
+from breakwater_runtime.backends.backend import Finding
 from tests.unit.runtime.fakes import ADMIN, ALICE, EXPIRED, UID, FakeBackend, Operator
 
 MCP = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -58,6 +60,7 @@ async def test_health_tells_the_operator_what_is_loaded(
     management: httpx2.AsyncClient, backend: FakeBackend, operator: Operator
 ) -> None:
     backend.fault = "its database is away"
+    backend.findings = [Finding(Reason.UNREACHABLE, "nobody answers at port 5432")]
 
     response = await management.get("/health", headers=bearer(operator.token()))
 
@@ -66,7 +69,14 @@ async def test_health_tells_the_operator_what_is_loaded(
     assert body["loaded"] == {"live": ""}
     assert body["settings"] == {"fault": None}
     assert body["backends"] == [
-        {"name": "main", "state": "failed", "message": "its database is away"}
+        {
+            "name": "main",
+            "state": "failed",
+            "message": "its database is away",
+            "findings": [
+                {"reason": "BackendUnreachable", "message": "nobody answers at port 5432"}
+            ],
+        }
     ]
 
 

@@ -54,7 +54,7 @@ def test_health_is_a_metric(metrics: Metrics) -> None:
 
 @pytest.mark.requirement("T22", "G7")
 def test_the_use_of_a_pool_is_a_metric(metrics: Metrics) -> None:
-    samples.watch_pools(metrics, FakeBackend(pools={"connections": PoolUse(3, 5, 100, 2)}))
+    samples.watch_pools(metrics, [FakeBackend(pools={"connections": PoolUse(3, 5, 100, 2)})])
 
     got = {
         metric.name: metrics.registry.get_sample_value(metric.name, {"pool": "main/connections"})

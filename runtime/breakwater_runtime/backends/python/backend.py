@@ -15,7 +15,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
 from breakwater_runtime.backends import encoding
-from breakwater_runtime.backends.backend import Deliver, PoolUse, Subscription
+from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
 from breakwater_runtime.backends.python import envelopes
 from breakwater_runtime.backends.python.exchange import Exchange, Outbound
 from breakwater_runtime.backends.python.listening import LISTEN, Listening
@@ -82,6 +82,11 @@ class PythonBackend:
     def fault(self) -> str | None:
         """Why it cannot answer now; None: it can."""
         return None if self._running else "its lifespan has not started"
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Nothing: what is wrong with code in this process is wrong with this process."""
+        return ()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ import yaml
 from breakwater_contract.settings import OperatorKey
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
-from breakwater_operator.render import Claim, Intent, children, revision, secrets
+from breakwater_operator.render import Claim, Intent, Issuer, children, revision, secrets
 
 FOLDER = "tests/golden"
 PLATFORM = Platform.parse(
@@ -19,6 +19,7 @@ PLATFORM = Platform.parse(
     }
 )
 OPERATOR_KEY = OperatorKey(kid="k1", public_key="-----BEGIN PUBLIC KEY-----\n(one of the tests)\n")
+ISSUER = Issuer("https://kubernetes.example", '{"keys":[{"kid":"k1","kty":"OKP"}]}')
 SEED = bytes(range(32))
 FRESH = bytes(reversed(range(32)))
 
@@ -48,6 +49,7 @@ class Case:
                     for claim in self.documents
                     if claim["kind"] == "PersistentVolumeClaim"
                 },
+                issuer=ISSUER,
             )
         )
 

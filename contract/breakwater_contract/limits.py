@@ -44,8 +44,6 @@ class Headers(Model):
 class Timeouts(Model):
     """How slow a client may be before it is taken for one that only occupies a place."""
 
-    handshake: Duration = Duration("10s")
-    """For a TLS handshake; a change needs a new process."""
     headers: Duration = Duration("10s")
     """From a request's first byte, or from the connection's begin, to the end of its headers."""
     body: Duration = Duration("15s")
@@ -96,3 +94,5 @@ class Tls(Model):
     """The certificate's private key, as PEM without a passphrase; likewise."""
     min_version: Literal["1.2", "1.3"] = "1.3"
     """The oldest version of TLS that is spoken."""
+    handshake: Duration = Duration("10s")
+    """How long a client may take for the handshake."""

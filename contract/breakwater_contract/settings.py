@@ -16,6 +16,7 @@ from breakwater_contract.backends import Backend, Port
 from breakwater_contract.limits import Limits, Tls
 from breakwater_contract.model import Model
 from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
+from breakwater_contract.rules import atomic
 
 SETTINGS_VERSION: Literal[1] = 1
 """Raised when a setting changes its meaning; the operator renders live settings for each version
@@ -23,6 +24,7 @@ that some pod still runs."""
 
 EndpointName = Literal["StreamableHTTP", "SSE", "JSONRPC", "REST"]
 """Ways for clients: `/mcp`; `/mcp/sse` with `/mcp/messages`; `/rpc`; `/tools` and `/sse`."""
+Endpoints = Annotated[tuple[EndpointName, ...], atomic(4, least=1)]
 
 
 class ServerIdentity(Model):
@@ -78,10 +80,7 @@ class LiveSettings(Model):
     whoever runs this without an operator; a relative path is relative to the settings file."""
     operator_keys: tuple[OperatorKey, ...] = ()
     """Keys whose tokens speak for the operator on the management port."""
-    endpoints: Annotated[tuple[EndpointName, ...], Field(min_length=1, max_length=4)] = (
-        "StreamableHTTP",
-        "SSE",
-    )
+    endpoints: Endpoints = ("StreamableHTTP", "SSE")
     """Which ways for clients are open; the others are answered 404."""
     limits: Limits = Limits()
     """How much clients may have of one replica."""

@@ -4,8 +4,10 @@ import re
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+from breakwater_contract.rules import Schema, like, rule, rules
 
 SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 BYTES = {
@@ -26,14 +28,21 @@ class _Unit(str):
 
     __slots__ = ()
     PATTERN: ClassVar[str]
+    WANTED: ClassVar[str]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
             cls,
-            core_schema.str_schema(pattern=cls.PATTERN, max_length=32),
+            core_schema.str_schema(max_length=32),
             serialization=core_schema.to_string_ser_schema(),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, convert: GetJsonSchemaHandler
+    ) -> Schema:
+        return convert(schema) | rules(rule(f"self.{like(cls.PATTERN)}", cls.WANTED))
 
     def __new__(cls, text: str) -> Self:
         """Make one from text.
@@ -42,7 +51,7 @@ class _Unit(str):
             ValueError: The text does not match the pattern.
         """
         if not re.fullmatch(cls.PATTERN, text):
-            raise ValueError(f"{text!r} does not match {cls.PATTERN}")
+            raise ValueError(cls.WANTED)
         return super().__new__(cls, text)
 
 
@@ -51,6 +60,7 @@ class Duration(_Unit):
 
     __slots__ = ()
     PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
+    WANTED = "write a duration with its unit, as in 500ms, 30s or 1h30m"
 
     @property
     def seconds(self) -> float:
@@ -64,6 +74,7 @@ class Quantity(_Unit):
 
     __slots__ = ()
     PATTERN = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+    WANTED = "write a size in bytes, as in 512Ki, 1Mi or 2G"
 
     @property
     def bytes(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client import Counter
 
-from breakwater_contract.access import Access
+from breakwater_contract.access import Access, ServiceAccounts
 from breakwater_contract.limits import Limits
 from breakwater_contract.names import HASH_KEY_FILE
 from breakwater_contract.settings import (
@@ -102,7 +102,7 @@ class Source:
             live, settings = self._settings()
             files = {} if settings.keys_directory is None else self._keys(settings.keys_directory)
             accounts = settings.access.service_accounts
-            accounts_jwks = self._bytes(accounts.jwks_file) if accounts else None
+            accounts_jwks = self._jwks(accounts) if accounts else None
             admin_keys = self._admin_keys(settings)
             given = [(source.name, self._given(source)) for source in self.given.keys]
         except OSError as error:
@@ -148,6 +148,11 @@ class Source:
         path = self.directory / self.file
         live = path.read_bytes()
         return live, parse(LiveSettings, live, path.name)
+
+    def _jwks(self, accounts: ServiceAccounts) -> bytes:
+        if accounts.jwks_file is None:
+            return (accounts.jwks or "").encode()
+        return self._bytes(accounts.jwks_file)
 
     def _bytes(self, file: str) -> bytes:
         return (self.directory / file).read_bytes()
@@ -228,7 +233,7 @@ def _service_account_keys(content: Content) -> tuple[KeySet | None, list[str]]:
     try:
         return jwks.parse(content.service_account_keys), []
     except ValueError as error:
-        return None, [f"{accounts.jwks_file}: {error}"]
+        return None, [f"{accounts.jwks_file or 'access.serviceAccounts.jwks'}: {error}"]
 
 
 class Live:

@@ -216,7 +216,7 @@ class _Serving:
             wall=self._wall,
             count_cut=lambda reason: cut.labels(reason).inc(),
             tls=self._certificates.context if self._certificates is not None else None,
-            handshake_seconds=live.loaded.limits.timeouts.handshake.seconds,
+            handshake_seconds=process.settings.tls.handshake.seconds if process.settings.tls else 0,
         )
         metrics.gauge(catalogue.CONNECTIONS).set_function(lambda: len(server.port.connections))
         metrics.gauge(catalogue.CONNECTIONS_LIMIT).set_function(

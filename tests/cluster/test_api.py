@@ -211,6 +211,46 @@ def volumes(*found: Object) -> Object:
             id="not-an-amount",
         ),
         pytest.param(
+            changed(access={"addresses": {"allow": ["10.0.0.1/8"]}}),
+            "write a network whose address has no bits beyond its prefix",
+            id="network",
+        ),
+        pytest.param(
+            changed(access={"permissive": {"until": "2027-02-29"}}),
+            "write a date as in 2027-01-31",
+            id="no-such-day",
+        ),
+        pytest.param(
+            changed(access={"permissive": {"until": "2027-01-31"}, "insecureAnonymous": True}),
+            "write permissive or insecureAnonymous, not both",
+            id="two-ways-in",
+        ),
+        pytest.param(
+            changed(access={"policies": [{"name": "a", "effect": "Deny", "principals": ["*"]}]}),
+            'write tools: ["*"] for all tools',
+            id="policy-about-nothing",
+        ),
+        pytest.param(
+            changed(access={"jwt": {"issuer": "http://id.example", "audiences": ["a"]}}),
+            "write an https URL",
+            id="issuer",
+        ),
+        pytest.param(
+            changed(limits={"timeouts": {"body": "15"}}),
+            "write a duration with its unit",
+            id="duration",
+        ),
+        pytest.param(
+            changed(limits={"requestsPerMinute": {"tools": {"x" * 129: 1}}}),
+            "write keys of 1 to 128 characters",
+            id="tool-name",
+        ),
+        pytest.param(
+            changed(limits={"requestsPerMinute": {"principal": 0}}),
+            "greater than or equal to 1",
+            id="impossible-rate",
+        ),
+        pytest.param(
             changed(access={"keys": {"secretName": "web-keys"}}),
             "leave it out to have a key generated",
             id="our-secret",

@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from breakwater_contract.units import Duration, Quantity
 from breakwater_operator.api.crd import crd
 
 Object = dict[str, Any]
@@ -22,7 +23,32 @@ RIGHT: dict[str, list[Any]] = {
     "key": ["value", "_a.B-c", "0"],
     "cpu": [1, 2, "1", "500m", "1.5", "0.125"],
     "replicas": [0, 1, 2, 1000],
+    "origins": ["https://chat.example", "http://[::1]:8080", "https://a-b.example:444"],
+    "hosts": ["mcp.example", "mcp.example:8443", "[2001:db8::1]"],
+    "issuer": ["https://id.example", "https://id.example:8443/realms/a@b", "http://localhost:80"],
+    "jwksUrl": ["https://id.example/keys", "http://127.0.0.1/a"],
+    "publicUrl": ["https://mcp.example/mcp", "http://[::1]:1/x"],
+    "scopes": ["crm.read", "a:b", "!"],
+    "until": [
+        "2027-01-31",
+        "2028-02-29",
+        "2000-02-29",
+        "2027-01-31T18:00:00Z",
+        "2027-01-31T18:00:00+05:30",
+    ],
+    "networks": [
+        "10.0.0.0/8",
+        "10.0.0.1",
+        "0.0.0.0/0",
+        "::/0",
+        "fd00::/8",
+        "2001:db8::1",
+        "10.1.2.3/32",
+    ],
+    "durations": ["500ms", "30s", "1h30m", "1.5s", "0s"],
+    "sizes": ["1", "512Ki", "1Mi", "1.5Gi", "2G"],
 }
+NETWORKS = {"allow", "deny", "trustedProxies"}
 WRONG: dict[str, list[Any]] = {
     "name": ["breakwater", "Bad_name", "x" * 64, "a.b", "data"],
     "mountPath": [
@@ -40,6 +66,22 @@ WRONG: dict[str, list[Any]] = {
     "value": ["a\0b", "x" * 32769],
     "cpu": ["0.1234", "-1", -1, "1e3", "1Ki", "", 10**16, "1\n"],
     "replicas": [1001, -1, "2", 2.0, 2.5],
+    "origins": ["https://Chat.example", "https://a/", "chat.example", "", "https://a b"],
+    "hosts": ["MCP.example", "a/b", ""],
+    "issuer": ["http://id.example", "https://id.example?x", "https://a@b", "https://", "ftp://a"],
+    "jwksUrl": ["file:///etc/passwd", "https://a/é"],
+    "publicUrl": ["mcp.example", "https://a/b#c"],
+    "scopes": ["a b", 'a"b', "", "é"],
+    "until": [
+        "2027-02-29", "2100-02-29", "2027-04-31", "2027-1-31", "1999-01-01", "soon", "20270131",
+        "2027-01-31T18:00:00", "2027-01-31T24:00:00Z", "2027-01-31T18:00:60Z", "2027-01-31 18:00Z",
+    ],
+    "networks": [
+        "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/08", "10.0.0", "010.0.0.1", "::ffff:10.0.0.1",
+        "::ffff:10.0.0.0/104", "10.0.0.0/255.0.0.0", "fe80::1%eth0", "x", "", "1::2::3",
+    ],
+    "durations": ["1", "1 s", "-1s", "1d", "", "s", "1s\n"],
+    "sizes": ["1 Mi", "-1", "1m", "", "1P"],
 }  # fmt: skip
 BYTES_RIGHT: list[Any] = [
     1,
@@ -90,10 +132,18 @@ def _complete(spec: Object) -> None:
     """Make one backend of it, and give each mount a volume and each list one item per key."""
     spec["backends"] = spec["backends"][:1]
     python = spec["backends"][0]["python"]
+    access = spec.get("access", {})
+    for policy in access.get("policies", ()):
+        policy.setdefault("tools", ["*"])
+        if policy["effect"] == "Deny":
+            policy.pop("scopes", None)
+    if access.get("insecureAnonymous"):
+        access.pop("permissive", None)
     for field, key, holder in (
         ("env", "name", python),
         ("volumeMounts", "mountPath", python),
         ("volumes", "name", spec.get("pod", {})),
+        ("policies", "name", access),
     ):
         if field in holder:
             holder[field] = list({item[key]: item for item in holder[field]}.values())
@@ -112,8 +162,12 @@ def _values(draw: st.DrawFn, schema: Object, name: str, rate: int) -> Any:
     if "properties" in schema:
         return draw(_objects(schema, rate))
     if "items" in schema:
-        items = _values(schema["items"], "", rate)
+        items = _values(schema["items"], name, rate)
         return draw(st.lists(items, min_size=schema.get("minItems", 0), max_size=2))
+    if "additionalProperties" in schema:
+        values = _values(schema["additionalProperties"], "", rate)
+        keys = st.sampled_from(["", "x" * 129] if is_wrong else ["search", "a.b"])
+        return draw(st.dictionaries(keys, values, max_size=2))
     return draw(_leaves(schema, name, is_wrong=is_wrong))
 
 
@@ -145,4 +199,18 @@ def _leaves(schema: Object, name: str, *, is_wrong: bool) -> st.SearchStrategy[A
         return st.sampled_from(BYTES_WRONG if is_wrong else BYTES_RIGHT)
     if schema.get("type") == "boolean":
         return st.sampled_from(["true"]) if is_wrong else st.booleans()
-    return st.sampled_from((WRONG if is_wrong else RIGHT).get(name, ["value", "$(X)"]))
+    if schema.get("type") == "integer" and name not in RIGHT:
+        low, high = schema["minimum"], schema["maximum"]
+        return st.sampled_from([low - 1, high + 1, "2"] if is_wrong else [low, low + 1, high])
+    return st.sampled_from(
+        (WRONG if is_wrong else RIGHT).get(_sort(schema, name), ["value", "$(X)"])
+    )
+
+
+def _sort(schema: Object, name: str) -> str:
+    """What kind of text a field holds: by its name, or by what is said where it is wrong."""
+    if name in NETWORKS:
+        return "networks"
+    said = [rule["message"] for rule in schema.get("x-kubernetes-validations", ())]
+    kinds = {Duration.WANTED: "durations", Quantity.WANTED: "sizes"}
+    return next((kinds[one] for one in said if one in kinds), name)

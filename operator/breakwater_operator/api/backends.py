@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from breakwater_contract.model import Model
+from breakwater_contract.rules import exactly_one, list_map, rule, rules
 from breakwater_operator.api.fields import (
     BackendName,
     DataKey,
@@ -13,7 +14,6 @@ from breakwater_operator.api.fields import (
     EnvName,
 )
 from breakwater_operator.api.pod import VolumeMount
-from breakwater_operator.api.rules import exactly_one, list_map, rule, rules
 
 ONE_VALUE = "write value or valueFrom, not both"
 NO_NUL = "the value of a variable cannot hold the character NUL; take it out"

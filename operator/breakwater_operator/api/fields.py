@@ -1,14 +1,9 @@
 """The types of fields: what a value may look like, said once for Python and for the CRD."""
 
-import re
-from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import Annotated
 
 from breakwater_contract.backends import ENTRY_POINT, NAME
-from breakwater_operator.api.rules import Schema, like, rule, rules
+from breakwater_contract.shapes import Shape
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -26,41 +21,6 @@ SERVER_NAME = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 SERVER_NAME_MAX = 40
 """What is left of the 63 characters of a pod's name once `-<slot>`, a template hash and the pod's
 own five characters have been appended."""
-
-
-def matches(pattern: str, text: str) -> bool:
-    """Say whether a whole text has the shape that a pattern gives.
-
-    Python's `$` also matches before a last line break, where the API server's does not.
-    """
-    return re.fullmatch(pattern, text) is not None
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How a text must look, how long it may be, and what to write where it is otherwise.
-
-    The CRD says it in CEL: a `pattern` would be answered with the expression alone.
-    """
-
-    pattern: str
-    length_max: int
-    message: str
-
-    def __get_pydantic_core_schema__(self, _source: Any, _next: GetCoreSchemaHandler) -> CoreSchema:
-        text = core_schema.str_schema(max_length=self.length_max)
-        return core_schema.no_info_after_validator_function(self._check, text)
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, convert: GetJsonSchemaHandler
-    ) -> Schema:
-        said = rule(f"self.{like(self.pattern)}", self.message)
-        return convert(schema) | rules(said)
-
-    def _check(self, text: str) -> str:
-        if not matches(self.pattern, text):
-            raise ValueError(self.message)
-        return text
 
 
 LABEL_SHAPE = (

@@ -16,6 +16,8 @@ class Effect(Enum):
 EFFECTS: Mapping[str, Effect] = {
     "backends": Effect.REVISION,
     "access": Effect.LIVE,
+    "endpoints": Effect.LIVE,
+    "limits": Effect.LIVE,
     "runtime": Effect.REVISION,
     "pod": Effect.REVISION,
     "replicas": Effect.CHILDREN,

@@ -5,20 +5,22 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from breakwater_contract.limits import Limits
 from breakwater_contract.model import Model
+from breakwater_contract.rules import list_map, rule, rules
+from breakwater_contract.settings import Endpoints
+from breakwater_contract.shapes import matches
 from breakwater_operator.api import names
+from breakwater_operator.api.access import Access
 from breakwater_operator.api.backends import Backend
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.fields import (
     SERVER_NAME,
     SERVER_NAME_MAX,
-    DnsSubdomain,
     ImageReference,
-    matches,
 )
 from breakwater_operator.api.parse import parse
 from breakwater_operator.api.pod import PodSpec
-from breakwater_operator.api.rules import list_map, rule, rules
 
 NAME_SHAPE = (
     f"metadata.name must have at most {SERVER_NAME_MAX} characters, lower-case letters, digits "
@@ -50,24 +52,6 @@ KEYS_RULE = rule(
 )
 ROOT_RULES = rules(NAME_RULE, KEYS_RULE)
 """What can be said only where name and spec are both seen."""
-
-
-class KeyAccess(Model):
-    """API keys. Clients send one as `X-API-Key: KEY` or as `Authorization: Bearer KEY`."""
-
-    secret_name: DnsSubdomain | None = None
-    """A Secret in the namespace of the server: each entry is a principal, its value one key per
-    line, plain or `sha256:` and the key's hash in hexadecimal, optionally followed by
-    ` expires=` and a time such as 2027-01-31T00:00:00Z. Changes reach running pods within
-    seconds. Absent: one key is generated, as entry `default` of the Secret
-    `<name>-keys`."""
-
-
-class Access(Model):
-    """Who may use the server. Without a valid credential every request is answered 401."""
-
-    keys: KeyAccess = KeyAccess()
-    """API keys."""
 
 
 class Runtime(Model):
@@ -103,6 +87,12 @@ class McpServerSpec(Model):
     """Where tools, resources and prompts come from. Exactly one backend is supported."""
     access: Access = Access()
     """Who may use the server."""
+    endpoints: Endpoints = ("StreamableHTTP", "SSE")
+    """Which ways for clients are open: `StreamableHTTP` is `/mcp`, `SSE` is `/mcp/sse`, `JSONRPC`
+    is `/rpc`, `REST` is `/tools` and `/sse`. The others are answered 404. Absent: StreamableHTTP
+    and SSE."""
+    limits: Limits = Limits()
+    """How much clients may have of one replica."""
     runtime: Runtime = Runtime()
     """The runtime: the container in front of every backend."""
     pod: PodSpec = PodSpec()

@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_operator.api.fields import DataKey, DnsLabel, DnsSubdomain, Shape
+from breakwater_contract.rules import ATOMIC, exactly_one, list_map, quoted, rule, rules
+from breakwater_contract.shapes import Shape
+from breakwater_operator.api.fields import DataKey, DnsLabel, DnsSubdomain
 from breakwater_operator.api.quantity import Bytes, Cpu, ListedBytes, amount
-from breakwater_operator.api.rules import ATOMIC, exactly_one, list_map, quoted, rule, rules
 
 MOUNT_PATH = r"^(/[^/:\x00-\x1f]+)+$"
 RELATIVE_PATH = r"^[^/\x00-\x1f]+(/[^/\x00-\x1f]+)*$"

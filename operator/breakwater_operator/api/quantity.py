@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from breakwater_operator.api.fields import matches
-from breakwater_operator.api.rules import like, rule, rules
+from breakwater_contract.rules import like, rule, rules
+from breakwater_contract.shapes import matches
 
 CPU = r"^([0-9]{1,9}m|[0-9]{1,6}(\.[0-9]{1,3})?)$"
 BYTES = (

@@ -101,6 +101,13 @@ class Reason(StrEnum):
         "KeySecretEmpty",
         "The Secret with the keys has none, so no pod gets ready and nobody is let in.",
     )
+    ISSUER_UNKNOWN = (
+        "IssuerUnknown",
+        (
+            "The API server did not say who signs the tokens of this cluster's service accounts, "
+            "so `spec.access.serviceAccounts` lets nobody in."
+        ),
+    )
     CLAIM_MISSING = (
         "ClaimMissing",
         "A PersistentVolumeClaim that `spec.pod.volumes` names does not exist.",

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from breakwater_contract.rules import rule
+
 Schema = dict[str, Any]
 
 KEPT = (
@@ -19,6 +21,7 @@ KEPT = (
     "maxLength",
     "minItems",
     "maxItems",
+    "maxProperties",
     "required",
     "x-kubernetes-int-or-string",
     "x-kubernetes-list-type",
@@ -55,6 +58,8 @@ def _convert(schema: Mapping[str, Any], known: Mapping[str, Any], where: str) ->
         }
     if "items" in merged:
         found["items"] = _items(merged, known, where)
+    if isinstance(merged.get("additionalProperties"), Mapping):
+        found |= _map(merged, known, where)
     _check_bounds(found, where)
     return found
 
@@ -74,7 +79,7 @@ def _merged(schema: Mapping[str, Any], known: Mapping[str, Any], where: str) -> 
         found["enum"] = [found.pop("const")]
     # Absent is what optional means here: a default is written into every object, and then a later
     # version could not change it.
-    if not found.get("default") or found.get("type") == "object":
+    if not found.get("default") or found.get("type") in {"object", "array"}:
         found.pop("default", None)
     return found
 
@@ -86,8 +91,29 @@ def _items(merged: Mapping[str, Any], known: Mapping[str, Any], where: str) -> S
     return {key: item[key] for key in KEPT if key in item}
 
 
+def _map(merged: Mapping[str, Any], known: Mapping[str, Any], where: str) -> Schema:
+    """Describe a map; how long its keys may be, a schema can say only in CEL."""
+    value = _merged(merged["additionalProperties"], known, f"{where}{{}}")
+    _check_bounds(value, f"{where}{{}}")
+    key = merged.get("propertyNames") or {}
+    longest = key.get("maxLength")
+    if longest is None:
+        raise UnstructuralError(f"{where} needs keys with max_length")
+    said = rule(
+        f"self.all(key, size(key) >= {key.get('minLength', 0)} && size(key) <= {longest})",
+        f"write keys of {key.get('minLength', 0)} to {longest} characters",
+    )
+    rules_known = merged.get("x-kubernetes-validations", [])
+    return {
+        "additionalProperties": {name: value[name] for name in KEPT if name in value},
+        "x-kubernetes-validations": [*rules_known, said],
+    }
+
+
 def _check_bounds(schema: Schema, where: str) -> None:
     kind = schema.get("type")
+    if "additionalProperties" in schema and "maxProperties" not in schema:
+        raise UnstructuralError(f"{where} needs max_length")
     if kind == "array" and not {"maxItems", "x-kubernetes-list-type"} <= schema.keys():
         raise UnstructuralError(f"{where} needs max_length and a list type")
     if kind == "string" and not schema.keys() & {"maxLength", "enum", "format"}:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from breakwater_contract.model import Model
-from breakwater_operator.api.rules import ATOMIC, list_map
+from breakwater_contract.rules import ATOMIC, list_map
 
 NAME_MAX = 1024
 VERSION_MAX = 64

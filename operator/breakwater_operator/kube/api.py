@@ -38,6 +38,9 @@ when there is one: the only way to create with the same field ownership as a lat
 ever taking over what somebody else made.
 """
 
+NON_RESOURCE = Kind("", "NonResource", "")
+"""Stands in metrics and messages for paths that are no objects."""
+
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -61,6 +64,10 @@ class KubeApi:
     async def close(self) -> None:
         """Close all connections."""
         await self._rest.close()
+
+    async def document(self, path: str) -> Object:
+        """Read what the API server says of itself, as at `/openid/v1/jwks`."""
+        return await self._ask("get", "GET", NON_RESOURCE, path)
 
     async def get(
         self, kind: Kind, namespace: str, name: str, *, metadata_only: bool = False

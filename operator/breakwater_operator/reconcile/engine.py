@@ -19,6 +19,7 @@ from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import signing
 from breakwater_operator.reconcile.events import Events
+from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.meters import Meters
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
 from breakwater_operator.reconcile.reconciler import Reconciler, Result
@@ -100,6 +101,7 @@ class Engine:
             self._queue.add,
             meters.probe,
         )
+        self._issuer = ClusterIssuer(api, self._queue.add)
         self._events = Events(api, outside.instance, outside.now)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_compared = False
@@ -117,6 +119,7 @@ class Engine:
         ]
         self._tasks.append(asyncio.create_task(self._work_all(), name="the work"))
         self._tasks.append(asyncio.create_task(self._compare_often(), name="the comparison"))
+        self._tasks.append(asyncio.create_task(self._issuer.run(), name="the issuer's poll"))
 
     async def stop(self) -> None:
         """Stop everything; what is half done is done by the next process."""
@@ -166,6 +169,7 @@ class Engine:
             world=self._world,
             writer=Writer(self._api, self._world),
             rounds=self._rounds,
+            issuer=self._issuer,
             statuses=Statuses(self._api, self._servers),
             events=self._events,
             now=self._outside.now,

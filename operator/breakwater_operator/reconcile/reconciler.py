@@ -12,12 +12,19 @@ from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, MCP_SERVER, POD
+from breakwater_operator.kube.kinds import (
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    MCP_SERVER,
+    POD,
+)
 from breakwater_operator.probe.pods import followed
 from breakwater_operator.probe.prober import KEY_UNKNOWN
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import plan
 from breakwater_operator.reconcile.events import Events, News, transitions
+from breakwater_operator.reconcile.issuer import ClusterIssuer, unknown_issuer
 from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.reading import read
@@ -26,7 +33,7 @@ from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer
-from breakwater_operator.render import Intent, children, claims, live, revision, secrets
+from breakwater_operator.render import Intent, Issuer, children, claims, live, revision, secrets
 from breakwater_operator.status import Facts, Pod, conclude
 from breakwater_operator.status.facts import Problem
 
@@ -69,11 +76,8 @@ class Seen:
     failure: ApiError | None = None
     intent: Intent | None = None
     is_key_changed: bool = False
-
-    @property
-    def live(self) -> str | None:
-        """The hash of live settings that every pod should have loaded."""
-        return live.wanted(self.intent) if self.intent is not None else None
+    live: str | None = None
+    """The hash of live settings that every pod should have loaded."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Reconciler:
     world: World
     writer: Writer
     rounds: Rounds
+    issuer: ClusterIssuer
     statuses: Statuses
     events: Events
     now: Callable[[], datetime]
@@ -118,12 +123,13 @@ class Reconciler:
         seen = Seen()
         try:
             seen.server = server = McpServer.parse(owner)
-            seen.intent = intent = await self._intent(server, seen)
+            intent = await self._intent(server, seen)
             desired = [self._child(manifest) for manifest in children(intent)]
         except SpecError as error:
             # What runs keeps running: no child is touched while nobody can say what it should be.
             seen.faults = error.faults
             return seen
+        seen.intent, seen.live = intent, live.wanted(intent)
         written = await self.writer.write(server.uid, desired, lambda: self._confirm(owner))
         seen.waits += written.waits
         seen.problems += written.problems
@@ -148,7 +154,23 @@ class Reconciler:
             keys=keys,
             operator_keys=(self.signing.key.public,),
             claims=reading.claims,
+            issuer=await self._issuer(server, seen),
         )
+
+    async def _issuer(self, server: McpServer, seen: Seen) -> Issuer | None:
+        """Say who makes service accounts' tokens; where nobody can, who last did."""
+        key = server.namespace, server.name
+        if server.spec.access.service_accounts is None:
+            self.issuer.drop(key)
+            return None
+        try:
+            return await self.issuer.use(key)
+        except ApiError as error:
+            copy = self.world.children[CONFIG_MAP].get(server.namespace, names.live(server.name))
+            held = live.issuer(copy)
+            if held is None:
+                seen.waits.append(unknown_issuer(error))
+            return held
 
     def _held(self, server: McpServer, faults: Sequence[Fault]) -> McpServer:
         """Keep a server true that asks for more pods than can share its claims.
@@ -280,6 +302,7 @@ class Reconciler:
     def _gone(self, key: Key) -> Result:
         self.world.forget(key)
         self.rounds.drop(key)
+        self.issuer.drop(key)
         self.statuses.forget(key)
         return Result("gone")
 

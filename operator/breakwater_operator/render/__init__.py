@@ -2,7 +2,7 @@
 
 from breakwater_operator.render.children import children
 from breakwater_operator.render.claims import Claim
-from breakwater_operator.render.intent import Intent
+from breakwater_operator.render.intent import Intent, Issuer
 from breakwater_operator.render.manifest import Live, Manifest
 
-__all__ = ["Claim", "Intent", "Live", "Manifest", "children"]
+__all__ = ["Claim", "Intent", "Issuer", "Live", "Manifest", "children"]

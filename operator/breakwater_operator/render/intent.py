@@ -13,6 +13,16 @@ from breakwater_operator.render.secrets import Keys
 
 
 @dataclass(frozen=True)
+class Issuer:
+    """Who makes the tokens of this cluster's service accounts."""
+
+    url: str
+    """What stands in their `iss` claim."""
+    jwks: str
+    """Its public keys, as JSON."""
+
+
+@dataclass(frozen=True)
 class Intent:
     """One server as it should be, with everything resolved that needed a look at the cluster."""
 
@@ -26,5 +36,7 @@ class Intent:
     """Public halves of the operator's signing keys."""
     claims: Mapping[str, Claim] = field(default_factory=dict)
     """The claims that the pods mount, by name; one that does not exist is absent."""
+    issuer: Issuer | None = None
+    """The cluster's; None where nobody asks or it is not known."""
     slot: str = FIRST_SLOT
     """The slot whose pods clients reach."""

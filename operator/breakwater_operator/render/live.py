@@ -1,16 +1,32 @@
 """What running pods take over without a restart, and the name of one state of it."""
 
+from breakwater_contract.access import Access, ServiceAccounts
 from breakwater_contract.names import KEYS_DIRECTORY
 from breakwater_contract.settings import LiveSettings, live_hash
-from breakwater_operator.render.intent import Intent
+from breakwater_operator.api.errors import Fault, SpecError
+from breakwater_operator.render.intent import Intent, Issuer
+from breakwater_operator.render.manifest import Live
 from breakwater_operator.render.settings import written
+from breakwater_operator.render.volumes import LIVE_KEY
+
+SAME_ISSUER = (
+    "this is the issuer of the cluster's own service accounts; remove jwt and write "
+    "serviceAccounts: {audience: ...}"
+)
 
 
 def live_settings(intent: Intent) -> bytes:
-    """Write the live settings file, the content of `v1.json` in the ConfigMap `<name>-live`."""
+    """Write the live settings file, the content of `v1.json` in the ConfigMap `<name>-live`.
+
+    Raises:
+        SpecError: The manifest asks of access what it cannot mean in this cluster.
+    """
     settings = LiveSettings(
         keys_directory=KEYS_DIRECTORY,
+        access=_access(intent),
         operator_keys=intent.operator_keys,
+        endpoints=intent.server.spec.endpoints,
+        limits=intent.server.spec.limits,
         # A request may come to any replica, and only one knows a session.
         sessions="Auto" if intent.server.spec.replicas <= 1 else "Never",
     )
@@ -20,3 +36,27 @@ def live_settings(intent: Intent) -> bytes:
 def wanted(intent: Intent) -> str:
     """Name the state of settings and keys that every pod should report as loaded."""
     return live_hash(intent.keys.hash_key, live_settings(intent), intent.keys.principals)
+
+
+def issuer(config_map: Live | None) -> Issuer | None:
+    """Read back from the ConfigMap `<name>-live` which issuer was written to it; None: none."""
+    try:
+        settings = LiveSettings.model_validate_json((config_map or {})["data"][LIVE_KEY])
+    except (LookupError, TypeError, ValueError):
+        return None
+    accounts = settings.access.service_accounts
+    if accounts is None or accounts.jwks is None:
+        return None
+    return Issuer(accounts.issuer, accounts.jwks)
+
+
+def _access(intent: Intent) -> Access:
+    access, cluster = intent.server.spec.access, intent.issuer
+    if access.service_accounts is None or cluster is None:
+        return access.for_runtime(None)
+    if access.jwt and access.jwt.issuer == cluster.url:
+        raise SpecError([Fault("spec.access.jwt.issuer", f"{cluster.url}: {SAME_ISSUER}")])
+    audience = access.service_accounts.audience
+    return access.for_runtime(
+        ServiceAccounts(audience=audience, issuer=cluster.url, jwks=cluster.jwks)
+    )

@@ -8,15 +8,17 @@ SECONDS_MAX = 5.0
 BYTES_MAX = 256 * 1024
 
 Fetch = Callable[[str, str | None], Awaitable[bytes]]
-"""Get what is at a URL; the second argument is the file of the authorities to trust, if not the
-public ones. Raises FetchError."""
+"""Get what is at a URL; the second argument is the authorities to trust if not the public ones: a
+file, or the PEM itself. Raises FetchError."""
+
+PEM = "-----BEGIN"
 
 
 class FetchError(Exception):
     """What was asked for could not be had; the message says why."""
 
 
-async def fetch(url: str, ca_file: str | None) -> bytes:
+async def fetch(url: str, authorities: str | None) -> bytes:
     """Get what is at a URL.
 
     Raises:
@@ -29,7 +31,7 @@ async def fetch(url: str, ca_file: str | None) -> bytes:
         async with (
             asyncio.timeout(SECONDS_MAX),
             # The environment could send us to a proxy, or to other authorities.
-            httpx2.AsyncClient(verify=_trust(ca_file), trust_env=False) as client,
+            httpx2.AsyncClient(verify=_trust(authorities), trust_env=False) as client,
             client.stream("GET", url, headers={"accept": "application/json"}) as response,
         ):
             if response.status_code != 200:
@@ -46,5 +48,7 @@ async def fetch(url: str, ca_file: str | None) -> bytes:
         raise FetchError(f"{url}: {type(error).__name__}: {error}") from error
 
 
-def _trust(ca_file: str | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=ca_file)
+def _trust(authorities: str | None) -> ssl.SSLContext:
+    if authorities is not None and PEM in authorities:
+        return ssl.create_default_context(cadata=authorities)
+    return ssl.create_default_context(cafile=authorities)

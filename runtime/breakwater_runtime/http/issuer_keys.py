@@ -113,7 +113,7 @@ class IssuerKeys:
         where = _where(jwt)
         try:
             url = jwt.jwks_url or await self._discover(jwt)
-            keys = jwks.parse(await self._fetch(url, jwt.ca_file))
+            keys = jwks.parse(await self._fetch(url, jwt.authorities))
         except (FetchError, ValueError) as error:
             self._fetches.labels("failed").inc()
             logger.warning("issuer keys not fetched", extra={"fault": str(error)})
@@ -145,13 +145,13 @@ class IssuerKeys:
         parts = urlsplit(jwt.issuer)
         path = parts.path.rstrip("/")
         with contextlib.suppress(FetchError):
-            return await self._fetch(jwt.issuer.rstrip("/") + OPENID_METADATA, jwt.ca_file)
+            return await self._fetch(jwt.issuer.rstrip("/") + OPENID_METADATA, jwt.authorities)
         url = f"{parts.scheme}://{parts.netloc}{OAUTH_METADATA}{path}"
-        return await self._fetch(url, jwt.ca_file)
+        return await self._fetch(url, jwt.authorities)
 
 
 def _where(jwt: Jwt | None) -> Where | None:
-    return (jwt.issuer, jwt.jwks_url, jwt.ca_file) if jwt else None
+    return (jwt.issuer, jwt.jwks_url, jwt.authorities) if jwt else None
 
 
 def _origin(url: str) -> tuple[str, str]:

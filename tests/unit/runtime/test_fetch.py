@@ -83,6 +83,7 @@ async def test_over_https_only_the_authorities_of_the_settings_are_trusted(
     trusted = await fetch.fetch(address, str(certificate))
 
     assert trusted == b"content"
+    assert await fetch.fetch(address, certificate.read_text()) == b"content"
     with pytest.raises(FetchError, match="CERTIFICATE_VERIFY_FAILED"):
         await fetch.fetch(address, None)
     with pytest.raises(FetchError, match="No such file"):

@@ -111,6 +111,25 @@ def test_a_key_set_that_is_not_there_is_named(process: Process, jwks_file: Path)
     assert f"{jwks_file}: cannot be read" in str(process.live.fault)
 
 
+class TestKeysInTheSettings:
+    @pytest.fixture
+    def access(self, cluster: OAuthServer) -> Access:
+        return Access(
+            service_accounts=ServiceAccounts(audience="crm", jwks=json.dumps(cluster.jwks()))
+        )
+
+    async def test_they_are_as_good_as_those_in_a_file(
+        self, public: httpx2.AsyncClient, cluster: OAuthServer
+    ) -> None:
+        assert await ask(public, token(cluster)) == 200
+        assert await ask(public, token(cluster, aud=["other"])) == 401
+
+
+def test_keys_are_written_in_one_place() -> None:
+    with pytest.raises(ValueError, match="exactly one of jwks"):
+        ServiceAccounts(audience="a")
+
+
 def test_an_oauth_issuer_cannot_be_the_cluster_as_well() -> None:
     with pytest.raises(ValueError, match=r"are both https://id\.example"):
         Access(

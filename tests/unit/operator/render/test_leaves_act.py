@@ -15,20 +15,21 @@ from breakwater_operator.api.leaves import Effect, effect
 from dev import golden
 
 ROOT = Path(__file__).parents[4]
-CASE = next(case for case in golden.cases(ROOT) if case.path.endswith("everything"))
+CASES = {case.path.rpartition("/")[2]: case for case in golden.cases(ROOT)}
+COMPLETE = ("everything", "otherwise")
+"""Cases that together have every leaf: some fields exclude others."""
+
 SPEC = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 
 Path_ = tuple[str | int, ...]
 
-OTHER: dict[str, Any] = {
-    "cpu": "1800m",
-    "memory": "1536Mi",
-    "ephemeral-storage": "800M",
-    "sizeLimit": "1Gi",
-    "image": "registry.example/other:1",
-    "medium": None,
-}
-"""Another value where appending a letter gives none; None: without it."""
+OTHERS = (
+    "1800m", "1536Mi", "1G", "registry.example/other:1", "48s", "2027-02-28", "192.0.2.0/24",
+    "https://other.example", "Never",
+)  # fmt: skip
+"""Other values for texts of which a letter more makes nothing: the first that is accepted."""
+
+ABSENT = object()
 
 
 def leaves(value: Any, path: Path_ = ()) -> Iterator[Path_]:
@@ -45,6 +46,15 @@ def named(path: Path_) -> str:
     return ".".join(step for step in path if isinstance(step, str))
 
 
+def maps(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The paths of all maps of a schema: their keys are no fields."""
+    inner = schema.get("items", schema)
+    if "additionalProperties" in inner:
+        yield path, inner
+    for name, field in inner.get("properties", {}).items():
+        yield from maps(field, f"{path}.{name}" if path else name)
+
+
 def described(schema: dict[str, Any], path: str = "") -> Iterator[str]:
     """The paths of all leaves of a schema."""
     inner = schema.get("items", schema)
@@ -54,26 +64,39 @@ def described(schema: dict[str, Any], path: str = "") -> Iterator[str]:
         yield from described(field, f"{path}.{name}" if path else name)
 
 
-def changed(path: Path_) -> golden.Case:
-    server = copy.deepcopy(CASE.documents[0])
+def candidates(old: Any, schema: dict[str, Any]) -> Iterator[Any]:
+    """Other values for a leaf, the likeliest first; the last is none at all."""
+    match old:
+        case bool():
+            yield not old
+        case int():
+            yield from (old + 1, old - 1)
+        case _:
+            yield from (value for value in schema.get("enum", ()) if value != old)
+            yield from (f"{old}x", *(other for other in OTHERS if other != old))
+    yield ABSENT
+
+
+def schema_of(path: Path_) -> dict[str, Any]:
+    schema: dict[str, Any] = SPEC
+    for step in path:
+        if isinstance(step, int):
+            schema = schema["items"]
+        else:
+            schema = schema.get("properties", {}).get(step) or schema["additionalProperties"]
+    return schema
+
+
+def changed(case: golden.Case, path: Path_, new: Any) -> golden.Case:
+    server = copy.deepcopy(case.documents[0])
     holder = server["spec"]
     for step in path[:-1]:
         holder = holder[step]
-    name, old = path[-1], holder[path[-1]]
-    match old:
-        case bool():
-            new: Any = not old
-        case _ if name in OTHER:
-            new = OTHER[str(name)]
-        case int():
-            new = old + 1
-        case _:
-            new = f"{old}x"
-    if new is None:
-        del holder[name]
+    if new is ABSENT:
+        del holder[path[-1]]
     else:
-        holder[name] = new
-    return replace(CASE, documents=(server, *CASE.documents[1:]))
+        holder[path[-1]] = new
+    return replace(case, documents=(server, *case.documents[1:]))
 
 
 def parts(case: golden.Case) -> dict[Effect, str]:
@@ -89,24 +112,52 @@ def parts(case: golden.Case) -> dict[Effect, str]:
     }
 
 
-def test_the_golden_server_has_every_leaf() -> None:
-    assert set(described(SPEC)) == {named(path) for path in leaves(CASE.documents[0]["spec"])}
+def test_the_golden_servers_have_every_leaf() -> None:
+    found = [leaves(CASES[name].documents[0]["spec"]) for name in COMPLETE]
+
+    in_maps = {f"{path}." for path, _ in maps(SPEC)}
+    written = {named(path) for paths in found for path in paths}
+    shortened = {
+        next((one[:-1] for one in in_maps if path.startswith(one)), path) for path in written
+    }
+    assert set(described(SPEC)) == shortened
 
 
-@pytest.mark.parametrize(
-    "path", [pytest.param(p, id=str(p)) for p in leaves(CASE.documents[0]["spec"])]
-)
-def test_a_changed_leaf_changes_what_its_effect_says_and_nothing_else(path: Path_) -> None:
-    before = parts(CASE)
+ALL = [
+    pytest.param(name, path, id=f"{name}-{named(path)}")
+    for name in COMPLETE
+    for path in leaves(CASES[name].documents[0]["spec"])
+]
 
-    try:
-        after = parts(changed(path))
-    except SpecError:
-        # A name that something else refers to: refused, unless both change.
-        assert path[-1] == "name"
+
+@pytest.mark.parametrize(("name", "path"), ALL)
+def test_a_changed_leaf_does_what_its_effect_says_and_touches_no_pod_beyond(
+    name: str, path: Path_
+) -> None:
+    case = CASES[name]
+    before = parts(case)
+
+    turned = next(filter(None, attempts(case, path, before)), None)
+
+    if turned is None:
+        # A name that something else refers to, a policy with scopes: refused, unless both change.
+        assert path[-1] in {"name", "effect"}
         return
+    assert effect(named(path)) in turned
+    assert turned <= {effect(named(path)), Effect.CHILDREN}
 
-    turned = {kind for kind in Effect if before[kind] != after[kind]}
-    if path == ("replicas",):
-        turned.add(Effect.CHILDREN)  # the golden server is suspended
-    assert turned == {effect(named(path))}
+
+def attempts(
+    case: golden.Case, path: Path_, before: dict[Effect, str]
+) -> Iterator[set[Effect] | None]:
+    """What turns by each other value of a leaf; None where that is refused."""
+    holder = case.documents[0]["spec"]
+    for step in path:
+        holder = holder[step]
+    for new in candidates(holder, schema_of(path)):
+        try:
+            after = parts(changed(case, path, new))
+        except SpecError:
+            yield None
+        else:
+            yield {kind for kind in Effect if before[kind] != after[kind]}

@@ -7,6 +7,8 @@ a test compares what both accept.
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import Field
+
 Schema = dict[str, Any]
 
 
@@ -35,6 +37,12 @@ def list_map(*keys: str, rule: Schema | None = None) -> Schema:
 
 ATOMIC: Schema = {"x-kubernetes-list-type": "atomic"}
 """Says that a list is replaced as a whole."""
+
+
+def atomic(most: int, least: int = 0) -> Any:
+    """Describe a list that is replaced as a whole, by how many items it may have."""
+    return Field(min_length=least or None, max_length=most, json_schema_extra=ATOMIC)
+
 
 SET: Schema = {"x-kubernetes-list-type": "set"}
 """Says that a list is merged item by item, and that no item occurs twice."""

@@ -1,0 +1,92 @@
+"""What running pods take over: access and limits, on a real API server."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from breakwater_operator.kube.kinds import CONFIG_MAP, MCP_SERVER
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("operator")
+    name = f"live-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+        yield made
+
+
+def live(op: Ground, name: str) -> Any:
+    return json.loads(op.find(CONFIG_MAP, f"{name}-live")["data"]["v1.json"])
+
+
+@pytest.mark.requirement("A10", "G2", "T4")
+def test_changed_access_and_limits_reach_the_live_settings_and_restart_nothing(op: Ground) -> None:
+    before = op.ready("shop")["status"]["revision"]
+    policy = {"name": "readers", "effect": "Allow", "principals": ["*"], "tools": ["get_*"]}
+
+    after = op.ready(
+        "shop",
+        access={"policies": [policy], "permissive": {"until": "2027-01-31"}},
+        limits={"requestsPerMinute": {"principal": 60, "tools": {"search": 5}}},
+    )
+
+    settings = live(op, "shop")
+    assert settings["access"] == {"policies": [policy], "permissive": {"until": "2027-01-31"}}
+    assert settings["limits"]["requestsPerMinute"] == {"principal": 60, "tools": {"search": 5}}
+    assert after["status"]["revision"] == before
+
+
+def test_service_accounts_are_let_in_by_the_keys_that_the_cluster_publishes(op: Ground) -> None:
+    op.ready("mesh", access={"serviceAccounts": {"audience": "mesh"}})
+
+    told = live(op, "mesh")["access"]["serviceAccounts"]
+    metadata = op.api.get("/.well-known/openid-configuration")
+    assert told["audience"] == "mesh"
+    assert told["issuer"] == metadata["issuer"]
+    assert json.loads(told["jwks"])["keys"] == json.loads(op.api.get("/openid/v1/jwks"))["keys"]
+
+
+def test_the_clusters_own_issuer_under_jwt_is_refused_beside_service_accounts(op: Ground) -> None:
+    issuer = op.api.get("/.well-known/openid-configuration")["issuer"]
+
+    op.apply(
+        "twice",
+        access={
+            "serviceAccounts": {"audience": "a"},
+            "jwt": {"issuer": issuer, "audiences": ["a"]},
+        },
+    )
+
+    found = op.wait("twice", "Accepted", "False", "SpecInvalid")
+    assert "remove jwt and write serviceAccounts" in found["message"]
+
+
+def test_a_wrong_issuer_heals_when_it_is_corrected(op: Ground) -> None:
+    op.apply(
+        "mended",
+        access={
+            "serviceAccounts": {"audience": "a"},
+            "jwt": {
+                "issuer": op.api.get("/.well-known/openid-configuration")["issuer"],
+                "audiences": ["a"],
+            },
+        },
+    )
+    op.wait("mended", "Accepted", "False")
+
+    op.patch(MCP_SERVER, "mended", {"spec": {"access": {"jwt": None}}})
+
+    op.wait("mended", "Ready")
+    eventually(lambda: "jwt" not in live(op, "mended")["access"], "the issuer is gone")

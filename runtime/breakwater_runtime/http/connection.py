@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_beyond_limit",
         "_client",
+        "_credited",
         "_exchange",
         "_expects_continue",
         "_headers",
@@ -78,7 +79,7 @@ class Connection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._transport = cast("asyncio.Transport", None)
         self._reading_paused = False
-        self._unread_bytes = 0
+        self._unread_bytes = self._credited = 0
         self._since = self._stalled_since = 0.0
         self._refusal: Refused | None = None
         self._url = b""
@@ -269,6 +270,7 @@ class Connection(asyncio.Protocol):
         self._phase = BODY
         self._raw_bytes = 0
         self._since = self.port.loop.time()
+        self._credited = 0
         self.deadline = self._since + self._limits.body_seconds
         self._exchange = exchange = Exchange(
             self,
@@ -448,20 +450,27 @@ class Connection(asyncio.Protocol):
     def _look_at_sender(self, now: float) -> None:
         exchange = self._exchange
         received = exchange.received if exchange is not None else 0
-        self.deadline = self._prolonged(self._since, self._limits.body_seconds, received)
+        moved, self._credited = received - self._credited, received
+        self.deadline = self._prolonged(now, self._since, self._limits.body_seconds, moved)
+        self._since = self.deadline - self._limits.body_seconds
         if self.deadline <= now:
             self._refuse("slow_body", Refused(Problem.REQUEST_TIMEOUT))
 
     def _look_at_reader(self, now: float) -> None:
-        read = self._unread_bytes - self._transport.get_write_buffer_size()
-        seconds = self._limits.answer_seconds
-        self.write_deadline = self._prolonged(self._stalled_since, seconds, read)
+        unread, seconds = self._transport.get_write_buffer_size(), self._limits.answer_seconds
+        read, self._unread_bytes = self._unread_bytes - unread, unread
+        self.write_deadline = self._prolonged(now, self._stalled_since, seconds, read)
+        self._stalled_since = self.write_deadline - seconds
         if self.write_deadline <= now:
             self.port.count_cut("slow_reader")
             self.abort()
 
-    def _prolonged(self, since: float, seconds: float, moved: int) -> float:
-        return since + seconds + moved / self._limits.slowest_bytes
+    def _prolonged(self, now: float, since: float, seconds: float, moved: int) -> float:
+        """Say until when a client has time; bytes that moved give it more, but never much.
+
+        Otherwise one that was fast once could be silent for as long as its megabytes bought it.
+        """
+        return min(since + seconds + moved / self._limits.slowest_bytes, now + seconds)
 
     def _refuse(self, reason: str, refusal: Refused) -> None:
         """Answer what is not a request, or will never be a whole one, and end the connection."""

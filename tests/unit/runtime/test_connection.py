@@ -275,6 +275,31 @@ def test_a_sender_that_keeps_the_pace_is_not_cut() -> None:
         assert answer(client).body == b"123456789"
 
 
+@pytest.mark.requirement("T5")
+def test_a_sender_that_was_fast_once_may_not_be_silent_for_long() -> None:
+    patient = TIGHT.model_copy(update={"timeouts": Timeouts(body="100ms", slowest="1")})
+
+    with serving(echo, patient) as server, connect(server.port) as client:
+        client.sendall(HEAD + b"content-length: 70000\r\n\r\n" + b"x" * 50_000)
+
+        assert answer(client).status == 408
+
+
+def test_a_reader_that_was_fast_once_may_not_stop_for_long() -> None:
+    patient = TIGHT.model_copy(update={"timeouts": Timeouts(answer="200ms", slowest="1")})
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        await reply(send, b"x" * 9_000_000)
+
+    with serving(large, patient) as server, connect(server.port, receive_buffer=4096) as client:
+        client.sendall(GET)
+        left = 5_000_000
+        while left > 0:
+            left -= len(client.recv(65536))
+
+        server.until(lambda: server.cut["slow_reader"])
+
+
 def test_chunks_that_are_mostly_framing_are_refused(server: Serving) -> None:
     with connect(server.port) as client:
         client.sendall(CHUNKED)

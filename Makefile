@@ -13,6 +13,7 @@ SIZE ?= node
 PROVIDER ?= local
 FAKE_NODES ?= 0
 WORKERS ?= 2
+SHARE ?= 1
 
 # uv comes from the same package registry as everything else, into the venv.
 $(UV): requirements/uv.txt
@@ -75,8 +76,8 @@ coverage: venv ## Measure which lines and branches the unit tests reach
 	$(BIN)/pytest tests/unit tests/contract tests/golden -m "not prove" -n $(WORKERS) --quiet --cov --cov-report=term:skip-covered
 
 .PHONY: prove
-prove: venv ## The long proofs (sweeps, many inputs, soak); results under docs/proofs/
-	$(BIN)/pytest tests -m prove
+prove: venv ## The long proofs (sweeps, many inputs, soak); results under docs/proofs/: SHARE=1
+	$(BIN)/pytest tests -m prove --share $(SHARE)
 
 .PHONY: bench
 bench: venv ## Measure what must be fast; figures under docs/reference/benchmarks.md

@@ -205,5 +205,22 @@ PROBES = Metric(
     "Handshakes with the servers' pods, by what came of them.",
     ("outcome",),
 )
+LEADER = Metric(
+    "breakwater_leader", "gauge", "Whether this replica of the operator leads: 1, or 0 if it waits."
+)
+INFORMER_AGE = Metric(
+    "breakwater_informer_age_seconds",
+    "gauge",
+    "How long ago the API server last said anything of a kind; bookmarks come every minute.",
+    ("kind",),
+)
 
-OPERATOR_METRICS = (RECONCILE_DURATION, QUEUE_DEPTH, QUEUE_AGE, API_REQUESTS, PROBES)
+OPERATOR_METRICS = (
+    RECONCILE_DURATION,
+    QUEUE_DEPTH,
+    QUEUE_AGE,
+    API_REQUESTS,
+    PROBES,
+    LEADER,
+    INFORMER_AGE,
+)

@@ -79,6 +79,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--http-port", type=int, default=HTTP_PORT, help="port of /healthz, /readyz and /metrics"
     )
+    parser.add_argument(
+        "--identity",
+        help="what this process is called in the Lease, as no other one is; a pod's own name, or "
+        "by default the host's name and a random ending",
+    )
     options = parser.parse_args(argv)
     named = os.environ.get("KUBECONFIG")  # noqa: TID251 - main reads the environment
     if options.kubeconfig is None and named:
@@ -94,7 +99,8 @@ async def _operate(platform: Platform, options: argparse.Namespace, prober: Prob
     meters = Meters(registry)
     credentials = await connection(options.kubeconfig)
     api = KubeApi(credentials, meters.request)
-    outside = Outside(_now, secrets.token_bytes, host.node())
+    identity = options.identity or f"{host.node()}-{secrets.token_hex(4)}"
+    outside = Outside(_now, secrets.token_bytes, identity)
     engine = Engine(api, platform, meters, outside, prober)
     endpoints = Endpoints(engine.faults, engine.unready, registry)
     try:

@@ -32,6 +32,7 @@ CHANGES = {
     "watchNamespaces": ["team-a"],
     "operator.repository": "mirror/operator",
     "operator.tag": "2.0",
+    "operator.replicas": 3,
     "operator.resources.requests.cpu": "250m",
     "operator.resources.requests.memory": "64Mi",
     "operator.resources.limits.memory": "1Gi",

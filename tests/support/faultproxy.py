@@ -38,8 +38,8 @@ class Seen:
 
     @property
     def is_write(self) -> bool:
-        """Whether it may have changed something."""
-        return self.method in WRITES
+        """Whether it may have changed something; the Lease, always renewed, does not count."""
+        return self.method in WRITES and self.plural != "leases"
 
     @property
     def what(self) -> str:

@@ -86,6 +86,9 @@ class OperatorProcess:
     """Where it looks: tests share a cluster."""
     image: str = RUNTIME_IMAGE
     environment: dict[str, str] = field(default_factory=dict)
+    identity: str = "one"
+    """Its name in the Lease; a process that follows another one under the same name need not wait
+    until the Lease of that one runs out, like a container that is started again in its pod."""
 
     def __enter__(self) -> Self:
         """Start it and wait until it is ready."""
@@ -113,7 +116,7 @@ class OperatorProcess:
         options = ["--config", str(config), "--kubeconfig", str(self.kubeconfig)]
         with (self.folder / "operator.log").open("a") as log:
             self.process = subprocess.Popen(
-                [*command, *options, "--http-port", str(self.port)],
+                [*command, *options, "--http-port", str(self.port), "--identity", self.identity],
                 stdout=log,
                 stderr=log,
                 env=os.environ | self.environment,  # noqa: TID251 - tests have no main

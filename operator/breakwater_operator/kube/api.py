@@ -10,7 +10,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
 from breakwater_operator.kube.errors import ApiError, from_answer
-from breakwater_operator.kube.kinds import Kind
+from breakwater_operator.kube.kinds import LEASE, Kind
 
 Object = dict[str, Any]
 """One object of the cluster, as JSON has it."""
@@ -60,6 +60,8 @@ class KubeApi:
         self._configuration = configuration
         self._rest = RESTClientObject(configuration)
         self._count = count
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked right before each write; the Lease that answers it is written all the same."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -146,6 +148,13 @@ class KubeApi:
         )
         return await self._ask("create", "POST", kind, path, body=manifest)
 
+    async def replace(self, kind: Kind, live: Object, *, manager: str) -> Object:
+        """Write an object as a whole; 409 where it is no longer at its resourceVersion."""
+        metadata = live["metadata"]
+        query = urlencode({"fieldManager": manager})
+        path = f"{kind.path(metadata['namespace'], metadata['name'])}?{query}"
+        return await self._ask("update", "PUT", kind, path, body=live)
+
     async def delete(self, kind: Kind, live: Object) -> Object:
         """Delete exactly this state of this object, and what it owns in the background."""
         metadata = live["metadata"]
@@ -225,6 +234,8 @@ class KubeApi:
         limits: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         asked = f"{verb} {kind.name} {path.partition('?')[0]}"
+        if method != "GET" and kind != LEASE and not self.may_write():
+            raise ApiError(f"{asked}: not sent, since another operator may be leading")
         try:
             # The client's annotations cover its models only.
             answer = await self._rest.request(  # type: ignore[no-untyped-call]  # kubernetes has no types

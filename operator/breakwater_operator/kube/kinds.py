@@ -45,6 +45,7 @@ POD = Kind("v1", "Pod", "pods")
 CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 CHILDREN = (SERVICE_ACCOUNT, SECRET, CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SERVICE)
 """The kinds that an McpServer's children have, in the order they are written.

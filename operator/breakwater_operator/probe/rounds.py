@@ -122,11 +122,15 @@ class Rounds:
         for one in self._pods.pop(key, {}).values():
             _stop(one)
 
-    async def close(self) -> None:
-        """Follow nobody any longer."""
-        tasks = [one.task for pods in self._pods.values() for one in pods.values() if one.task]
+    def drop_all(self) -> None:
+        """Follow nobody, until told again."""
         for key in list(self._pods):
             self.drop(key)
+
+    async def close(self) -> None:
+        """Follow nobody any longer, and close the connections."""
+        tasks = [one.task for pods in self._pods.values() for one in pods.values() if one.task]
+        self.drop_all()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._prober.close()
 

@@ -15,6 +15,7 @@ from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.backoff import Backoff
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import MCP_SERVER
+from breakwater_operator.kube.leadership import Leadership
 from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import signing
@@ -60,7 +61,7 @@ class Outside:
     entropy: Callable[[int], bytes]
     """Makes so many random bytes."""
     instance: str
-    """Which process this is, in events."""
+    """Which process this is, in events and in the Lease: no other one has the same."""
 
 
 class Engine:
@@ -89,35 +90,40 @@ class Engine:
         self._outside = outside
         self._queue = Queue()
         self._servers = Servers(self._server_changed)
-        self._world = World(
-            api,
-            platform.watch_namespaces,
-            self._queue.add,
-            lambda key: self._queue.add_after(key, REPORT_SECONDS),
+        self._world = World(api, platform.watch_namespaces, self._wake, self._wake_soon)
+        self._leadership = Leadership(
+            api, (platform.namespace, platform.instance), outside.instance, outside.now
         )
+        api.may_write = lambda: self._leadership.leads
+        self._is_working = False
         self._signing: Signing | None = None
         self._rounds = Rounds(
-            prober or HttpProber(lambda: self._known_signing().key),
-            self._queue.add,
-            meters.probe,
+            prober or HttpProber(lambda: self._known_signing().key), self._wake, meters.probe
         )
         self._issuer = ClusterIssuer(api, self._queue.add)
         self._events = Events(api, outside.instance, outside.now)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_compared = False
         meters.queue(lambda: len(self._queue), lambda: self._queue.oldest_seconds)
+        meters.leader(lambda: self._leadership.leads)
+        meters.informers(self._silent_seconds)
 
     def saw(self, kind: str | None, live: dict[str, Any]) -> None:
         """Take over what the watch of McpServers told."""
         self._servers.saw(kind, live)
 
     def start(self) -> None:
-        """Start everything; the first pass waits until every cache is full."""
+        """Start everything.
+
+        The caches are kept by every replica, so that one that comes to lead begins at once; the
+        first pass waits until each is full.
+        """
         self._tasks = [
             asyncio.create_task(informer.run(), name=f"the watch of {informer.kind.name}")
             for informer in self._world.informers
         ]
-        self._tasks.append(asyncio.create_task(self._work_all(), name="the work"))
+        leading = self._leadership.run(self._lead)
+        self._tasks.append(asyncio.create_task(leading, name="the election of a leader"))
         self._tasks.append(asyncio.create_task(self._compare_often(), name="the comparison"))
         self._tasks.append(asyncio.create_task(self._issuer.run(), name="the issuer's poll"))
 
@@ -144,27 +150,61 @@ class Engine:
             for informer in self._world.informers
             if not informer.full.is_set()
         ]
-        if self._signing is None:
+        if self._is_working and self._signing is None:
             waiting.append("the signing key is not loaded yet")
         if not self._is_compared:
             waiting.append("McpServers are not listed yet")
         return waiting
 
+    def _silent_seconds(self) -> dict[str, float]:
+        """Since when the watch of each kind has said nothing; the longest of its namespaces."""
+        silent: dict[str, float] = {}
+        for informer in self._world.informers:
+            name = informer.kind.name
+            silent[name] = max(silent.get(name, 0.0), informer.silent_seconds)
+        return silent
+
     def _server_changed(self, key: Key, kind: str | None) -> None:
-        self._queue.add(key, Priority.ROUTINE if kind is None else Priority.CHANGE)
+        self._wake(key, Priority.ROUTINE if kind is None else Priority.CHANGE)
+
+    def _wake(self, key: Key, priority: Priority = Priority.CHANGE) -> None:
+        """Ask for a pass soon. Whoever comes to lead passes over everything anyway."""
+        if self._is_working:
+            self._queue.add(key, priority)
+
+    def _wake_soon(self, key: Key) -> None:
+        if self._is_working:
+            self._queue.add_after(key, REPORT_SECONDS)
 
     def _known_signing(self) -> Signing:
         if self._signing is None:
             raise ClusterError("the signing key is not loaded yet")
         return self._signing
 
-    async def _work_all(self) -> None:
+    async def _lead(self) -> None:
+        """Pass over every server, then over each that changes, for as long as this one leads."""
         await self._world.wait_full()
-        self._signing = await self._load_signing()
-        reconciler = Reconciler(
+        self._is_working = True
+        try:
+            self._signing = await self._load_signing()
+            for key in self._servers.keys():  # noqa: SIM118 - not a mapping
+                self._queue.add(key, Priority.ROUTINE)
+            await self._work_all(self._reconciler(self._signing))
+        finally:
+            self._is_working = False
+            self._queue.clear()
+            self._rounds.drop_all()
+
+    async def _work_all(self, reconciler: Reconciler) -> None:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(WORKERS):
+                workers.create_task(self._work(reconciler))
+
+    def _reconciler(self, signing: Signing) -> Reconciler:
+        return Reconciler(
             api=self._api,
             platform=self._platform,
-            signing=self._signing,
+            signing=signing,
             servers=self._servers,
             world=self._world,
             writer=Writer(self._api, self._world),
@@ -175,9 +215,6 @@ class Engine:
             now=self._outside.now,
             entropy=self._outside.entropy,
         )
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(WORKERS):
-                workers.create_task(self._work(reconciler))
 
     async def _load_signing(self) -> Signing:
         backoff = Backoff(0.5, 30.0)
@@ -239,7 +276,7 @@ class Engine:
             if time.monotonic() > resync:
                 resync = time.monotonic() + _spread(RESYNC_SECONDS)
                 for key in self._servers.keys():  # noqa: SIM118 - not a mapping
-                    self._queue.add(key, Priority.ROUTINE)
+                    self._wake(key, Priority.ROUTINE)
             await asyncio.sleep(wait)
 
     async def _compare(self) -> None:

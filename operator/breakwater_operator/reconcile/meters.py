@@ -1,12 +1,17 @@
 """The operator's own series, as the metric catalogue names them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from breakwater_contract.metric import Metric
 from breakwater_contract.metrics import (
     API_REQUESTS,
+    INFORMER_AGE,
+    LEADER,
     PROBES,
     QUEUE_AGE,
     QUEUE_DEPTH,
@@ -34,6 +39,8 @@ class Meters:
         )
         self._depth = Gauge(QUEUE_DEPTH.name, QUEUE_DEPTH.help, registry=registry)
         self._age = Gauge(QUEUE_AGE.name, QUEUE_AGE.help, registry=registry)
+        self._leader = Gauge(LEADER.name, LEADER.help, registry=registry)
+        self._registry = registry
 
     def request(self, verb: str, kind: str, code: str) -> None:
         """Count an answer of the API server."""
@@ -51,6 +58,28 @@ class Meters:
         """Read the queue whenever somebody looks."""
         self._depth.set_function(depth)
         self._age.set_function(age_seconds)
+
+    def leader(self, leads: Callable[[], bool]) -> None:
+        """Ask whether this process leads whenever somebody looks."""
+        self._leader.set_function(lambda: float(leads()))
+
+    def informers(self, silent_seconds: Callable[[], Mapping[str, float]]) -> None:
+        """Ask how long ago each kind's watch was heard of whenever somebody looks."""
+        self._registry.register(_Silence(silent_seconds))
+
+
+@dataclass(frozen=True)
+class _Silence(Collector):
+    """The age of what is known of each kind."""
+
+    seconds: Callable[[], Mapping[str, float]]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Say it for each kind."""
+        family = GaugeMetricFamily(INFORMER_AGE.name, INFORMER_AGE.help, labels=INFORMER_AGE.labels)
+        for kind, seconds in self.seconds().items():
+            family.add_metric([kind], seconds)
+        yield family
 
 
 def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:

@@ -107,6 +107,13 @@ class Queue:
         self._dirty.pop(key, None)
         self._waiting.pop(key, None)
 
+    def clear(self) -> None:
+        """Drop all keys; those being worked on end by themselves."""
+        for known in (self._waiting, self._due, self._dirty, self._failures):
+            known.clear()
+        self._ready.clear()
+        self._later.clear()
+
     async def get(self) -> Key:
         """Wait for the next key; it is busy until `done`."""
         while True:

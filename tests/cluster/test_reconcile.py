@@ -107,7 +107,7 @@ def test_a_pass_over_an_unchanged_server_writes_nothing(weather: Ground) -> None
     weather.patch(MCP_SERVER, "weather", {"metadata": {"annotations": {"wake": "up"}}})
 
     weather.quiet()
-    assert [seen for seen in weather.proxy.seen[before:] if not seen.is_watch] == []
+    assert weather.proxy.asked(before) == []
 
 
 DELETIONS = [

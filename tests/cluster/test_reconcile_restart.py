@@ -84,8 +84,7 @@ def test_an_idle_operator_asks_for_nothing(op: Ground) -> None:
 
     op.quiet(3.0)
 
-    asked = [seen for seen in op.proxy.seen[before:] if not seen.is_watch]
-    assert [seen for seen in asked if seen.plural != "leases"] == []
+    assert op.proxy.asked(before) == []
 
 
 def test_it_asks_for_no_more_than_its_kinds_need(op: Ground) -> None:

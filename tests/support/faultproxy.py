@@ -99,6 +99,10 @@ class FaultProxy:
         """The writes among what was seen."""
         return [seen for seen in self.seen[since:] if seen.is_write]
 
+    def asked(self, since: int = 0) -> list[Seen]:
+        """What was asked, other than to follow changes and to renew the Lease."""
+        return [seen for seen in self.seen[since:] if not seen.is_watch and seen.plural != "leases"]
+
     def counted(self, since: int = 0) -> Counter[str]:
         """How often each kind of write was seen."""
         return Counter(seen.what for seen in self.writes(since))

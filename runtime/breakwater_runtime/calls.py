@@ -1,6 +1,6 @@
 """Who asks, in which request, and what can go wrong: pure, known to every room."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -64,7 +64,7 @@ class Request:
     """How much of its body is read; None: its length is known to be within the limit."""
     status: int | None = None
     """The status of its answer, once that has begun."""
-    told: list[tuple[bytes, bytes]] = field(default_factory=list)
+    told: Sequence[tuple[bytes, bytes]] = ()
     """Headers that steps add to its answer, unless that is a refusal."""
     streams: Callable[["Request"], None] | None = None
     """Called when its answer begins as a stream of events."""
@@ -74,7 +74,8 @@ class Request:
     def bind(self, scope: MutableMapping[str, Any]) -> None:
         """Make it known to every step further in."""
         scope[_SCOPE_KEY] = self
-        self.headers = by_name(scope["headers"])
+        if not self.headers:
+            self.headers = by_name(scope["headers"])
 
     @staticmethod
     def find(scope: MutableMapping[str, Any]) -> "Request | None":

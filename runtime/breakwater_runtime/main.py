@@ -9,7 +9,6 @@ import contextlib
 import os
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -67,7 +66,7 @@ def run(
     sources = Sources(
         now=lambda: datetime.now(UTC),  # noqa: TID251 - main is where time comes in
         elapsed=time.perf_counter,
-        new_id=lambda: uuid.uuid4().hex,  # noqa: TID251 - and identity
+        new_id=lambda: os.urandom(16).hex(),  # and identity
     )
     start = serve.Start(
         configured.settings,

@@ -39,21 +39,21 @@ class AnswerHeaders:
     def complete(self, given: Headers, request: Request) -> list[tuple[bytes, bytes]]:
         """Add to what the endpoint said: what steps say, CORS, security, and the request's id."""
         headers = [*given, *request.told]
-        names = {name for name, _ in headers}
-        if request.streams is not None and is_stream(headers):
-            request.streams(request)
+        says_ours = False
+        for name, value in headers:
+            if name == b"content-type":
+                if request.streams is not None and value.startswith(STREAMS):
+                    request.streams(request)
+            elif name in _NAMES:
+                says_ours = True
         origin = request.headers.get(b"origin")
         if origin is not None:
             headers = cors.readable(headers, origin.decode("latin-1"), self._origins())
         ours = _SECURITY_IF_SECURE if request.secure else _SECURITY
-        if names.isdisjoint(_NAMES):
-            headers += ours
+        if says_ours:
+            said = {name for name, _ in headers}
+            headers += [each for each in ours if each[0] not in said]
         else:
-            headers += [each for each in ours if each[0] not in names]
+            headers += ours
         headers.append((REQUEST_ID, request.id.encode()))
         return headers
-
-
-def is_stream(headers: Headers) -> bool:
-    """Say whether an answer goes on as a stream."""
-    return any(name == b"content-type" and value.startswith(STREAMS) for name, value in headers)

@@ -1,7 +1,7 @@
 """Credentials: who asks is known before anything else is looked at."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from prometheus_client import Counter
@@ -63,7 +63,7 @@ class Authentication:
 
     def __call__(self, scope: Scope, request: Request) -> Awaitable[None] | None:
         """Name the request's principal, or refuse."""
-        presented = credentials(scope["headers"])
+        presented = credentials(request, scope["headers"])
         if not presented:
             outcome, request.principal = self._without(request)
             self._outcomes.labels(outcome).inc()
@@ -79,7 +79,7 @@ class Authentication:
             return self._verify(request, credential, digest)
         if key is None:
             raise self._refusal(request, "unknown")
-        if key.expired(self._now()):
+        if key.expires is not None and key.expired(self._now()):
             raise self._refusal(request, "expired")
         self._accept(request, key.principal, digest)
         return None
@@ -151,14 +151,17 @@ class Authentication:
         )
 
 
-def credentials(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bool]:
+def credentials(request: Request, raw: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bool]:
     """Get every different credential that a request brings, and whether it came as a bearer's.
 
     An Authorization of another kind than Bearer counts, as one that is no key: who sends it beside
     a key means two things at once.
     """
+    key = request.headers.get(b"x-api-key")
+    if b"authorization" not in request.headers and len(request.headers) == len(raw):
+        return {} if key is None else {key: False}
     found: dict[bytes, bool] = {}
-    for name, value in headers:
+    for name, value in raw:
         if name == b"x-api-key":
             found.setdefault(value, False)
         elif name == b"authorization":

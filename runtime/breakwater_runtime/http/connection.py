@@ -292,7 +292,7 @@ class Connection(asyncio.Protocol):
                     retry_after=RETRY_SECONDS,
                 )
             )
-        port.start(exchange.run(app))
+        port.start(exchange, exchange.run(app))
 
     def _check_version(self, version: str) -> None:
         if version != "1.0":
@@ -421,7 +421,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         self._exchange = other = self._exchange.replace()
-        self.port.start(other.end_with(Problem.SHUTTING_DOWN))
+        self.port.start(other, other.end_with(Problem.SHUTTING_DOWN))
 
     def time_is_up(self, now: float) -> None:
         """End what took too long."""
@@ -484,7 +484,7 @@ class Connection(asyncio.Protocol):
             self, self._refused_scope(), keep_alive=False, expects_continue=False
         )
         exchange.end_body()
-        self.port.start(exchange.run(self.port.refusing(refusal)))
+        self.port.start(exchange, exchange.run(self.port.refusing(refusal)))
 
     def _refused_scope(self) -> dict[str, Any]:
         """Make the scope of a request of which not much is known."""

@@ -37,6 +37,7 @@ class Exchange:
         "_ended",
         "_expects_continue",
         "_fault",
+        "_head",
         "_is_stream",
         "_left",
         "_more",
@@ -70,6 +71,7 @@ class Exchange:
         self._expects_continue = expects_continue
         self._chunked = self._is_stream = False
         self._left: int | None = None
+        self._head = b""
 
     # What the connection says
 
@@ -107,27 +109,35 @@ class Exchange:
         """Let the app answer; whatever it does, the client is not left waiting."""
         try:
             await app(self.scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            await self.end_with(Problem.SHUTTING_DOWN)
-        except Exception:
-            logger.exception("request failed")
-            await self.end_with(Problem.INTERNAL)
-        else:
             if not self.complete and not self._ended:
                 logger.error("an answer was not finished")
-                await self.end_with(Problem.INTERNAL)
+                await self._end_with(Problem.INTERNAL)
+        except asyncio.CancelledError:
+            await self._end_with(Problem.SHUTTING_DOWN)
+        except Exception:
+            logger.exception("request failed")
+            await self._end_with(Problem.INTERNAL)
+        finally:
+            self._connection.port.answered(self)
+
+    async def end_with(self, problem: Problem) -> None:
+        """Answer, or end what has begun, without an app."""
+        try:
+            await self._end_with(problem)
+        finally:
+            self._connection.port.answered(self)
 
     def replace(self) -> "Exchange":
         """Get another one for the same answer; the app of this one takes its client for gone."""
         other = Exchange(self._connection, self.scope, keep_alive=False, expects_continue=False)
         other.end_body()
         other.started = self.started
-        other._chunked, other._left = self._chunked, self._left
+        other._chunked, other._left, other._head = self._chunked, self._left, self._head
         other._is_stream = self._is_stream
         self.disconnect()
         return other
 
-    async def end_with(self, problem: Problem) -> None:
+    async def _end_with(self, problem: Problem) -> None:
         """Answer in place of the app, or bring what it has begun to an end.
 
         A stream of events without an end would look like a broken network, and its client would
@@ -136,6 +146,8 @@ class Exchange:
         if self.complete or self._ended:
             return
         self.keep_alive = False
+        if self._head:  # nothing of it is on its way yet
+            self.started, self._head, self._left = False, b"", None
         try:
             if not self.started:
                 await self._refuse(problem, self.send)
@@ -216,27 +228,33 @@ class Exchange:
         if message["type"] != "http.response.start":
             raise RuntimeError(f"expected http.response.start, got {message['type']}")
         status = message["status"]
-        lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         if self._connection.is_last(self):
             self.keep_alive = False
-        self._add_headers(lines, message.get("headers", ()))
-        lines.append(self._connection.port.date)
+        breaks = self._add_headers(parts, message.get("headers", ())) + 2
+        parts.append(self._connection.port.date)
         if status in BODILESS or self.scope["method"] == "HEAD":
             self._left = 0
         elif self._left is None:
-            self._frame(lines)
+            breaks += self._frame(parts)
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        head = b"".join(lines)
+            parts.append(b"connection: close\r\n")
+            breaks += 1
+        head = b"".join(parts)
         # A line break inside a value would be a header, or an answer, of somebody else's making.
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+        if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
             raise RuntimeError("a header contains a control character")
         self.started = True
         self._expects_continue = False
-        self._connection.write(head + b"\r\n")
+        if self._left:
+            # The body follows at once: together they are one write, and one packet.
+            self._head = head + b"\r\n"
+        else:
+            self._connection.write(head + b"\r\n")
 
-    def _add_headers(self, lines: list[bytes], headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def _add_headers(self, parts: list[bytes], headers: Iterable[tuple[bytes, bytes]]) -> int:
         """Write the app's headers; what is the connection's business is for the connection."""
+        lines = 0
         for name, value in headers:
             if name in OURS:
                 if name == b"content-length":
@@ -246,15 +264,18 @@ class Exchange:
                 else:
                     self.keep_alive = self.keep_alive and b"close" not in value.lower()
                     continue
-            lines.append(b"%b: %b\r\n" % (name, value))
+            parts += (name, b": ", value, b"\r\n")
+            lines += 1
+        return lines
 
-    def _frame(self, lines: list[bytes]) -> None:
+    def _frame(self, parts: list[bytes]) -> int:
         """Say where an answer of unknown length ends: to old clients, by closing."""
-        if self.scope["http_version"] == "1.1":
-            self._chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
-        else:
+        if self.scope["http_version"] != "1.1":
             self.keep_alive = False
+            return 0
+        self._chunked = True
+        parts.append(b"transfer-encoding: chunked\r\n")
+        return 1
 
     def _send_body(self, message: Message) -> None:
         if message["type"] != "http.response.body" or self.complete:
@@ -272,6 +293,8 @@ class Exchange:
             self._connection.finished(self)
 
     def _write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
         if data:
             self._connection.write(data)
 

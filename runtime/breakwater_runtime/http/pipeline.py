@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from breakwater_runtime.calls import Request
+from breakwater_runtime.calls import Request, by_name
 from breakwater_runtime.http.answer_headers import REQUEST_ID, AnswerHeaders
 from breakwater_runtime.http.body_limit import limited
 from breakwater_runtime.http.errors import Errors
@@ -47,9 +47,9 @@ class Pipeline:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have one request answered; once its answer has begun, a failure can only cut it."""
-        request = Request("")
+        headers = by_name(scope["headers"])
+        request = Request(self._id(headers.get(REQUEST_ID)), headers=headers)
         request.bind(scope)
-        request.id = self._id_of(request)
         answer = Outgoing(request, send, self._headers)
         token = CURRENT.set(request)
         try:
@@ -57,15 +57,14 @@ class Pipeline:
         except Exception as error:
             if answer.begun:
                 raise  # the HTTP server logs it and cuts the connection
-            request.told.clear()
+            request.told = ()
             await self._errors.answer(error, request, scope)(scope, receive, answer)
         finally:
             for end in reversed(request.ends):
                 end(request)
             CURRENT.reset(token)
 
-    def _id_of(self, request: Request) -> str:
-        offered = request.headers.get(REQUEST_ID)
+    def _id(self, offered: bytes | None) -> str:
         if offered is not None:
             text = offered.decode("latin-1")
             if ACCEPTED_ID.fullmatch(text):

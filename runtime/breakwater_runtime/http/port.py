@@ -12,6 +12,7 @@ from breakwater_runtime.http.limits import WireLimits
 
 if TYPE_CHECKING:
     from breakwater_runtime.http.connection import Connection
+    from breakwater_runtime.http.exchange import Exchange
 
 Refusing = Callable[[Refused], ASGIApp]
 """Makes the app that answers what never becomes a request for the app."""
@@ -42,19 +43,19 @@ class Port:
         self.count_cut = count_cut
         self.draining = False
         self.connections: set[Connection] = set()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks: dict[Exchange, asyncio.Task[None]] = {}
         self.date = b""
         self._quiet: asyncio.Event | None = None
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin to answer a request."""
-        task = self.loop.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self._answered)
+    def start(self, exchange: "Exchange", work: Coroutine[Any, Any, None]) -> None:
+        """Begin to answer a request; what does it says at its end that it has `answered`."""
+        self.tasks[exchange] = self.loop.create_task(work)
 
-    def _answered(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        self._look_whether_quiet()
+    def answered(self, exchange: "Exchange") -> None:
+        """Forget a request."""
+        self.tasks.pop(exchange, None)
+        if self._quiet is not None:
+            self._look_whether_quiet()
 
     def closed(self, connection: "Connection") -> None:
         """Forget a connection."""

@@ -3,7 +3,6 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
 
 MINUTE_SECONDS = 60.0
 ENTRIES_MAX = 10_000
@@ -12,18 +11,38 @@ OTHERS = object()
 """The bucket that all new ones share while no more can be remembered."""
 
 
-class Verdict(NamedTuple):
+class Verdict:
     """What a bucket says to one more."""
 
-    allowed: bool
-    limit: int
-    """How many a minute may have."""
-    remaining: int
-    """How many more are allowed at once now."""
-    reset_seconds: int
-    """After how long the bucket is full again."""
-    retry_seconds: int
-    """After how long one more is allowed; 0 where it was."""
+    __slots__ = ("level", "limit", "over")
+
+    def __init__(self, limit: int, level: float, over: float) -> None:
+        self.limit = limit
+        """How many a minute may have."""
+        self.level = level
+        """After how many seconds the bucket is full again."""
+        self.over = over
+        """After how many seconds one more is allowed; 0 where it was."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether there was one left."""
+        return not self.over
+
+    @property
+    def remaining(self) -> int:
+        """How many more are allowed at once now."""
+        return 0 if self.over else int((MINUTE_SECONDS - self.level) * self.limit / 60 + 1e-6)
+
+    @property
+    def reset_seconds(self) -> int:
+        """After how long the bucket is full again."""
+        return math.ceil(self.level)
+
+    @property
+    def retry_seconds(self) -> int:
+        """After how long one more is allowed; 0 where it was."""
+        return math.ceil(self.over)
 
     def headers(self, name: str) -> dict[str, str]:
         """Say it to the client (draft-ietf-httpapi-ratelimit-headers)."""
@@ -56,17 +75,17 @@ class Buckets:
         now, each = self._elapsed(), MINUTE_SECONDS / per_minute
         full_at = self._full_at.get(key)
         if full_at is None:
-            key = self._make_room(key, now)
+            if len(self._full_at) >= self._entries_max:
+                key = self._make_room(key, now)
             full_at = self._full_at.get(key, now)
-        after = max(full_at, now) + each
-        over = after - now - MINUTE_SECONDS
+        level = full_at - now if full_at > now else 0.0
+        over = level + each - MINUTE_SECONDS
         if over > each * 1e-6:  # what adding up fractions leaves over is not one more
-            reset = math.ceil(full_at - now)
-            return Verdict(False, per_minute, 0, reset, math.ceil(over))
-        self._full_at[key] = after
+            return Verdict(per_minute, level, over)
+        level += each
+        self._full_at[key] = now + level
         self._full_at.move_to_end(key)
-        remaining = int((MINUTE_SECONDS - (after - now)) / each + 1e-6)
-        return Verdict(True, per_minute, remaining, math.ceil(after - now), 0)
+        return Verdict(per_minute, level, 0.0)
 
     def _make_room(self, key: Hashable, now: float) -> Hashable:
         """Forget what need not be known; return the key to use for a new one."""

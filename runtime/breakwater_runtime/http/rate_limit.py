@@ -71,10 +71,20 @@ class RateLimit:
     def __init__(self, *, charges: Charges) -> None:
         """Charge each request to its principal."""
         self._charges = charges
+        self._policies: dict[int, tuple[bytes, bytes]] = {}
 
     def __call__(self, scope: Scope, request: Request) -> None:  # noqa: ARG002 - as Step has it
         """Let the request go on, or refuse."""
         if request.principal is not None:  # what needs no credential costs next to nothing
             verdict = self._charges.request(request.principal.name)
-            told = verdict.headers("principal").items()
-            request.told += [(name.encode(), value.encode()) for name, value in told]
+            left = b'"principal";r=%d;t=%d' % (verdict.remaining, verdict.reset_seconds)
+            request.told = (self._policy(verdict), (b"ratelimit", left))
+
+    def _policy(self, verdict: Verdict) -> tuple[bytes, bytes]:
+        """Get the header that says what the limit is; one limit has one, made once."""
+        policy = self._policies.get(verdict.limit)
+        if policy is None:
+            text = verdict.headers("principal")["ratelimit-policy"]
+            policy = b"ratelimit-policy", text.encode()
+            self._policies = {verdict.limit: policy}
+        return policy

@@ -99,7 +99,7 @@ class Server:
         for connection in list(port.connections):
             connection.retire()
         await self._until_quiet(self._within_seconds)
-        for task in list(port.tasks):
+        for task in list(port.tasks.values()):
             port.count_cut("drain")
             task.cancel()
         await self._until_quiet(CUT_SECONDS / 2)

@@ -16,7 +16,7 @@ LOCKS = {
     "operator": ["operator"],
     "runtime": ["runtime"],
     "build": ["build"],
-    "dev": ["operator", "runtime", "dev"],
+    "dev": ["cli", "operator", "runtime", "dev"],
     "bench": ["bench"],
 }
 

@@ -8,6 +8,7 @@ from breakwater_operator.api.crd import DESCRIPTION, crd
 from breakwater_operator.api.leaves import effect
 from breakwater_operator.api.reasons import Reason
 from dev import environment
+from dev.cli_page import cli_page
 from dev.environment import NOTE
 from dev.metrics_page import metrics_page
 
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
     return {
         "mcpserver": _mcpserver(),
         "conditions": _conditions(),
+        "cli": cli_page(),
         "environment": environment.page(),
         "metrics": metrics_page(),
     }

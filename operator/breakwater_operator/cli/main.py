@@ -1,0 +1,286 @@
+"""`breakwater`: the command line."""
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
+from breakwater_operator.api.errors import BreakwaterError
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.cli import manifests
+from breakwater_operator.cli.certificates import (
+    CA_CERTIFICATE,
+    CERTIFICATE,
+    KEY,
+    LOCAL_HOSTS,
+    Authority,
+)
+from breakwater_operator.cli.dev import EXIT_BAD_MANIFEST, Development, lines
+from breakwater_operator.cli.folder import Folder
+from breakwater_operator.cli.program import Place, Secrets, program
+from breakwater_operator.cli.rendering import SECRET_BYTES, Rendering
+
+DISTRIBUTION = "mcp-breakwater"
+
+NOT_SHOWN = "(not shown)"
+
+PASSED_ON = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PYTHONPATH", "TMPDIR", "TZ", "USER")
+"""What a server gets of the environment of this command: what every process has. What else it
+needs must stand in its manifest, or it would be missing in a cluster."""
+
+FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+
+
+class _Dev(click.Group):
+    """A group whose commands may be left out: `dev FILE` is `dev run FILE`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["run", *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def breakwater() -> None:
+    """Look at McpServers and try them, without a cluster."""
+
+
+@breakwater.command("version")
+def show_version() -> None:
+    """Print the version."""
+    click.echo(version(DISTRIBUTION))
+
+
+@breakwater.command()
+@FILES
+def validate(files: tuple[Path, ...]) -> None:
+    """Say what the API server and the operator would refuse in McpServers.
+
+    Secrets and claims that stand in the FILES as well are looked at too.
+    """
+    found = manifests.read(files)
+    if not found.servers:
+        found.server(None)
+    failed = False
+    for manifest in found.servers:
+        name = manifest["metadata"].get("name", "")
+        try:
+            _rendering(found, _platform(None)).children(manifests.parse(manifest))
+        except BreakwaterError as error:
+            failed = True
+            for line in lines(error):
+                click.echo(f"{name}: {line}", err=True)
+        else:
+            click.echo(f"{name}: good")
+    if failed:
+        raise SystemExit(EXIT_BAD_MANIFEST)
+
+
+@breakwater.command()
+@FILES
+@click.option("--server", metavar="NAME", help="Which McpServer, where there are several.")
+@click.option(
+    "--platform",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The operator's configuration; by default one with nothing but defaults.",
+)
+def render(files: tuple[Path, ...], server: str | None, platform: Path | None) -> None:
+    """Print the objects that the operator would make, as YAML.
+
+    What is secret is not shown, and stands for whatever the operator would make up.
+    """
+    found = manifests.read(files)
+    chosen = manifests.parse(found.server(server))
+    rendered = _rendering(found, _platform(platform)).children(chosen)
+    click.echo(
+        yaml.safe_dump_all(map(_without_secrets, rendered), sort_keys=False, width=100), nl=False
+    )
+
+
+@breakwater.group(cls=_Dev)
+def dev() -> None:
+    """Run a server on this machine: `breakwater dev FILE` is `breakwater dev run FILE`."""
+
+
+@dev.command("run")
+@FILES
+@click.option("--server", metavar="NAME", help="Which McpServer, where there are several.")
+@click.option("--port", default=PUBLIC_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--management-port",
+    type=click.IntRange(1, 65535),
+    help=f"Port of health and metrics; by default {MANAGEMENT_PORT}, or another that is free.",
+)
+@click.option("--tls", is_flag=True, help="Speak HTTPS; the local authority vouches for it.")
+@click.option(
+    "--data",
+    metavar="FOLDER",
+    default=".breakwater",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where volumes are that the server itself fills.",
+)
+@click.option("--ca", metavar="FOLDER", type=click.Path(path_type=Path), help="See `dev ca`.")
+def run_server(
+    files: tuple[Path, ...],
+    server: str | None,
+    port: int,
+    management_port: int | None,
+    tls: bool,
+    data: Path,
+    ca: Path | None,
+) -> None:
+    """Run what the operator would render from FILES, as one process on loopback.
+
+    Secrets and ConfigMaps that the McpServer refers to are taken from the FILES. Python modules
+    are found from the current folder. A change of the files is taken over by the running process
+    where a pod would do so; else the process starts again. Ctrl-C drains it.
+    """
+    with tempfile.TemporaryDirectory(prefix="breakwater-") as folder:
+        place = Place(
+            port,
+            management_port or _free_port(MANAGEMENT_PORT, port),
+            _certificate(_ca_folder(ca), Path(folder)) if tls else None,
+        )
+        made_up = Secrets(
+            secrets.token_bytes(SECRET_BYTES),
+            secrets.token_bytes(SECRET_BYTES),
+            secrets.token_urlsafe(SECRET_BYTES),
+        )
+        platform = _platform(None)
+        development = Development(
+            build=lambda: program(files, server, place, made_up, platform),
+            files=files,
+            folder=Folder(Path(folder), data.absolute()),
+            place=place,
+            secrets=made_up,
+            environment=_passed_on(),
+            working_folder=Path.cwd(),
+            say=_say,
+        )
+        code = asyncio.run(development.run())
+    raise SystemExit(code)
+
+
+@dev.command("ca")
+@click.option("--ca", metavar="FOLDER", type=click.Path(path_type=Path), help="Where to keep it.")
+def make_ca(ca: Path | None) -> None:
+    """Make a local authority, whose certificates clients of this machine can be told to trust.
+
+    Its key stays on this machine, readable by you alone. Nothing is installed anywhere.
+    """
+    folder = _ca_folder(ca)
+    Authority.make(folder, _now())
+    click.echo(f"{folder / CA_CERTIFICATE} vouches for `breakwater dev --tls`; clients trust it by")
+    click.echo(f"  export SSL_CERT_FILE={folder / CA_CERTIFICATE}          (Python, OpenSSL)")
+    click.echo(f"  export NODE_EXTRA_CA_CERTS={folder / CA_CERTIFICATE}    (Node)")
+    click.echo(f"  curl --cacert {folder / CA_CERTIFICATE} ...")
+
+
+@dev.command("certificate")
+@click.argument("hosts", nargs=-1)
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    default=".",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help=f"Where to write {CERTIFICATE} and {KEY}.",
+)
+@click.option("--ca", metavar="FOLDER", type=click.Path(path_type=Path), help="See `dev ca`.")
+def make_certificate(hosts: tuple[str, ...], out: Path, ca: Path | None) -> None:
+    """Have the local authority vouch for HOSTS (by default for this machine)."""
+    now = _now()
+    Authority.load(_ca_folder(ca), now).vouch(hosts or LOCAL_HOSTS, out, now)
+    click.echo(f"{out / CERTIFICATE} and {out / KEY} are for {', '.join(hosts or LOCAL_HOSTS)}")
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    try:
+        breakwater.main(argv, prog_name=Path(sys.argv[0]).name, standalone_mode=True)
+    except BreakwaterError as error:
+        for line in lines(error):
+            _say(line)
+        return EXIT_BAD_MANIFEST
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else 0
+
+
+def _say(line: str) -> None:
+    click.echo(f"breakwater: {line}", err=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - the command is where time comes in
+
+
+def _passed_on() -> dict[str, str]:
+    environment = os.environ  # noqa: TID251 - the command alone reads it
+    return {name: environment[name] for name in PASSED_ON if name in environment}
+
+
+def _ca_folder(chosen: Path | None) -> Path:
+    return chosen or Path(click.get_app_dir("breakwater"))
+
+
+def _certificate(ca: Path, folder: Path) -> dict[str, bytes]:
+    now = _now()
+    Authority.load(ca, now).vouch(LOCAL_HOSTS, folder, now)
+    return {name: (folder / name).read_bytes() for name in (CERTIFICATE, KEY)}
+
+
+def _free_port(wanted: int, taken: int) -> int:
+    """Choose a port: the usual one, or another where that is taken."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", 0 if wanted == taken else wanted))
+        except OSError:
+            trial.bind(("127.0.0.1", 0))
+        port: int = trial.getsockname()[1]
+        return port
+
+
+def _platform(file: Path | None) -> Platform:
+    """Read the operator's configuration, or make one.
+
+    Raises:
+        SpecError: With every fault of it.
+    """
+    if file is not None:
+        return Platform.parse(manifests.mapping(file))
+    image = f"breakwater-runtime:{version(DISTRIBUTION)}"
+    return Platform.parse({"namespace": "breakwater-system", "images": {"runtime": image}})
+
+
+def _rendering(found: manifests.Manifests, platform: Platform) -> Rendering:
+    # What is made of these is never shown.
+    return Rendering(found, platform, bytes(SECRET_BYTES), bytes(SECRET_BYTES))
+
+
+def _without_secrets(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Blank out what a Secret holds; what is left cannot be applied by mistake."""
+    plain: dict[str, Any] = yaml.safe_load(yaml.safe_dump(manifest))
+    if plain["kind"] != "Secret":
+        return plain
+    return {**plain, "data": dict.fromkeys(plain["data"], NOT_SHOWN)}

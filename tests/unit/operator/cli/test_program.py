@@ -1,0 +1,260 @@
+"""What `breakwater dev` makes of manifests: what runs, what is refused, what has no effect."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from breakwater_contract.settings import LiveSettings, RuntimeSettings
+from breakwater_operator.api.errors import BreakwaterError
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.cli.program import Place, Program, Secrets, program
+
+ROOT = Path(__file__).parents[4]
+EXAMPLES = [
+    file
+    for file in sorted((ROOT / "examples").glob("**/*.yaml"))
+    if "kind: McpServer" in file.read_text()
+]
+PLACE = Place(18080, 19464)
+SECRETS = Secrets(bytes(32), bytes(range(32)), "admin")
+PLATFORM = Platform.parse({"namespace": "x", "images": {"runtime": "breakwater-runtime:1"}})
+CLIENTS = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "clients"},
+    "stringData": {"alice": "alices-key", "token": "t0ken"},
+}
+FILES = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "files"},
+    "data": {"a.txt": "A", "b.txt": "B"},
+}
+
+
+def server(python: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    backend = {"python": {"server": "weather.main:mcp", **(python or {})}}
+    return {
+        "apiVersion": "breakwater.dev/v1alpha1",
+        "kind": "McpServer",
+        "metadata": {"name": "weather"},
+        "spec": {"backends": [backend], **spec},
+    }
+
+
+def made(folder: Path, *documents: Any, name: str | None = None) -> Program:
+    file = folder / "mcpserver.yaml"
+    file.write_text(yaml.safe_dump_all(documents))
+    return program([file], name, PLACE, SECRETS, PLATFORM)
+
+
+def refused(folder: Path, *documents: Any, name: str | None = None) -> str:
+    with pytest.raises(BreakwaterError) as raised:
+        made(folder, *documents, name=name)
+    return str(raised.value)
+
+
+def env(name: str, **value: Any) -> dict[str, Any]:
+    return {"env": [{"name": name, **value}]}
+
+
+@pytest.mark.requirement("C3", "K8")
+def test_the_settings_are_the_operators_on_loopback(tmp_path: Path) -> None:
+    found = made(tmp_path, server())
+
+    settings = RuntimeSettings.model_validate(found.pod.settings)
+    assert (settings.server.name, settings.listen.host) == ("weather", "127.0.0.1")
+    assert (settings.listen.public_port, settings.listen.management_port) == (18080, 19464)
+    live = LiveSettings.model_validate(json.loads(found.pod.files["/etc/breakwater"]["live.json"]))
+    assert live.sessions == "Auto"
+    assert found.pod.files["/etc/breakwater-keys"]["default"].decode() == found.generated_key
+    assert found.modules == ("weather",)
+
+
+def test_keys_come_from_the_secret_in_the_file(tmp_path: Path) -> None:
+    found = made(tmp_path, server(access={"keys": {"secretName": "clients"}}), CLIENTS)
+
+    assert found.generated_key is None
+    assert found.pod.files["/etc/breakwater-keys"]["alice"] == b"alices-key"
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ({"value": "plain"}, "plain"),
+        ({"valueFrom": {"secretKeyRef": {"name": "clients", "key": "token"}}}, "t0ken"),
+        ({"valueFrom": {"configMapKeyRef": {"name": "files", "key": "a.txt"}}}, "A"),
+        (
+            {"valueFrom": {"secretKeyRef": {"name": "none", "key": "x", "optional": True}}},
+            None,
+        ),
+    ],
+)
+def test_variables_are_what_a_pod_would_have(
+    tmp_path: Path, source: dict[str, Any], value: str | None
+) -> None:
+    found = made(tmp_path, server(env("TOKEN", **source)), CLIENTS, FILES)
+
+    assert found.pod.variables.get("TOKEN") == value
+
+
+def test_variables_may_name_those_further_up(tmp_path: Path) -> None:
+    variables = [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)$$(A)$(C)"}]
+
+    found = made(tmp_path, server({"env": variables}))
+
+    assert found.pod.variables["B"] == "1$(A)$(C)"
+
+
+def test_volumes_are_folders_here_wherever_a_variable_names_them(tmp_path: Path) -> None:
+    volumes = [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "claim"}},
+        {"name": "files", "configMap": {"name": "files", "items": [{"key": "a.txt", "path": "x"}]}},
+    ]
+    mounts = [
+        {"name": "data", "mountPath": "/data"},
+        {"name": "files", "mountPath": "/files"},
+    ]
+    python = {"volumeMounts": mounts, **env("ROOT", value="/data/sub")}
+
+    found = made(tmp_path, server(python, pod={"volumes": volumes}), FILES)
+
+    assert found.pod.folders == {"/data": "claim"}
+    assert found.pod.files["/files"] == {"x": b"A"}
+    local = found.pod.localised({"/data": tmp_path / "d"})
+    assert local.variables["ROOT"] == f"{tmp_path}/d/sub"
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"replicas": 3}, "spec.replicas"),
+        ({"suspend": True}, "spec.suspend"),
+        ({"runtime": {"image": "registry.example/weather:1"}}, "spec.runtime.image"),
+        (
+            {"pod": {"resources": {"limits": {"memory": "1Gi"}}}},
+            "spec.pod.resources.limits.memory",
+        ),
+    ],
+)
+def test_a_field_without_effect_is_named(tmp_path: Path, spec: dict[str, Any], field: str) -> None:
+    (note,) = made(tmp_path, server(**spec)).notes
+
+    assert note.startswith(f"{field} has no effect here: ")
+
+
+def test_a_field_with_an_effect_is_not_named(tmp_path: Path) -> None:
+    python = env("TOKEN", valueFrom={"secretKeyRef": {"name": "clients", "key": "token"}})
+
+    found = made(tmp_path, server(python, access={"keys": {"secretName": "clients"}}), CLIENTS)
+
+    assert found.notes == ()
+
+
+def test_an_object_that_nobody_looks_at_is_named(tmp_path: Path) -> None:
+    other = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}}
+
+    assert made(tmp_path, server(), other).notes == ("Service x is not looked at here",)
+
+
+@pytest.mark.parametrize(
+    ("documents", "message"),
+    [
+        pytest.param(
+            [server(replicas=-1)], "spec.replicas: -1: Input should be greater", id="crd-refuses"
+        ),
+        pytest.param(
+            [server({"env": [{"name": "A", "value": "1", "valueFrom": {}}]})],
+            "spec.backends[0].python.env[A]",
+            id="crd-rule",
+        ),
+        pytest.param([server(replica=1)], "spec.replica: is not a field here", id="unknown-field"),
+        pytest.param(
+            [server() | {"sepc": {}}], "sepc: is not a field here", id="unknown-field-at-the-top"
+        ),
+        pytest.param(
+            [server() | {"apiVersion": "v1"}],
+            "apiVersion: found 'v1'; accepted: breakwater.dev/v1alpha1",
+            id="version",
+        ),
+        pytest.param([server() | {"metadata": {}}], "metadata.name: is missing", id="no-name"),
+        pytest.param([server() | {"spec": None}], "spec.backends: is missing", id="no-spec"),
+        pytest.param([server() | {"spec": [1]}], "spec: is not an object", id="spec-is-a-list"),
+        pytest.param([CLIENTS], "the file: has no McpServer; write one with", id="no-server"),
+        pytest.param([server(), server()], "has several McpServers", id="two-servers"),
+        pytest.param(
+            [server(access={"keys": {"secretName": "clients"}})],
+            "Secret default/clients does not exist; create it or remove spec.access.keys",
+            id="no-key-secret",
+        ),
+        pytest.param(
+            [server(env("A", valueFrom={"secretKeyRef": {"name": "none", "key": "x"}}))],
+            "env[A]: Secret default/none is not there; put it into a file",
+            id="no-secret",
+        ),
+        pytest.param(
+            [
+                server(env("A", valueFrom={"secretKeyRef": {"name": "clients", "key": "x"}})),
+                CLIENTS,
+            ],
+            "env[A]: Secret clients has no x; add it",
+            id="no-entry",
+        ),
+        pytest.param(
+            [server(), {**CLIENTS, "data": {"a": "not base64!"}}],
+            "Secret clients: data.a is not base64",
+            id="base64",
+        ),
+        pytest.param([server(), ["a"]], "has a document without a kind", id="not-an-object"),
+    ],
+)
+def test_what_cannot_run_is_refused_with_what_to_do(
+    tmp_path: Path, documents: list[Any], message: str
+) -> None:
+    said = refused(tmp_path, *documents)
+
+    assert message in said
+    assert "t0ken" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "is not YAML"),
+        ("kind: A\nkind: B\nmetadata: {}\n", "line 2: kind is written twice in one object"),
+        ("kind: Secret\n", "has a Secret without metadata"),
+    ],
+)
+def test_a_file_that_is_no_manifest_is_named(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+
+    with pytest.raises(BreakwaterError, match=r"broken\.yaml: ") as raised:
+        program([file], None, PLACE, SECRETS, PLATFORM)
+
+    assert message in str(raised.value)
+
+
+def test_a_change_says_whether_the_process_can_take_it_over(tmp_path: Path) -> None:
+    keys = {"access": {"keys": {"secretName": "clients"}}}
+    before = made(tmp_path, server(**keys), CLIENTS)
+
+    other_keys = made(tmp_path, server(**keys), {**CLIENTS, "stringData": {"bob": "bobs-key"}})
+    other_server = made(tmp_path, server({"server": "w.x:y"}, **keys), CLIENTS)
+    other_image = made(tmp_path, server(**keys, runtime={"image": "a/b:1"}), CLIENTS)
+
+    assert (other_keys.pod != before.pod, other_keys.replaces(before)) == (True, False)
+    assert other_server.replaces(before)
+    assert other_image.pod == before.pod
+
+
+@pytest.mark.requirement("K8")
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_runs_or_says_why_not(example: Path) -> None:
+    try:
+        assert program([example], None, PLACE, SECRETS, PLATFORM).pod.settings["backends"]
+    except BreakwaterError as error:
+        assert "spec.backends" in str(error)  # noqa: PT017 - either of the two is right

@@ -1,11 +1,20 @@
 """How much of anything a client may have: what the `limits` of an McpServer mean to a runtime."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from breakwater_contract.model import Model
+from breakwater_contract.rules import rule, rules
 from breakwater_contract.units import Duration, Quantity
+
+SESSION_SECONDS_MAX = 24 * 3600
+"""The longest session: keys that sealed an id are kept for as long."""
+
+LIFETIME = "a session lasts at most a day; write a lifetime of up to 24h"
+LIFETIME_RULE = rule(
+    "!has(self.lifetime) || duration(self.lifetime) <= duration('24h')", LIFETIME, ".lifetime"
+)
 
 PerMinute = Annotated[int, Field(ge=1, le=60_000_000)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -63,6 +72,32 @@ class Queue(Model):
     """How long each may wait; then it is answered 503."""
 
 
+class Sessions(Model):
+    """How many sessions of older clients there may be, and what each may keep."""
+
+    model_config = ConfigDict(json_schema_extra=rules(LIFETIME_RULE))
+
+    idle: Duration = Duration("1h")
+    """How long a session that nobody uses is kept."""
+    lifetime: Duration = Duration("24h")
+    """The longest that a session may last, used or not; then its client begins another one."""
+    per_principal: Count = 1000
+    """Sessions that one principal may have; one more ends the one that was idle for longest, or is
+    answered 503 where none is idle."""
+    total: Count = 10_000
+    """Sessions of all principals together; likewise."""
+    replay: Quantity = Quantity("1Mi")
+    """What one session may keep of its streams for a client that comes back for the rest."""
+    replay_total: Quantity = Quantity("64Mi")
+    """What all sessions together may keep."""
+
+    @model_validator(mode="after")
+    def _not_too_long(self) -> Self:
+        if self.lifetime.seconds > SESSION_SECONDS_MAX:
+            raise ValueError(LIFETIME)
+        return self
+
+
 class Limits(Model):
     """How much clients may have of one replica."""
 
@@ -82,6 +117,8 @@ class Limits(Model):
     """Connections to the public port; on those beyond, requests are answered 503."""
     streams: Count = 5000
     """Answers that go on as event streams; one more is answered 503 instead."""
+    sessions: Sessions = Sessions()
+    """Sessions of clients that speak a revision before 2026-07-28."""
 
 
 class Tls(Model):

@@ -109,6 +109,13 @@ RATE_LIMITED = Metric(
     ("bucket",),
     values={"bucket": ("principal", "tool", "replica")},
 )
+FORWARDS = Metric(
+    "mcp_forwards",
+    "counter",
+    "Requests that were passed on to the replica that has their session, by what became of them.",
+    ("outcome",),
+    values={"outcome": ("answered", "gone", "failed", "lost")},
+)
 DRAINING = Metric("mcp_draining", "gauge", "Whether the process was told to stop: 1 or 0.")
 
 CERTIFICATE_LOADS = Metric(
@@ -168,7 +175,7 @@ LOST_THREADS = Metric(
     "gauge",
     "Synchronous tools that go on although nobody waits for them.",
 )
-CALL_METRICS = (OPERATION_DURATION, ACTIVE_CALLS, SLOW_OPERATIONS, SESSIONS, LOST_THREADS)
+CALL_METRICS = (OPERATION_DURATION, ACTIVE_CALLS, SLOW_OPERATIONS, SESSIONS, FORWARDS, LOST_THREADS)
 
 RUNTIME_METRICS = (
     *CALL_METRICS,

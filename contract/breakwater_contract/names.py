@@ -9,6 +9,15 @@ PUBLIC_PORT = 8080
 PUBLIC_PORT_NAME = "http-mcp"
 MANAGEMENT_PORT = 9464
 MANAGEMENT_PORT_NAME = "metrics"
+INTERNAL_PORT = 9465
+INTERNAL_PORT_NAME = "internal"
+"""Where a pod takes what another one of the same server passes on."""
+
+FORWARD_VERSION = 1
+"""The protocol between pods that we speak; every pod says in its session ids which one it takes."""
+FORWARD_OLDEST = 1
+"""The oldest one that we still take. Pods of two releases serve side by side while an upgrade rolls
+out, so a new version is taken by one release before the next one drops the old."""
 
 MCP_PATH = "/mcp"
 """Streamable HTTP; and, by body and `Accept`, one call answered as NDJSON."""
@@ -63,6 +72,20 @@ and a new principal would mean new pods."""
 HASH_KEY_FILE = ".hash-key"
 """Among the keys: the random key under which `live_hash` hashes. No principal starts with a dot."""
 
+INTERNAL_DIRECTORY = "/etc/breakwater-internal"
+"""Where the pod mounts what it shares with the other pods of its server, and with nobody else."""
+
+RING_FILE = "ring.json"
+"""In that folder: the keys that seal session ids (`KeyRing`)."""
+
+INTERNAL_CA_FILE = "ca.crt"
+INTERNAL_CERTIFICATE_FILE = "tls.crt"
+INTERNAL_KEY_FILE = "tls.key"
+INTERNAL_FILES = (RING_FILE, INTERNAL_CA_FILE, INTERNAL_CERTIFICATE_FILE, INTERNAL_KEY_FILE)
+
+INTERNAL_HASHED = ".internal/"
+"""What stands before the names of these files in the live hash; no principal starts with a dot."""
+
 RUN_AS = 65532
 """User, group and fsGroup of every container we build."""
 
@@ -97,3 +120,11 @@ OPERATOR_SIGNATURE = "EdDSA"
 OPERATOR_TOKEN_SECONDS = 60
 """Lifetime of the operator's token: longer than any clock skew that pods are allowed to have,
 short enough that a stolen one is worth little."""
+
+
+def internal_host(server_uid: str) -> str:
+    """Name the host that every pod's internal certificate is for.
+
+    Pods come and go, and with them their addresses; what a certificate says is whose pod it is.
+    """
+    return f"{server_uid or 'server'}.breakwater.internal"

@@ -15,8 +15,9 @@ from breakwater_contract.access import Access
 from breakwater_contract.backends import Backend, Port
 from breakwater_contract.limits import Limits, Tls
 from breakwater_contract.model import Model
-from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
+from breakwater_contract.names import INTERNAL_HASHED, INTERNAL_PORT, MANAGEMENT_PORT, PUBLIC_PORT
 from breakwater_contract.rules import atomic
+from breakwater_contract.units import Duration
 
 SETTINGS_VERSION: Literal[1] = 1
 """Raised when a setting changes its meaning; the operator renders live settings for each version
@@ -25,6 +26,9 @@ that some pod still runs."""
 EndpointName = Literal["StreamableHTTP", "SSE", "JSONRPC", "REST"]
 """Ways for clients: `/mcp`; `/mcp/sse` with `/mcp/messages`; `/rpc`; `/tools` and `/sse`."""
 Endpoints = Annotated[tuple[EndpointName, ...], atomic(4, least=1)]
+
+DRAIN_SECONDS_MAX = 3600
+"""The longest drain: what waits longer for a session keeps a node from being repaired."""
 
 
 class ServerIdentity(Model):
@@ -42,17 +46,30 @@ class Listen(Model):
     """Where the runtime listens."""
 
     host: str = "127.0.0.1"
-    """Address to bind both ports to."""
+    """Address to bind the ports to."""
     public_port: Port = PUBLIC_PORT
     """Port for clients; everything on it needs a credential."""
     management_port: Port = MANAGEMENT_PORT
     """Port for probes, metrics and the operator."""
+    internal_port: Port = INTERNAL_PORT
+    """Port for what other pods of this server pass on; open only where `internal` is set."""
 
     @model_validator(mode="after")
-    def _two_ports(self) -> "Listen":
+    def _different_ports(self) -> "Listen":
         if self.public_port == self.management_port:
             raise ValueError(f"publicPort and managementPort are both {self.public_port}")
+        if self.internal_port in {self.public_port, self.management_port}:
+            raise ValueError(f"internalPort and another port are both {self.internal_port}")
         return self
+
+
+class Internal(Model):
+    """What this process shares with the others of its server, so that any can reach a session."""
+
+    directory: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """Folder with `ring.json` (the keys that seal session ids), `ca.crt`, `tls.crt` and `tls.key`
+    (the certificate that they know each other by); a relative path is relative to the settings
+    file. The files are read again when they change."""
 
 
 class OperatorKey(Model):
@@ -86,7 +103,8 @@ class LiveSettings(Model):
     """How much clients may have of one replica."""
     sessions: Literal["Auto", "Never"] = "Auto"
     """Whether clients of older revisions get a session where a server can ask them something or
-    keeps something for them. A session lives in one replica: where several may answer, `Never`."""
+    keeps something for them. `Never` where several processes answer that share nothing
+    (`internal`): a session lives in one of them."""
 
 
 class RuntimeSettings(Model):
@@ -104,6 +122,11 @@ class RuntimeSettings(Model):
     """Where the runtime listens."""
     tls: Tls | None = None
     """HTTPS in place of HTTP on the public port."""
+    internal: Internal | None = None
+    """What several processes of one server share. Absent: sessions are known in this process
+    alone."""
+    drain: Duration = Duration("5m")
+    """How long calls may go on and sessions be reached after the signal to stop; at most 1h."""
     live: LiveSettings | None = None
     """The live settings, written here; then they change with this file."""
     live_file: str | None = None
@@ -113,7 +136,19 @@ class RuntimeSettings(Model):
     def _consistent(self) -> "RuntimeSettings":
         if (self.live is None) == (self.live_file is None):
             raise ValueError("write exactly one of live (the settings) and liveFile (their file)")
+        if self.drain.seconds > DRAIN_SECONDS_MAX:
+            raise ValueError(f"drain is {self.drain}, accepted are at most 1h")
         return self
+
+
+def live_files(keys: Mapping[str, bytes], internal: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Name the files besides the live settings by what `live_hash` calls them.
+
+    Args:
+        keys: The content of each key file by principal.
+        internal: The content of each file in the folder that pods share, by its name.
+    """
+    return {**keys, **{f"{INTERNAL_HASHED}{name}": content for name, content in internal.items()}}
 
 
 def live_hash(hash_key: bytes, live: bytes, keys: Mapping[str, bytes]) -> str:
@@ -123,7 +158,7 @@ def live_hash(hash_key: bytes, live: bytes, keys: Mapping[str, bytes]) -> str:
         hash_key: A random key that only this server's pods and the operator know, so that the
             name, which stands in an annotation, says nothing about short keys.
         live: The content of the live settings file.
-        keys: The content of each key file by principal.
+        keys: The content of each file beside it, by name, as `live_files` gives them.
 
     Returns:
         16 hexadecimal digits.

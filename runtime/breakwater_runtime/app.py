@@ -1,5 +1,6 @@
 """Both ports in one view: every endpoint, and every step that a request takes, in order."""
 
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +50,8 @@ from breakwater_runtime.management.insiders import Insiders
 from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
 from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
+from breakwater_runtime.protocol.session_ids import Pod
+from breakwater_runtime.protocol.sharing import Shared, Sharing
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from breakwater_runtime.tools.guarded import Guarded
 from breakwater_runtime.tools.policy_check import PolicyCheck
@@ -65,7 +68,7 @@ JSON_RPC_PATHS = frozenset({MCP_PATH})
 
 @dataclass(frozen=True)
 class Process:
-    """What the two ports share."""
+    """What the ports share."""
 
     settings: RuntimeSettings
     version: str
@@ -76,6 +79,8 @@ class Process:
     health: Health
     drain: Drain
     issuer_keys: IssuerKeys
+    sharing: Sharing
+    places: Places
 
 
 def public(process: Process) -> ASGIApp:
@@ -96,10 +101,12 @@ def public(process: Process) -> ASGIApp:
     watch = Watch(backend, metrics.histogram(catalogue.OPERATION_DURATION), sources.elapsed)
     mcp = StreamableHttp(
         backend,
-        sources.new_id,
+        process.sharing.ids,
+        lambda: live.loaded.session_limits,
         charge_tool=charges.tool,
         watch=watch,
         gives_sessions=lambda: live.loaded.gives_sessions,
+        sharing=process.sharing,
     )
     metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions)
     metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
@@ -108,6 +115,7 @@ def public(process: Process) -> ASGIApp:
     endpoints = Endpoints(
         [Endpoint(MCP_PATH, mcp, setting="StreamableHTTP")], lambda: live.loaded.endpoints
     )
+    process.drain.at_end_of_streams(process.sharing.forwarder.end_streams)
     tokens = Tokens(
         lambda: live.loaded.access,
         issuer_keys=process.issuer_keys,
@@ -116,6 +124,8 @@ def public(process: Process) -> ASGIApp:
     )
     failures = Failures(lambda: live.loaded.access.failures_per_minute, sources.elapsed)
     challenges = Challenges(lambda: live.loaded.access)
+    _watch_places(process)
+    process.sharing.answer_by(endpoints)
     return Pipeline(
         [
             # The first, so that refusals are counted by their status.
@@ -148,7 +158,7 @@ def public(process: Process) -> ASGIApp:
             RateLimit(charges=charges),
             InFlight(
                 limits=lambda: live.loaded.limits,
-                places=_places(process),
+                places=process.places,
                 count_cut=lambda reason: cut.labels(reason).inc(),
             ),
             BodyLimit(max_bytes=lambda: live.loaded.wire.body_bytes),
@@ -168,9 +178,41 @@ def _request_metrics(process: Process, route: Callable[[str], str | None]) -> Re
     )
 
 
-def _places(process: Process) -> Places:
-    """Make the places for requests and streams, and have them watched."""
-    metrics, live, places = process.metrics, process.live, Places()
+def internal(process: Process) -> ASGIApp:
+    """Make the port for peers; what holds for all clients was seen to where these came in."""
+    live, sources = process.live, process.sources
+    cut = process.metrics.counter(catalogue.CUT)
+    return Pipeline(
+        [
+            process.sharing.admit,
+            InFlight(
+                limits=lambda: live.loaded.limits,
+                places=process.places,
+                count_cut=lambda reason: cut.labels(reason).inc(),
+            ),
+            BodyLimit(max_bytes=lambda: live.loaded.wire.body_bytes),
+        ],
+        process.sharing,
+        headers=AnswerHeaders(),
+        errors=Errors(json_rpc=JSON_RPC_PATHS, now=sources.now),
+        new_id=sources.new_id,
+    )
+
+
+def sharing(live: Live, here: Pod, server_uid: str, metrics: Metrics, sources: Sources) -> Sharing:
+    """Make what knows the other pods of the server, of which this process is `here`."""
+
+    def client_tls() -> ssl.SSLContext | None:
+        tls = live.loaded.shared.tls
+        return None if tls is None else tls.client
+
+    shared = Shared(server_uid, lambda: live.loaded.shared.ring, client_tls)
+    return Sharing(shared, here, sources.now, metrics.counter(catalogue.FORWARDS))
+
+
+def _watch_places(process: Process) -> None:
+    """Have the places for requests and streams watched."""
+    metrics, live, places = process.metrics, process.live, process.places
     for metric, value in {
         catalogue.IN_FLIGHT: lambda: places.active,
         catalogue.IN_FLIGHT_LIMIT: lambda: live.loaded.limits.in_flight,
@@ -179,7 +221,6 @@ def _places(process: Process) -> Places:
         catalogue.STREAMS_LIMIT: lambda: live.loaded.limits.streams,
     }.items():
         metrics.gauge(metric).set_function(value)
-    return places
 
 
 def refusing(process: Process) -> Refusing:
@@ -230,7 +271,12 @@ def management(process: Process) -> ASGIApp:
                 Endpoint(
                     MCP_PATH,
                     OperatorOnly(
-                        StreamableHttp(compose(process.backends), sources.new_id), tokens=tokens
+                        StreamableHttp(
+                            compose(process.backends),
+                            process.sharing.ids,
+                            gives_sessions=lambda: False,
+                        ),
+                        tokens=tokens,
                     ),
                 ),
             ]

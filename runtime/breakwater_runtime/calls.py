@@ -70,6 +70,8 @@ class Request:
     """Called when its answer begins as a stream of events."""
     ends: list[Callable[["Request"], None]] = field(default_factory=list)
     """Called when everything about it is over, the last one first."""
+    forwarded: bool = False
+    """Whether another pod passed it on; then it is answered here, or nowhere."""
 
     def bind(self, scope: MutableMapping[str, Any]) -> None:
         """Make it known to every step further in."""
@@ -305,6 +307,13 @@ class Problem(Enum):
         INTERNAL_ERROR,
         "The server has all the work that it takes.",
         "Wait as long as Retry-After says.",
+        retryable=True,
+    )
+    OWNER_UNREACHABLE = Answer(
+        503,
+        INTERNAL_ERROR,
+        "The replica that has this session does not answer.",
+        "Wait as long as Retry-After says; the call may have had its effect.",
         retryable=True,
     )
     SHUTTING_DOWN = Answer(

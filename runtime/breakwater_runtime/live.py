@@ -16,6 +16,7 @@ from breakwater_contract.settings import (
     EndpointName,
     LiveSettings,
     RuntimeSettings,
+    live_files,
     live_hash,
 )
 from breakwater_runtime.http import jwks, keys
@@ -25,6 +26,8 @@ from breakwater_runtime.http.keys import Keyring
 from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.management import operator
 from breakwater_runtime.management.operator import OperatorKeys
+from breakwater_runtime.protocol.sessions import SessionLimits
+from breakwater_runtime.sealing import Ring
 from breakwater_runtime.settings import (
     NOTHING_GIVEN,
     Given,
@@ -32,6 +35,8 @@ from breakwater_runtime.settings import (
     SettingsError,
     parse,
 )
+from breakwater_runtime.shared import Shared, SharedFiles
+from breakwater_runtime.shared import understand as understand_shared
 from breakwater_runtime.tools.policy import Policies
 
 logger = logging.getLogger(__name__)
@@ -57,13 +62,21 @@ class Content:
     """Where the keys stand, as messages name it."""
     admin_keys: bytes = b""
     """Lines of keys that show the details of health."""
+    shared: SharedFiles | None = None
+    """What the processes of one server share; None: nothing."""
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """Every file that the live hash covers besides the settings."""
+        return live_files(self.key_files, self.shared.content if self.shared else {})
 
     def digest(self) -> bytes:
         """Name this content, to see whether it changed without keeping keys in memory."""
         digest = hashlib.sha256(self.live)
-        for name in sorted(self.key_files):
+        files = self.files
+        for name in sorted(files):
             digest.update(hashlib.sha256(name.encode()).digest())
-            digest.update(hashlib.sha256(self.key_files[name]).digest())
+            digest.update(hashlib.sha256(files[name]).digest())
         digest.update(hashlib.sha256(self.service_account_keys or b"").digest())
         digest.update(hashlib.sha256(self.admin_keys).digest())
         digest.update(self.hash_key or b"")
@@ -71,7 +84,7 @@ class Content:
 
     def hash(self) -> str:
         """Name it as the operator does; empty where there is no operator."""
-        return live_hash(self.hash_key, self.live, self.key_files) if self.hash_key else ""
+        return live_hash(self.hash_key, self.live, self.files) if self.hash_key else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +99,15 @@ class Source:
     """Else the name of their file."""
     given: Given = NOTHING_GIVEN
     """Keys that the settings do not name."""
+    shared: Path | None = None
+    """The folder that the processes of one server share."""
 
     @classmethod
     def of(cls, settings: RuntimeSettings, path: Path, given: Given = NOTHING_GIVEN) -> "Source":
         """Find it in the settings that were read from `path`."""
-        return cls(path.parent, settings.live, settings.live_file or "", given)
+        internal = settings.internal
+        shared = None if internal is None else path.parent / internal.directory
+        return cls(path.parent, settings.live, settings.live_file or "", given, shared)
 
     def read(self) -> Content:
         """Read everything anew.
@@ -105,6 +122,7 @@ class Source:
             accounts_jwks = self._jwks(accounts) if accounts else None
             admin_keys = self._admin_keys(settings)
             given = [(source.name, self._given(source)) for source in self.given.keys]
+            shared = None if self.shared is None else SharedFiles.read(self.shared)
         except OSError as error:
             raise SettingsError([f"{error.filename}: cannot be read: {error.strerror}"]) from error
         hash_key = files.pop(HASH_KEY_FILE, None)
@@ -120,6 +138,7 @@ class Source:
             accounts_jwks,
             keys_from=", ".join(filter(None, named)),
             admin_keys=admin_keys,
+            shared=shared,
         )
 
     def _given(self, source: KeySource) -> Mapping[str, bytes]:
@@ -182,6 +201,8 @@ class Loaded:
     limits: Limits = field(default_factory=Limits)
     wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
     gives_sessions: bool = True
+    session_limits: SessionLimits = field(default_factory=SessionLimits)
+    shared: Shared = field(default_factory=lambda: Shared(Ring.fresh()))
     endpoints: frozenset[EndpointName] = frozenset()
     service_account_keys: KeySet | None = None
     policies: Policies = field(default_factory=Policies)
@@ -192,8 +213,12 @@ class Loaded:
 NOTHING = Loaded(Keyring(), {}, "")
 
 
-def understand(content: Content) -> Loaded:
+def understand(content: Content, alone: Shared) -> Loaded:
     """Make sense of what the files say.
+
+    Args:
+        content: The files.
+        alone: What to use where nothing is shared with other processes.
 
     Raises:
         SettingsError: Any part of it has a fault.
@@ -219,6 +244,8 @@ def understand(content: Content) -> Loaded:
         limits=content.settings.limits,
         wire=WireLimits.of(content.settings.limits),
         gives_sessions=content.settings.sessions == "Auto",
+        session_limits=SessionLimits.of(content.settings.limits.sessions),
+        shared=alone if content.shared is None else understand_shared(content.shared),
         endpoints=frozenset(content.settings.endpoints),
         service_account_keys=service_account_keys,
         policies=Policies(access.policies),
@@ -244,6 +271,7 @@ class Live:
         self._source = source
         self._reloads = reloads
         self._seen: bytes | None = None
+        self._alone = Shared(Ring.fresh())
         self.loaded = NOTHING
         self.faults: tuple[str, ...] = ()
 
@@ -273,7 +301,7 @@ class Live:
             return
         self._seen = content.digest()
         try:
-            loaded = understand(content)
+            loaded = understand(content, self._alone)
         except SettingsError as error:
             self._refuse(error.faults)
             return

@@ -47,7 +47,8 @@ def run(
     Returns:
         The exit code where the process could not start. After a drain it ends without returning.
     """
-    config = _arguments(argv).config
+    arguments = _arguments(argv)
+    config = arguments.config
     # Settings first: their faults are told without the second that the other imports take.
     from breakwater_runtime.environment.reading import NO_KEY, Configured
     from breakwater_runtime.settings import NOTHING_GIVEN, SettingsError, load
@@ -76,6 +77,7 @@ def run(
         configured.given,
         no_key="" if config else NO_KEY,
         not_read=_not_read() if config else (),
+        identity=serve.Identity(arguments.pod_uid, arguments.pod_address),
     )
     try:
         serve.serve(start, serve.drain_times(open_seconds, calls_seconds), _leave)
@@ -128,6 +130,18 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="the settings, as JSON or YAML; with them no setting comes from the environment, "
         "without them all do (docs/reference/environment.md)",
+    )
+    parser.add_argument(
+        "--pod-uid",
+        metavar="UID",
+        default="",
+        help="what tells this process from the others of its server, where there are several",
+    )
+    parser.add_argument(
+        "--pod-address",
+        metavar="IP",
+        default="",
+        help="the address at which they reach it, on the port listen.internalPort",
     )
     parser.add_argument("--version", action="version", version=version(DISTRIBUTION))
     return parser.parse_args(argv)

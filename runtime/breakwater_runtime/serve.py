@@ -23,6 +23,8 @@ from breakwater_runtime import app
 from breakwater_runtime.app import Process
 from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
+from breakwater_runtime.http import peer_tls
+from breakwater_runtime.http.in_flight import Places
 from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.http.server import Server, listen
 from breakwater_runtime.http.tls import Certificates
@@ -33,6 +35,7 @@ from breakwater_runtime.observability import logs
 from breakwater_runtime.observability import process as own_process
 from breakwater_runtime.observability.loop import LoopWatch
 from breakwater_runtime.observability.metrics import Metrics
+from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.settings import NOTHING_GIVEN, Given, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -59,6 +62,15 @@ def drain_times(open_seconds: float | None, calls_seconds: int | None) -> DrainT
 
 
 @dataclass(frozen=True)
+class Identity:
+    """What tells this process from the others of its server; empty where there are none."""
+
+    uid: str = ""
+    address: str = ""
+    """The address at which they reach it."""
+
+
+@dataclass(frozen=True)
 class Start:
     """What a process starts with."""
 
@@ -73,6 +85,7 @@ class Start:
     """What to say where nobody can be let in; empty: what the settings file lacks."""
     not_read: tuple[str, ...] = ()
     """Variables that somebody may take for settings."""
+    identity: Identity = Identity()
 
 
 def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
@@ -98,6 +111,9 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
     certificates = _certificates(start, metrics)
     listener = listen(ports.host, ports.public_port, "listen.publicPort")
     management_listener = listen(ports.host, ports.management_port, "listen.managementPort")
+    internal_listener = None
+    if settings.internal is not None:
+        internal_listener = listen(ports.host, ports.internal_port, "listen.internalPort")
     process = Process(
         settings=settings,
         version=start.version,
@@ -108,9 +124,33 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         health=Health(),
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
+        sharing=app.sharing(live, _here(start), settings.server.uid, metrics, start.sources),
+        places=Places(),
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Serving(process, times, leave, certificates).run(listener, management_listener))
+        runner.run(
+            _Serving(process, times, leave, certificates).run(
+                Listeners(listener, management_listener, internal_listener)
+            )
+        )
+
+
+def _here(start: Start) -> Pod:
+    """Say how peers reach this process.
+
+    Raises:
+        StartError: They are to reach it, and nobody said how.
+    """
+    identity, boot = start.identity, start.sources.new_id()
+    if start.settings.internal is None:
+        return Pod(boot=boot)
+    if not (identity.uid and identity.address):
+        raise StartError(
+            "internal: other processes have to find this one; start it with --pod-uid and "
+            "--pod-address"
+        )
+    host = f"[{identity.address}]" if ":" in identity.address else identity.address
+    return Pod(f"{host}:{start.settings.listen.internal_port}", identity.uid, boot)
 
 
 def _live(start: Start, metrics: Metrics) -> Live:
@@ -154,6 +194,15 @@ def _certificates(start: Start, metrics: Metrics) -> Certificates | None:
     return certificates
 
 
+@dataclass(frozen=True)
+class Listeners:
+    """The sockets of one process."""
+
+    public: socket.socket
+    management: socket.socket
+    internal: socket.socket | None
+
+
 class _Serving:
     """One process while it serves."""
 
@@ -170,7 +219,7 @@ class _Serving:
         self._leave = leave
         self._open = False
 
-    async def run(self, listener: socket.socket, management_listener: socket.socket) -> None:
+    async def run(self, listeners: Listeners) -> None:
         """Serve until told to stop, drain, and leave."""
         process, loop = self._process, asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -179,8 +228,9 @@ class _Serving:
             process.health, process.live, process.backends, process.drain, process.issuer_keys
         )
         process.health.register(Check("port", lambda: None if self._open else "not open yet"))
-        management = self._management(management_listener)
-        public = self._public(listener)
+        management = self._management(listeners.management)
+        public = self._public(listeners.public)
+        inner = [self._internal(listeners.internal)] if listeners.internal else []
 
         managing = asyncio.create_task(management.run_until_stopped())
         watching = [asyncio.create_task(each) for each in self._watches()]
@@ -188,6 +238,7 @@ class _Serving:
             await self._start_backends(backends)
             _spare_the_collector()
             serving = asyncio.create_task(public.run_until_stopped())
+            watching += [asyncio.create_task(each.run_until_stopped()) for each in inner]
             self._open = True
             logger.info("serving", extra={"port": process.settings.listen.public_port})
             await self._stopped_or_failed(serving, managing, *watching)
@@ -207,6 +258,19 @@ class _Serving:
             limits=lambda: limits,
             wall=self._wall,
             count_cut=lambda _: None,
+        )
+
+    def _internal(self, listener: socket.socket) -> Server:
+        process = self._process
+        live = process.live
+        return Server(
+            app.internal(process),
+            app.refusing(process),
+            listener,
+            limits=lambda: live.loaded.wire,
+            wall=self._wall,
+            count_cut=lambda _: None,
+            tls=peer_tls.listening(lambda: live.loaded.shared.tls),
         )
 
     def _public(self, listener: socket.socket) -> Server:

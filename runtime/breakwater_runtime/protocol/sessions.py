@@ -1,8 +1,8 @@
 """Sessions of older clients: who is asked where, and what a lost connection has missed.
 
-A session lives in this process alone. Where several replicas answer behind one Service, a request
-that reaches another one gets 404, and the client begins anew; so sessions are given only where a
-client could not be served without.
+A session lives in one process. Its id tells every other pod of the server which one (see
+`session_ids`), and they pass its requests on. Sessions are given only where a client could not be
+served without.
 """
 
 import asyncio
@@ -10,10 +10,11 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from mcp_types import INVALID_REQUEST
 
+from breakwater_contract import limits as contract
 from breakwater_runtime.calls import Peer, Problem, Refused, RpcError
 from breakwater_runtime.protocol.eras import PRIMED
 from breakwater_runtime.protocol.questions import Questions, Say
@@ -29,10 +30,30 @@ class SessionLimits:
     """How many sessions there may be, and what each may keep."""
 
     idle_seconds: float = 3600.0
+    lifetime_seconds: float = 24 * 3600.0
     per_principal: int = 1000
     total: int = 10_000
     replay_bytes: int = 1024 * 1024
     replay_bytes_total: int = 64 * 1024 * 1024
+
+    @classmethod
+    def of(cls, limits: contract.Sessions) -> "SessionLimits":
+        """Work them out."""
+        return cls(
+            limits.idle.seconds,
+            limits.lifetime.seconds,
+            limits.per_principal,
+            limits.total,
+            limits.replay.bytes,
+            limits.replay_total.bytes,
+        )
+
+
+class Ids(Protocol):
+    """Makes ids of sessions."""
+
+    def make(self, principal: str, lifetime_seconds: float) -> str:
+        """Make the id of a new session of a principal."""
 
 
 class Session:
@@ -45,6 +66,8 @@ class Session:
         self.version = ""
         self.peer: Peer | None = None
         self.last_used = 0.0
+        self.ends_at = 0.0
+        """When it ends, however much it is used."""
         self.calls: dict[tuple[type, str | int], list[Reply]] = {}
         self._budget = budget
         self._ticker = ticker
@@ -176,12 +199,12 @@ class Session:
 class Sessions:
     """All sessions of this process."""
 
-    def __init__(self, new_id: Callable[[], str], ticker: Ticker, limits: SessionLimits) -> None:
-        """Have none yet."""
-        self._new_id = new_id
+    def __init__(self, ids: Ids, ticker: Ticker, limits: Callable[[], SessionLimits]) -> None:
+        """Have none yet; hold them to the limits of the moment."""
+        self._ids = ids
         self._ticker = ticker
         self._limits = limits
-        self._budget = Budget(limits.replay_bytes_total)
+        self._budget = Budget(lambda: limits().replay_bytes_total)
         # The one that was used last stands last.
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._owned: dict[str, int] = {}
@@ -189,18 +212,24 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def __contains__(self, session_id: str) -> bool:
+        return session_id in self._sessions
+
     def begin(self, owner: str) -> Session:
         """Make a session for a principal.
 
         Raises:
             Refused: There are too many, and none of them is idle.
         """
-        if self._owned.get(owner, 0) >= self._limits.per_principal:
+        limits = self._limits()
+        if self._owned.get(owner, 0) >= limits.per_principal:
             self._evict(owner)
-        if len(self._sessions) >= self._limits.total:
+        if len(self._sessions) >= limits.total:
             self._evict(None)
-        budget = Budget(self._limits.replay_bytes, self._budget)
-        session = Session(self._new_id(), owner, budget, self._ticker)
+        budget = Budget(lambda: self._limits().replay_bytes, self._budget)
+        session_id = self._ids.make(owner, limits.lifetime_seconds)
+        session = Session(session_id, owner, budget, self._ticker)
+        session.ends_at = asyncio.get_running_loop().time() + limits.lifetime_seconds
         self._sessions[session.id] = session
         self._owned[owner] = self._owned.get(owner, 0) + 1
         self._use(session)
@@ -247,10 +276,13 @@ class Sessions:
         raise Refused(Problem.TOO_MANY_SESSIONS, retry_after=RETRY_SECONDS)
 
     def tick(self, now: float) -> None:
-        """End sessions that nobody used for long."""
+        """End sessions that nobody used for long, and those whose time is over."""
+        for session in [each for each in self._sessions.values() if now >= each.ends_at]:
+            self.end(session)
+        idle_seconds = self._limits().idle_seconds
         while self._sessions:
             session = next(iter(self._sessions.values()))
-            if now - session.last_used < self._limits.idle_seconds:
+            if now - session.last_used < idle_seconds:
                 return
             if session.busy:
                 self._use(session)

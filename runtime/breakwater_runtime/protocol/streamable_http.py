@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
@@ -17,7 +17,8 @@ from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, r
 from breakwater_runtime.protocol.listeners import Listener
 from breakwater_runtime.protocol.reply import Final, Nowhere, Reply
 from breakwater_runtime.protocol.session_reply import SessionReply
-from breakwater_runtime.protocol.sessions import Session, SessionLimits, Sessions
+from breakwater_runtime.protocol.sessions import Ids, Session, SessionLimits, Sessions
+from breakwater_runtime.protocol.sharing import Sharing
 from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.tools import gate
 from breakwater_runtime.tools.watch import Watch
@@ -60,20 +61,22 @@ class StreamableHttp:
     def __init__(
         self,
         backend: Backend,
-        new_id: Callable[[], str],
-        session_limits: SessionLimits | None = None,
+        ids: Ids,
+        session_limits: Callable[[], SessionLimits] = SessionLimits,
         *,
         charge_tool: ChargeTool | None = None,
         watch: Watch | None = None,
         gives_sessions: Callable[[], bool] = lambda: True,
+        sharing: Sharing | None = None,
     ) -> None:
-        """Serve one backend; ids of sessions are made by `new_id`."""
+        """Serve one backend; `sharing` knows where the sessions of other pods are."""
         self._backend = backend
         self._gives_sessions = gives_sessions
         self._dispatcher = Dispatcher(backend, charge_tool, watch)
         self._ticker = Ticker()
         self._listeners: set[Listener] = set()
-        self._sessions = Sessions(new_id, self._ticker, session_limits or SessionLimits())
+        self._sessions = Sessions(ids, self._ticker, session_limits)
+        self._sharing = sharing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -83,10 +86,21 @@ class StreamableHttp:
             raise Refused(Problem.UNAUTHENTICATED)
         headers = read(scope["headers"], request.headers)
         post = Post(scope, receive, send, principal, headers)
-        if scope["method"] == "POST":
+        if headers.session is not None and (owner := self._owner(post)) is not None:
+            await owner(scope, receive, send)
+        elif scope["method"] == "POST":
             await self._post(post)
         else:
             await self._on_session(post)
+
+    def _owner(self, post: Post) -> ASGIApp | None:
+        """Find the way to the pod that has the session; None: if any, it is this one."""
+        session, sharing = post.headers.session, self._sharing
+        if sharing is None or session is None or session in self._sessions:
+            return None
+        if eras.of(post.headers.version) is Era.MODERN or Request.of(post.scope).forwarded:
+            return None
+        return sharing.way_to(session, post.principal.name)
 
     @property
     def sessions(self) -> int:

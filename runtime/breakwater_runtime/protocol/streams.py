@@ -37,7 +37,7 @@ def body(content: bytes, *, more: bool = True) -> Message:
 class Budget:
     """How much may be kept for replay: a bound for each session, and one for all."""
 
-    def __init__(self, limit: int, parent: "Budget | None" = None) -> None:
+    def __init__(self, limit: Callable[[], int], parent: "Budget | None" = None) -> None:
         """Allow `limit` bytes, which count against `parent` too."""
         self._limit = limit
         self._parent = parent
@@ -47,7 +47,7 @@ class Budget:
     def exceeded(self) -> bool:
         """Whether something has to go."""
         above = self._parent is not None and self._parent.exceeded
-        return above or self._used > self._limit
+        return above or self._used > self._limit()
 
     def take(self, count: int) -> None:
         """Count bytes that are kept; a negative number gives them back."""

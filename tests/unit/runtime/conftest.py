@@ -15,10 +15,12 @@ from breakwater_contract.settings import LiveSettings, RuntimeSettings, ServerId
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
 from breakwater_runtime.calls import Sources
+from breakwater_runtime.http.in_flight import Places
 from breakwater_runtime.live import Live, Source
 from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Health
 from breakwater_runtime.observability.metrics import Metrics
+from breakwater_runtime.protocol.session_ids import Pod
 from tests.unit.runtime.fakes import (
     ADMIN,
     ALICE,
@@ -86,8 +88,19 @@ def process(
     sources = Sources(clock.now, clock.elapsed, lambda: f"made-{next(ids)}")
     issuer_keys = app.issuer_keys(live, metrics, sources)
     app.register_checks(health, live, (backend,), drain, issuer_keys)
+    sharing = app.sharing(live, Pod(), UID, metrics, sources)
     return Process(
-        settings, "1.2.3", sources, metrics, live, (backend,), health, drain, issuer_keys
+        settings,
+        "1.2.3",
+        sources,
+        metrics,
+        live,
+        (backend,),
+        health,
+        drain,
+        issuer_keys,
+        sharing,
+        Places(),
     )
 
 

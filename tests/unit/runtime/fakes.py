@@ -104,6 +104,17 @@ class FakeBackend:
 
 
 @dataclass
+class FakeIds:
+    """Ids of sessions that a test can foretell."""
+
+    made: int = 0
+
+    def make(self, _principal: str, _lifetime_seconds: float) -> str:
+        self.made += 1
+        return f"s-{self.made}"
+
+
+@dataclass
 class FakeClock:
     """Time that stands still until a test moves it."""
 

@@ -8,7 +8,7 @@ from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.protocol import listeners
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from tests.unit.runtime.asgi import Caller, event
-from tests.unit.runtime.fakes import FakeBackend
+from tests.unit.runtime.fakes import FakeBackend, FakeIds
 
 ID = "io.modelcontextprotocol/subscriptionId"
 
@@ -16,7 +16,7 @@ ID = "io.modelcontextprotocol/subscriptionId"
 @pytest.fixture
 def endpoint(backend: FakeBackend) -> StreamableHttp:
     backend.listening = True
-    return StreamableHttp(backend, lambda: "s-1")
+    return StreamableHttp(backend, FakeIds())
 
 
 async def test_a_listener_hears_until_the_end(
@@ -98,7 +98,7 @@ async def test_a_python_server_is_listened_to_as_the_sdk_would() -> None:
     async def heard(*, middleware: bool) -> list[object]:
         if middleware:  # then the SDK serves it
             server.middleware.append(lambda ctx, call_next: call_next(ctx))
-        endpoint = StreamableHttp(backend, lambda: "s-1")
+        endpoint = StreamableHttp(backend, FakeIds())
         stream = Caller(endpoint).modern("subscriptions/listen", "x", notifications=WANTED)
         chunks = [await stream.chunk()]
         for change in (
@@ -128,7 +128,7 @@ async def test_wrong_wishes_are_the_sdk_s_to_refuse() -> None:
     backend = PythonBackend.of("main", MCPServer("listened"))
 
     async with backend.running():
-        endpoint = StreamableHttp(backend, lambda: "s-1")
+        endpoint = StreamableHttp(backend, FakeIds())
         exchange = Caller(endpoint).modern("subscriptions/listen", 1, notifications=7)
 
         assert (await exchange.json())["error"]["code"] == -32602

@@ -7,7 +7,7 @@ import pytest
 from breakwater_runtime.calls import Call, Refused, RpcError
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from tests.unit.runtime.asgi import MODERN, Caller
-from tests.unit.runtime.fakes import FakeBackend
+from tests.unit.runtime.fakes import FakeBackend, FakeIds
 
 VERSION = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
@@ -21,7 +21,7 @@ HEADERS: dict[str, str | None] = {
 
 @pytest.fixture
 def caller(backend: FakeBackend) -> Caller:
-    return Caller(StreamableHttp(backend, lambda: "s-1"))
+    return Caller(StreamableHttp(backend, FakeIds()))
 
 
 def call(**changes: Any) -> dict[str, Any]:

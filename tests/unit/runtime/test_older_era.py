@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 import pytest
@@ -10,15 +9,14 @@ from breakwater_runtime.protocol import streams
 from breakwater_runtime.protocol.sessions import SessionLimits
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from tests.unit.runtime.asgi import Caller, Exchange
-from tests.unit.runtime.fakes import FakeBackend
+from tests.unit.runtime.fakes import FakeBackend, FakeIds
 
 LIMITS = SessionLimits(per_principal=3, total=5, replay_bytes=1000, replay_bytes_total=2000)
 
 
 @pytest.fixture
 def endpoint(backend: FakeBackend) -> StreamableHttp:
-    ids = count(1)
-    return StreamableHttp(backend, lambda: f"s-{next(ids)}", LIMITS)
+    return StreamableHttp(backend, FakeIds(), lambda: LIMITS)
 
 
 @pytest.fixture
@@ -55,7 +53,7 @@ async def test_a_session_is_given_where_the_backend_wants_one(caller: Caller) ->
 async def test_no_session_is_given_where_any_of_several_replicas_may_answer(
     backend: FakeBackend,
 ) -> None:
-    caller = Caller(StreamableHttp(backend, lambda: "s-1", gives_sessions=lambda: False))
+    caller = Caller(StreamableHttp(backend, FakeIds(), gives_sessions=lambda: False))
 
     assert await caller.initialize(sampling={}) is None
 
@@ -489,7 +487,7 @@ async def test_sessions_in_use_stay_and_no_more_are_given(
 
 @pytest.mark.usefixtures("hurried")
 async def test_a_session_nobody_uses_ends(backend: FakeBackend) -> None:
-    caller = Caller(StreamableHttp(backend, lambda: "s-1", SessionLimits(idle_seconds=0.05)))
+    caller = Caller(StreamableHttp(backend, FakeIds(), lambda: SessionLimits(idle_seconds=0.05)))
     session = await session_of(caller)
 
     async with asyncio.timeout(5):

@@ -6,14 +6,14 @@ from breakwater_runtime.calls import Call
 from breakwater_runtime.protocol import reply, streams
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from tests.unit.runtime.asgi import Caller, Exchange
-from tests.unit.runtime.fakes import FakeBackend
+from tests.unit.runtime.fakes import FakeBackend, FakeIds
 
 ERAS = ["modern", "older"]
 
 
 @pytest.fixture
 def caller(backend: FakeBackend) -> Caller:
-    return Caller(StreamableHttp(backend, lambda: "s-1"))
+    return Caller(StreamableHttp(backend, FakeIds()))
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""What this process shares with the other pods of its server: ids that all read, and a way."""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from prometheus_client import Counter
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from breakwater_contract.names import internal_host
+from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.protocol.callers import Callers
+from breakwater_runtime.protocol.forwarded import Forwarded
+from breakwater_runtime.protocol.forwarding import Forwarder
+from breakwater_runtime.protocol.peers import Peers
+from breakwater_runtime.protocol.session_ids import Pod, SessionIds
+from breakwater_runtime.protocol.ticker import Ticker
+from breakwater_runtime.sealing import Ring
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the processes of one server have in common, as it is at the moment."""
+
+    server_uid: str
+    """Whose pods they are."""
+    ring: Callable[[], Ring]
+    client_tls: Callable[[], ssl.SSLContext | None]
+    """How to speak to a peer; None: there are none."""
+
+
+async def nowhere(*_: object) -> None:
+    """Refuse: nothing is served yet.
+
+    Raises:
+        Refused: Always.
+    """
+    raise Refused(Problem.SESSION_NOT_FOUND)
+
+
+class Sharing:
+    """One process among those of its server."""
+
+    def __init__(
+        self, shared: Shared, here: Pod, now: Callable[[], datetime], forwards: Counter
+    ) -> None:
+        """Be `here`; count in `forwards` what became of requests that were passed on."""
+        self.here = here
+
+        def now_seconds() -> float:
+            return now().timestamp()
+
+        self.ids = SessionIds(shared.ring, here, now_seconds)
+        self._answer: ASGIApp = nowhere
+        self._callers = Callers(shared.ring, here, now_seconds)
+        peers = Peers(shared.client_tls, internal_host(shared.server_uid), Ticker())
+        self.admit = Forwarded(here, self._callers)
+        """The step that every request on the internal port takes first."""
+        self.forwarder = Forwarder(peers, self._callers, forwards)
+
+    def way_to(self, session_id: str, principal: str) -> ASGIApp | None:
+        """Get what passes a request on to the pod that has a session; None: no other pod has."""
+        try:
+            owner = self.ids.elsewhere(session_id, principal)
+        except Refused:
+            return None
+        return partial(self.forwarder.forward, owner)
+
+    def answer_by(self, app: ASGIApp) -> None:
+        """Have what peers pass on answered by `app`."""
+        self._answer = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what a peer passes on, once `admit` has let it in."""
+        await self._answer(scope, receive, send)

@@ -40,6 +40,10 @@ class Principal:
     methods: frozenset[str] | None = None
     """The only MCP methods that the credential is good for; None: all."""
 
+    def __hash__(self) -> int:
+        """Hash the name: hardly two principals have the same."""
+        return hash(self.name)
+
 
 @dataclass(slots=True)
 class Request:

@@ -36,6 +36,8 @@ _ENCODED = re.compile(r"=\?base64\?(.*)\?=")
 class Era(Enum):
     """How a message is spoken."""
 
+    __hash__ = object.__hash__  # each member is one object; Enum's own hashes its name every time
+
     OLDER = "older"
     MODERN = "modern"
 

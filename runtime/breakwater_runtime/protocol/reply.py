@@ -1,7 +1,8 @@
 """The answer to one POST: JSON where that is enough, a stream of events where it is not."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+import types
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class Reply(Nowhere):
 
     The work runs in the request's own task, since time-outs and task groups of a tool do not
     survive a change of task. What watches over it, the clock and the client's connection, begins
-    only if it has to wait.
+    only if it has to wait, and for more than a moment: most tools are done by then.
     """
 
     def __init__(self, receive: Receive, send: Send, ticker: Ticker) -> None:
@@ -83,15 +84,13 @@ class Reply(Nowhere):
         """Send a notification; the answer is a stream from then on."""
         await self._say(notification(method, params))
 
-    async def answer(self, work: Awaitable[Final]) -> None:
+    async def answer(self, work: Coroutine[Any, Any, Final]) -> None:
         """Do the work and answer with what comes of it.
 
         It is cancelled when the client goes away; then there is nobody to answer.
         """
-        self._task = asyncio.current_task()
-        armed = asyncio.get_running_loop().call_soon(self._suspended)
         try:
-            final = await work
+            final = await _telling(work, self._suspended)
             self._finished = True
         except asyncio.CancelledError:
             self._finished = True
@@ -100,10 +99,8 @@ class Reply(Nowhere):
             self._task.uncancel()
             final = Final(200, ())
         finally:
-            armed.cancel()
-            if self._watch is not None:
-                self._watch.cancel()
-                self._ticker.discard(self)
+            if self._task is not None:
+                self._unwatch()
         await self._finish(final)
 
     def cancel(self) -> None:
@@ -113,11 +110,22 @@ class Reply(Nowhere):
             self._task.cancel()
 
     def _suspended(self) -> None:
-        """Watch from now on: the work has to wait for something."""
+        """Know that the work has to wait for something: others may get to run meanwhile."""
+        self._task = asyncio.current_task()
+        self._ticker.watch_soon(self)
+
+    def watch(self) -> None:
+        """Watch over the work: it waits for more than a moment."""
         loop = asyncio.get_running_loop()
         self._since = loop.time()
         self._ticker.add(self)
         self._watch = loop.create_task(self._watch_client())
+
+    def _unwatch(self) -> None:
+        self._ticker.done(self)
+        if self._watch is not None:
+            self._watch.cancel()
+            self._ticker.discard(self)
 
     async def _watch_client(self) -> None:
         receive = self._receive
@@ -171,9 +179,7 @@ class Reply(Nowhere):
             await self._finish_as_json(final)
 
     async def _finish_as_json(self, final: Final) -> None:
-        content = b",".join(final.messages)
-        if final.batch:
-            content = b"[%b]" % content
+        content = b"[%b]" % b",".join(final.messages) if final.batch else final.messages[0]
         await self._send(
             {
                 "type": "http.response.start",
@@ -190,3 +196,31 @@ def notification(method: str, params: Mapping[str, Any] | None) -> bytes:
     if params is not None:
         message["params"] = params
     return framing.dumps(message)
+
+
+@types.coroutine
+def _telling(
+    work: Coroutine[Any, Any, Final], suspended: Callable[[], None]
+) -> Generator[Any, Any, Final]:
+    """Do the work in the task that awaits this; tell the first time that it has to wait.
+
+    What never waits, as most tools never do, costs no more than one call.
+    """
+    try:
+        waits_for = work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return] # it is the coroutine's result
+    suspended()
+    while True:
+        step: Callable[[Any], Any] = work.send
+        try:
+            given = yield waits_for
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is the work's to handle
+            step, given = work.throw, error
+        try:
+            waits_for = step(given)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return] # likewise

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 TICK_SECONDS = 1.0
 
+SOON_SECONDS = 0.02
+"""How long work may wait before somebody watches over it: most is done by then."""
+
 HEARTBEAT_SECONDS = 25.0
 """How long a stream may be silent: proxies cut silent ones after 30 s or more."""
 
@@ -17,6 +20,13 @@ class Waiting(Protocol):
         """Look at the clock."""
 
 
+class Suspended(Protocol):
+    """Work that waits for something."""
+
+    def watch(self) -> None:
+        """Begin to watch over it."""
+
+
 class Ticker:
     """Tells all that wait what time it is, once a second while anybody waits."""
 
@@ -24,6 +34,25 @@ class Ticker:
         self._waiting: dict[Waiting, None] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._scheduled = False
+        self._soon: dict[Suspended, None] = {}
+        self._soon_scheduled = False
+
+    def watch_soon(self, work: Suspended) -> None:
+        """Have it watched in a moment, unless it is done before; one timer for all."""
+        self._soon[work] = None
+        if not self._soon_scheduled:
+            self._soon_scheduled = True
+            asyncio.get_running_loop().call_later(SOON_SECONDS, self._watch)
+
+    def done(self, work: Suspended) -> None:
+        """Let it be."""
+        self._soon.pop(work, None)
+
+    def _watch(self) -> None:
+        self._soon_scheduled = False
+        soon, self._soon = self._soon, {}
+        for work in soon:
+            work.watch()
 
     def add(self, waiting: Waiting) -> None:
         """Let it know from now on."""

@@ -94,6 +94,11 @@ class Guarded:
         return self._backend.listen(call, deliver)
 
     def _require(self, call: Call) -> None:
+        if call.method in USES:  # nearly all of them
+            parameter, kind = USES[call.method]
+            name = str((call.params or {}).get(parameter))
+            self._check.require(call.principal, self.name, name, kind)
+            return
         for kind, name in _used(call):
             self._check.require(call.principal, self.name, name, kind)
 
@@ -144,12 +149,9 @@ class Guarded:
 
 
 def _used(call: Call) -> Iterator[tuple[Kind, str]]:
-    """Name what a call wants to use; what is no name is the backend's to refuse."""
+    """Name what a call wants to use that says so in its own way."""
     params = call.params or {}
-    if use := USES.get(call.method):
-        parameter, kind = use
-        yield kind, str(params.get(parameter))
-    elif call.method == "completion/complete":
+    if call.method == "completion/complete":
         yield from _completed(params.get("ref"))
     elif call.method == "subscriptions/listen":
         wanted = params.get("notifications")

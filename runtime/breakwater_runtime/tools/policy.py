@@ -19,6 +19,8 @@ DECISIONS_MAX = 4096
 class Kind(Enum):
     """What a caller wants to use."""
 
+    __hash__ = object.__hash__  # each member is one object; Enum's own hashes its name every time
+
     TOOL = "tool"
     RESOURCE = "resource"
     PROMPT = "prompt"

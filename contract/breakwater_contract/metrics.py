@@ -4,18 +4,48 @@ Names follow the MCP semantic conventions of OpenTelemetry where these have one;
 and the reference are made from this list.
 """
 
-from breakwater_contract.metric import DURATION_BUCKETS, Metric
+from breakwater_contract.metric import DURATION_BUCKETS, SHORT_BUCKETS, Metric
 from breakwater_contract.process_metrics import PROCESS_METRICS
+from breakwater_contract.telemetry_metrics import TELEMETRY_METRICS
 
 REQUEST_DURATION = Metric(
     "http_server_request_duration_seconds",
     "histogram",
-    "Time from the first byte of a request to the last byte of its answer, by endpoint.",
-    ("http_request_method", "http_route", "http_response_status_code"),
+    "Time from a request to the last byte of its answer. `kind` tells calls of tools (`tool`) and "
+    "streams (`stream`) from requests that have one answer (`unary`), whose latency is an SLI.",
+    ("http_request_method", "http_route", "http_response_status_code", "kind", "outcome"),
     DURATION_BUCKETS,
     otel="http.server.request.duration",
     older=("http_requests_total", "http_request_duration_seconds"),
 )
+OVERHEAD = Metric(
+    "mcp_overhead_seconds",
+    "histogram",
+    "Time of a request with one call of a tool that was not spent in the tool.",
+    buckets=SHORT_BUCKETS,
+)
+FIRST_MESSAGE = Metric(
+    "mcp_stream_first_message_seconds",
+    "histogram",
+    "Time from a request to the first event of the stream that answers it; calls of tools apart, "
+    "whose streams begin when the tool has something to say.",
+    buckets=DURATION_BUCKETS,
+    older=("sse_time_to_first_event_seconds",),
+)
+STREAM_MESSAGES = Metric(
+    "mcp_stream_messages",
+    "counter",
+    "Messages sent in streams.",
+    older=("mcp_sse_messages_total", "sse_messages_sent_total"),
+)
+STREAM_BYTES = Metric(
+    "mcp_stream_sent_bytes",
+    "counter",
+    "Bytes sent in streams, with what keeps them alive.",
+    older=("mcp_sse_bytes_total", "sse_bytes_sent_total"),
+)
+HTTP_METRICS = (REQUEST_DURATION, OVERHEAD, FIRST_MESSAGE, STREAM_MESSAGES, STREAM_BYTES)
+
 AUTHENTICATION = Metric(
     "mcp_authentication",
     "counter",
@@ -46,6 +76,7 @@ SECURITY_EVENTS = Metric(
             *("authorization.denied", "authorization.scope_missing"),
             *("origin.refused", "host.refused", "credential.in_url"),
             *("address.refused", "https.refused", "https.redirected"),
+            *("session.started", "session.ended", "session.refused", "tool.called"),
         )
     },
 )
@@ -181,10 +212,11 @@ RUNTIME_METRICS = (
     *CALL_METRICS,
     *LIMIT_METRICS,
     *ACCESS_METRICS,
-    REQUEST_DURATION,
+    *HTTP_METRICS,
     LIVE_RELOADS,
     RUNTIME_INFO,
     *PROCESS_METRICS,
+    *TELEMETRY_METRICS,
 )
 
 RECONCILE_DURATION = Metric(

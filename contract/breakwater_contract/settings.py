@@ -15,6 +15,7 @@ from breakwater_contract.access import Access
 from breakwater_contract.backends import Backend, Port
 from breakwater_contract.limits import Limits, Tls
 from breakwater_contract.model import Model
+from breakwater_contract.monitoring import Monitoring, Otlp
 from breakwater_contract.names import INTERNAL_HASHED, INTERNAL_PORT, MANAGEMENT_PORT, PUBLIC_PORT
 from breakwater_contract.rules import atomic
 from breakwater_contract.units import Duration
@@ -105,6 +106,16 @@ class LiveSettings(Model):
     """Whether clients of older revisions get a session where a server can ask them something or
     keeps something for them. `Never` where several processes answer that share nothing
     (`internal`): a session lives in one of them."""
+    monitoring: Monitoring = Monitoring()
+    """What is written down of the server's work."""
+    otlp: Otlp | None = None
+    """Where traces and metrics are sent; unset: nowhere."""
+
+    @model_validator(mode="after")
+    def _traces_go_somewhere(self) -> "LiveSettings":
+        if self.monitoring.tracing is not None and self.otlp is None:
+            raise ValueError("monitoring.tracing needs otlp.endpoint: where traces are sent")
+        return self
 
 
 class RuntimeSettings(Model):

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from prometheus_client import Counter
 from starlette.types import ASGIApp
 
 from breakwater_contract import metrics as catalogue
+from breakwater_contract import telemetry_metrics
 from breakwater_contract.names import (
     HEALTH_LIVE_PATH,
     HEALTH_PATH,
@@ -39,7 +41,7 @@ from breakwater_runtime.http.pipeline import Pipeline
 from breakwater_runtime.http.port import Refusing
 from breakwater_runtime.http.rate import Buckets
 from breakwater_runtime.http.rate_limit import Charges, RateLimit
-from breakwater_runtime.http.request_metrics import RequestMetrics
+from breakwater_runtime.http.request_metrics import RequestMetrics, RequestSeries
 from breakwater_runtime.http.tokens import Tokens
 from breakwater_runtime.http.url_credentials import UrlCredentials
 from breakwater_runtime.live import Live
@@ -50,12 +52,13 @@ from breakwater_runtime.management.insiders import Insiders
 from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
 from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
+from breakwater_runtime.observability.telemetry import Telemetry
 from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.protocol.sharing import Shared, Sharing
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from breakwater_runtime.tools.guarded import Guarded
 from breakwater_runtime.tools.policy_check import PolicyCheck
-from breakwater_runtime.tools.watch import Watch
+from breakwater_runtime.tools.watch import Watch, Watching
 
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
 
@@ -81,6 +84,7 @@ class Process:
     issuer_keys: IssuerKeys
     sharing: Sharing
     places: Places
+    telemetry: Telemetry
 
 
 def public(process: Process) -> ASGIApp:
@@ -98,7 +102,7 @@ def public(process: Process) -> ASGIApp:
     # The policies stand in front of each backend, not of all together: they speak of a backend and
     # of names that it gives.
     backend = compose([Guarded(each, check) for each in process.backends])
-    watch = Watch(backend, metrics.histogram(catalogue.OPERATION_DURATION), sources.elapsed)
+    watch = Watch(backend, _watching(process, audit))
     mcp = StreamableHttp(
         backend,
         process.sharing.ids,
@@ -170,11 +174,32 @@ def public(process: Process) -> ASGIApp:
     )
 
 
+def _watching(process: Process, audit: Audit) -> Watching:
+    return Watching(
+        duration=process.metrics.histogram(catalogue.OPERATION_DURATION),
+        slow=process.metrics.counter(catalogue.SLOW_OPERATIONS),
+        audit=audit,
+        telemetry=process.telemetry,
+        options=lambda: process.live.loaded.options,
+        elapsed=process.sources.elapsed,
+    )
+
+
 def _request_metrics(process: Process, route: Callable[[str], str | None]) -> RequestMetrics:
+    metrics = process.metrics
+    series = RequestSeries(
+        duration=metrics.histogram(catalogue.REQUEST_DURATION),
+        overhead=metrics.histogram(catalogue.OVERHEAD).labels(),
+        first_message=metrics.histogram(catalogue.FIRST_MESSAGE).labels(),
+        stream_messages=metrics.counter(catalogue.STREAM_MESSAGES),
+        stream_bytes=metrics.counter(catalogue.STREAM_BYTES),
+    )
     return RequestMetrics(
-        duration=process.metrics.histogram(catalogue.REQUEST_DURATION),
+        series,
         route=route,
         elapsed=process.sources.elapsed,
+        telemetry=process.telemetry,
+        options=lambda: process.live.loaded.options,
     )
 
 
@@ -266,7 +291,7 @@ def management(process: Process) -> ASGIApp:
                     HEALTH_PATH,
                     pages.health(health, process.version, insiders, lambda: _details(process)),
                 ),
-                Endpoint(METRICS_PATH, pages.metrics(registry)),
+                Endpoint(METRICS_PATH, pages.metrics(registry, _page_cost(process))),
                 Endpoint(f"{METRICS_PATH}.json", pages.metrics_json(registry)),
                 Endpoint(
                     MCP_PATH,
@@ -287,6 +312,10 @@ def management(process: Process) -> ASGIApp:
     )
 
 
+def _page_cost(process: Process) -> Counter:
+    return process.metrics.counter(telemetry_metrics.COST).labels("page")
+
+
 def issuer_keys(live: Live, metrics: Metrics, sources: Sources) -> IssuerKeys:
     """Make what fetches the keys of the OAuth issuer that the live settings name."""
     return IssuerKeys(
@@ -303,6 +332,7 @@ def register_checks(
     backends: Sequence[Backend],
     drain: Drain,
     issuer_keys: IssuerKeys,
+    telemetry: Telemetry,
 ) -> None:
     """Say what must be well before requests come, and what is worth a look."""
     health.register(Check("draining", lambda: "it was told to stop" if drain.begun else None))
@@ -313,6 +343,8 @@ def register_checks(
     health.register(Check("live settings", lambda: live.fault, gates_traffic=False))
     # So do the last good keys; and who has a key of ours needs no issuer.
     health.register(Check("issuer keys", lambda: issuer_keys.fault, gates_traffic=False))
+    # Nor does a call wait for the collector.
+    health.register(Check("telemetry", lambda: telemetry.fault, gates_traffic=False))
 
 
 def _fault(backend: Backend) -> str | None:

@@ -76,6 +76,18 @@ class Request:
     """Called when everything about it is over, the last one first."""
     forwarded: bool = False
     """Whether another pod passed it on; then it is answered here, or nowhere."""
+    is_stream: bool = False
+    """Whether its answer is a stream."""
+    said: Callable[["Request", bytes], None] | None = None
+    """Called with every part of a stream."""
+    began: float = 0.0
+    """When it came, by the clock that only goes forward."""
+    tool_calls: int = 0
+    """How many calls of tools it has brought."""
+    tool_seconds: float = 0.0
+    """How long these were with their tools."""
+    outcome: "Outcome | None" = None
+    """What became of its messages; None: its status says all."""
 
     def bind(self, scope: MutableMapping[str, Any]) -> None:
         """Make it known to every step further in."""
@@ -425,6 +437,16 @@ class Call:
     """The backend's side of its session; None: there is no session."""
     outcome: Outcome = "ok"
     """What its result says; the backend sets it, since errors of tools are results too."""
+    tool_seconds: float | None = None
+    """How long it was with its tool; None: all the time that the backend had it."""
+    error: str = ""
+    """What went wrong, in one word; empty: nothing, or `error_code` says it."""
+    error_code: int | None = None
+    """The code of the JSON-RPC error that answers it."""
+    traceparent: str = ""
+    """Where in a trace it is, for those whom the backend asks; empty: tracing is off."""
+    span: Any = None
+    """Its span, where tracing is on."""
 
 
 class StartError(Exception):

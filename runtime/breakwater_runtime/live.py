@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from prometheus_client import Counter
 
 from breakwater_contract.access import Access, ServiceAccounts
 from breakwater_contract.limits import Limits
+from breakwater_contract.monitoring import Monitoring
 from breakwater_contract.names import HASH_KEY_FILE
 from breakwater_contract.settings import (
     EndpointName,
@@ -26,6 +28,9 @@ from breakwater_runtime.http.keys import Keyring
 from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.management import operator
 from breakwater_runtime.management.operator import OperatorKeys
+from breakwater_runtime.observability import telemetry
+from breakwater_runtime.observability.options import Options
+from breakwater_runtime.observability.telemetry import Target
 from breakwater_runtime.protocol.sessions import SessionLimits
 from breakwater_runtime.sealing import Ring
 from breakwater_runtime.settings import (
@@ -70,6 +75,11 @@ class Content:
         """Every file that the live hash covers besides the settings."""
         return live_files(self.key_files, self.shared.content if self.shared else {})
 
+    otlp_headers: bytes = b""
+    """Lines of headers for the collector."""
+    otlp_authorities: bytes | None = None
+    """Certificates by which the collector's may be signed."""
+
     def digest(self) -> bytes:
         """Name this content, to see whether it changed without keeping keys in memory."""
         digest = hashlib.sha256(self.live)
@@ -79,6 +89,8 @@ class Content:
             digest.update(hashlib.sha256(files[name]).digest())
         digest.update(hashlib.sha256(self.service_account_keys or b"").digest())
         digest.update(hashlib.sha256(self.admin_keys).digest())
+        digest.update(hashlib.sha256(self.otlp_headers).digest())
+        digest.update(hashlib.sha256(self.otlp_authorities or b"").digest())
         digest.update(self.hash_key or b"")
         return digest.digest()
 
@@ -121,6 +133,9 @@ class Source:
             accounts = settings.access.service_accounts
             accounts_jwks = self._jwks(accounts) if accounts else None
             admin_keys = self._admin_keys(settings)
+            otlp = settings.otlp
+            otlp_headers = self._bytes(otlp.headers_file) if otlp and otlp.headers_file else b""
+            otlp_authorities = self._bytes(otlp.ca_file) if otlp and otlp.ca_file else None
             given = [(source.name, self._given(source)) for source in self.given.keys]
             shared = None if self.shared is None else SharedFiles.read(self.shared)
         except OSError as error:
@@ -139,6 +154,8 @@ class Source:
             keys_from=", ".join(filter(None, named)),
             admin_keys=admin_keys,
             shared=shared,
+            otlp_headers=otlp_headers,
+            otlp_authorities=otlp_authorities,
         )
 
     def _given(self, source: KeySource) -> Mapping[str, bytes]:
@@ -208,6 +225,9 @@ class Loaded:
     policies: Policies = field(default_factory=Policies)
     addresses: Addresses = field(default_factory=Addresses)
     admin_keyring: Keyring = field(default_factory=Keyring)
+    monitoring: Monitoring = field(default_factory=Monitoring)
+    options: Options = field(default_factory=Options)
+    collector: Target | None = None
 
 
 NOTHING = Loaded(Keyring(), {}, "")
@@ -229,7 +249,8 @@ def understand(content: Content, alone: Shared) -> Loaded:
     admin_keyring, admin_faults = keys.parse({ADMIN_PRINCIPAL: content.admin_keys})
     faults = [f"{content.keys_from}/{fault}" for fault in key_faults]
     faults += [f"adminKeyFile: {fault}" for fault in admin_faults]
-    faults += operator_faults + jwks_faults
+    collector, otlp_faults = _collector(content)
+    faults += operator_faults + jwks_faults + otlp_faults
     if faults:
         raise SettingsError(faults)
     access = content.settings.access
@@ -247,6 +268,9 @@ def understand(content: Content, alone: Shared) -> Loaded:
         session_limits=SessionLimits.of(content.settings.limits.sessions),
         shared=alone if content.shared is None else understand_shared(content.shared),
         endpoints=frozenset(content.settings.endpoints),
+        monitoring=content.settings.monitoring,
+        options=Options.of(content.settings.monitoring),
+        collector=collector,
         service_account_keys=service_account_keys,
         policies=Policies(access.policies),
         addresses=Addresses(access.addresses),
@@ -263,6 +287,21 @@ def _service_account_keys(content: Content) -> tuple[KeySet | None, list[str]]:
         return None, [f"{accounts.jwks_file or 'access.serviceAccounts.jwks'}: {error}"]
 
 
+def _collector(content: Content) -> tuple[Target | None, list[str]]:
+    """Say where telemetry goes, with what stands in files."""
+    otlp = content.settings.otlp
+    if otlp is None:
+        return None, []
+    headers, faults = telemetry.parse_headers(content.otlp_headers)
+    faults = [f"{otlp.headers_file}: {fault}" for fault in faults]
+    if content.otlp_authorities is not None:
+        try:
+            ssl.create_default_context(cadata=content.otlp_authorities.decode())
+        except (ssl.SSLError, ValueError):
+            faults.append(f"{otlp.ca_file}: no certificates; accepted: certificates as PEM")
+    return Target(otlp, {**otlp.headers, **headers}, content.otlp_authorities), faults
+
+
 class Live:
     """The live settings of the moment."""
 
@@ -274,6 +313,12 @@ class Live:
         self._alone = Shared(Ring.fresh())
         self.loaded = NOTHING
         self.faults: tuple[str, ...] = ()
+        self._takers: list[Callable[[Loaded], None]] = []
+
+    def when_loaded(self, take: Callable[[Loaded], None]) -> None:
+        """Have `take` called with what is loaded, now and each time that something else is."""
+        self._takers.append(take)
+        take(self.loaded)
 
     @property
     def fault(self) -> str | None:
@@ -307,6 +352,8 @@ class Live:
             return
         self.loaded, self.faults = loaded, ()
         self._reloads.labels("loaded").inc()
+        for take in self._takers:
+            take(loaded)
         if loaded.access.insecure_anonymous:
             logger.warning("access.insecureAnonymous: anybody may use this server")
         logger.info(

@@ -76,6 +76,7 @@ def run(
         sources,
         configured.given,
         no_key="" if config else NO_KEY,
+        importing=_without_foreign_settings,
         not_read=_not_read() if config else (),
         identity=serve.Identity(arguments.pod_uid, arguments.pod_address),
     )

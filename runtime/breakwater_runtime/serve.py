@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import uvloop
 
 from breakwater_contract import metrics as catalogue
-from breakwater_contract import process_metrics
+from breakwater_contract import process_metrics, telemetry_metrics
 from breakwater_contract.limits import Limits
 from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
 from breakwater_contract.settings import RuntimeSettings
@@ -28,13 +28,14 @@ from breakwater_runtime.http.in_flight import Places
 from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.http.server import Server, listen
 from breakwater_runtime.http.tls import Certificates
-from breakwater_runtime.live import Live, Source
+from breakwater_runtime.live import Live, Loaded, Source
 from breakwater_runtime.management.drain import Drain, DrainTimes
 from breakwater_runtime.management.health import Check, Health
 from breakwater_runtime.observability import logs
 from breakwater_runtime.observability import process as own_process
 from breakwater_runtime.observability.loop import LoopWatch
 from breakwater_runtime.observability.metrics import Metrics
+from breakwater_runtime.observability.telemetry import Importing, Service, Telemetry
 from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.settings import NOTHING_GIVEN, Given, SettingsError
 
@@ -83,6 +84,9 @@ class Start:
     """Keys that the settings do not name."""
     no_key: str = ""
     """What to say where nobody can be let in; empty: what the settings file lacks."""
+    importing: Importing = nullcontext
+    """What libraries are imported within later; it hides from them what they would take for
+    settings."""
     not_read: tuple[str, ...] = ()
     """Variables that somebody may take for settings."""
     identity: Identity = Identity()
@@ -96,13 +100,13 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         StartError: The process cannot start as it is configured.
     """
     settings, ports = start.settings, start.settings.listen
-    logs.configure(settings.server.name, sys.stderr)
+    metrics = Metrics(catalogue.RUNTIME_METRICS)
+    logs.configure(settings.server.name, sys.stderr, metrics.counter(telemetry_metrics.LOG_LINES))
     if start.not_read:
         logger.warning(
             "with a settings file no setting comes from the environment",
             extra={"variables": start.not_read},
         )
-    metrics = Metrics(catalogue.RUNTIME_METRICS)
     metrics.info(catalogue.RUNTIME_INFO).info(
         {"version": start.version, "revision": settings.revision}
     )
@@ -121,12 +125,15 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         metrics=metrics,
         live=live,
         backends=[PythonBackend(each.name, each.python.server) for each in settings.backends],
+        telemetry=Telemetry(_service(start), metrics, start.importing),
         health=Health(),
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
         sharing=app.sharing(live, _here(start), settings.server.uid, metrics, start.sources),
         places=Places(),
     )
+    # Behind the import of the backend: a provider of traces that its code sets up stays.
+    live.when_loaded(lambda loaded: _take(process, loaded))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(
             _Serving(process, times, leave, certificates).run(
@@ -151,6 +158,17 @@ def _here(start: Start) -> Pod:
         )
     host = f"[{identity.address}]" if ":" in identity.address else identity.address
     return Pod(f"{host}:{start.settings.listen.internal_port}", identity.uid, boot)
+
+
+def _service(start: Start) -> Service:
+    server = start.settings.server
+    return Service(server.name, server.namespace, start.version, socket.gethostname())
+
+
+def _take(process: Process, loaded: Loaded) -> None:
+    """Take over what the live settings say of logs and telemetry."""
+    logs.set_level(loaded.monitoring.log_level)
+    process.telemetry.apply(loaded.monitoring, loaded.collector)
 
 
 def _live(start: Start, metrics: Metrics) -> Live:
@@ -225,7 +243,12 @@ class _Serving:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
         app.register_checks(
-            process.health, process.live, process.backends, process.drain, process.issuer_keys
+            process.health,
+            process.live,
+            process.backends,
+            process.drain,
+            process.issuer_keys,
+            process.telemetry,
         )
         process.health.register(Check("port", lambda: None if self._open else "not open yet"))
         management = self._management(listeners.management)
@@ -246,6 +269,7 @@ class _Serving:
             await self._stop_backends(backends)
             management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
             await managing
+            self._process.telemetry.close()
             self._leave(0)
 
     def _management(self, listener: socket.socket) -> Server:

@@ -42,8 +42,10 @@ class AnswerHeaders:
         says_ours = False
         for name, value in headers:
             if name == b"content-type":
-                if request.streams is not None and value.startswith(STREAMS):
-                    request.streams(request)
+                if value.startswith(STREAMS):
+                    request.is_stream = True
+                    if request.streams is not None:
+                        request.streams(request)
             elif name in _NAMES:
                 says_ours = True
         origin = request.headers.get(b"origin")

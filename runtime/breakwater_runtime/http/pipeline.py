@@ -105,4 +105,6 @@ class Outgoing:
             request = self._request
             request.status = message["status"]
             message["headers"] = self._headers.complete(message.get("headers", ()), request)
+        elif self._request.is_stream and self._request.said is not None:
+            self._request.said(self._request, message.get("body", b""))
         await self._send(message)

@@ -22,6 +22,10 @@ class Event(Enum):
     ADDRESS_REFUSED = "address.refused"
     HTTPS_REFUSED = "https.refused"
     HTTPS_REDIRECTED = "https.redirected"
+    SESSION_STARTED = "session.started"
+    SESSION_ENDED = "session.ended"
+    SESSION_REFUSED = "session.refused"
+    TOOL_CALLED = "tool.called"
 
 
 class Audit:

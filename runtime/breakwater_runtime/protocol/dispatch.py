@@ -77,10 +77,10 @@ class Dispatcher:
             answer = await self._answer(era, call, headers)
             outcome = call.outcome
         except Refused as refusal:
-            outcome = outcome_of(refusal)
+            outcome, call.error = outcome_of(refusal), refusal.problem.name
             raise
-        except Exception:
-            outcome = "server_error"
+        except Exception as failure:
+            outcome, call.error = "server_error", type(failure).__name__
             raise
         finally:
             watch.end(call, outcome, since)
@@ -93,7 +93,7 @@ class Dispatcher:
         try:
             return 200, framing.result(call.id, await handler(call, headers))
         except RpcError as failure:
-            call.outcome = outcome_of(failure)
+            call.outcome, call.error_code = outcome_of(failure), failure.code
             return failed(era, call.id, failure)
 
     async def answer_in_batch(self, call: Call, headers: McpHeaders) -> bytes:

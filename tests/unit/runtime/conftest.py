@@ -20,6 +20,7 @@ from breakwater_runtime.live import Live, Source
 from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Health
 from breakwater_runtime.observability.metrics import Metrics
+from breakwater_runtime.observability.telemetry import Service, Telemetry
 from breakwater_runtime.protocol.session_ids import Pod
 from tests.unit.runtime.fakes import (
     ADMIN,
@@ -87,7 +88,8 @@ def process(
     health, drain, ids = Health(), Drain(), count(1)
     sources = Sources(clock.now, clock.elapsed, lambda: f"made-{next(ids)}")
     issuer_keys = app.issuer_keys(live, metrics, sources)
-    app.register_checks(health, live, (backend,), drain, issuer_keys)
+    telemetry = Telemetry(Service("crm", "team-a", "1.2.3", "crm-0"), metrics)
+    app.register_checks(health, live, (backend,), drain, issuer_keys, telemetry)
     sharing = app.sharing(live, Pod(), UID, metrics, sources)
     return Process(
         settings,
@@ -101,6 +103,7 @@ def process(
         issuer_keys,
         sharing,
         Places(),
+        telemetry,
     )
 
 

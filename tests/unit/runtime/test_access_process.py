@@ -94,7 +94,7 @@ async def test_at_every_door_a_bad_credential_is_refused_audited_and_repeated_no
     each = len(PATHS) * len(METHODS)
     assert events.count("authentication.failed") == each * (len(bad) - 1)
     assert events.count("credential.in_url") == each
-    assert all(line["requestId"] for line in lines if "event" in line)
+    assert all(line["correlationId"] for line in lines if "event" in line)
     log = runtime.log.read_text()
     secrets = [value for headers in bad.values() for value in headers.values()]
     assert not [secret for secret in (*secrets, "in-the-url") if secret in log]

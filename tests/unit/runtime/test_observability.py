@@ -30,11 +30,13 @@ def test_a_log_line_is_json_with_its_facts(stream: io.StringIO) -> None:
 
     line = json.loads(stream.getvalue())
     assert line.pop("timestamp").endswith("+00:00")
+    assert line["metrics"].pop("memory") > 1_000_000
     assert line == {
         "level": "WARNING",
         "logger": "some.module",
         "message": "it happened",
         "service": "crm",
+        "metrics": {},
         "count": 7,
     }
 
@@ -48,8 +50,8 @@ def test_a_log_line_names_the_request_and_who_asks(stream: io.StringIO) -> None:
         logs.CURRENT.reset(token)
 
     (line,) = stream.getvalue().splitlines()
-    assert json.loads(line)["requestId"] == "r-1"
-    assert json.loads(line)["principal"] == "alice"
+    assert json.loads(line)["correlationId"] == "r-1"
+    assert json.loads(line)["context"] == {"principal": "alice", "request": {"id": "r-1"}}
 
 
 def test_an_exception_is_one_line_too(stream: io.StringIO) -> None:

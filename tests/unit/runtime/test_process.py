@@ -132,6 +132,10 @@ HOSTILE = {
     "HTTP_API_KEY": "key-from-the-environment",
     "OTEL_PROPAGATORS": "nonsense",
     "OTEL_PYTHON_CONTEXT": "nonsense",
+    "OTEL_SDK_DISABLED": "true",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "none",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://203.0.113.1:4318",
+    "HTTP_PROXY": "http://203.0.113.1:3128",
     "PROMETHEUS_MULTIPROC_DIR": "/nonexistent",
 }
 """What would change or stop the process if it listened to the environment."""
@@ -268,8 +272,9 @@ async def test_the_request_id_is_in_the_log_lines_of_tools_and_keys_are_not(
     )
 
     assert response.headers["x-request-id"] == "order-66"
-    (line,) = [line for line in shared.lines() if line.get("requestId") == "order-66"]
-    assert (line["message"], line["principal"], line["service"]) == ("asked", "alice", "weather")
+    (line,) = [line for line in shared.lines() if line.get("correlationId") == "order-66"]
+    assert (line["message"], line["context"]["principal"]) == ("asked", "alice")
+    assert line["service"] == "weather"
     assert ALICE not in shared.log.read_text()
 
 

@@ -6,6 +6,7 @@ A call means what it means to the SDK, down to the texts of errors; the tests co
 import json
 import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ from breakwater_runtime.backends.python.exchange import Exchange
 from breakwater_runtime.backends.python.results import TOOLS_CALL, Results, returns_text
 from breakwater_runtime.backends.threads import Threads
 from breakwater_runtime.calls import Call, Outcome, RpcError
+from breakwater_runtime.observability import trace_context
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +136,11 @@ class Tools:
                 and name not in vars(self._mcp)
                 for name in OVERRIDABLE
             )
-            # With a provider of traces set up, the SDK's spans are wanted.
-            and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+            # With a provider of traces of its own, the server wants the SDK's spans.
+            and (
+                isinstance(provider := trace.get_tracer_provider(), trace.ProxyTracerProvider)
+                or trace_context.is_ours(provider)
+            )
         )
         self._entry = entry if is_plain else None
 
@@ -195,10 +200,14 @@ class Tools:
                 subscriptions=self._mcp._subscriptions,
             )
         try:
-            if tool.is_async:
-                result = await tool.function(**arguments)
-            else:
-                result = await self._threads.run(tool.function, arguments)
+            since = time.perf_counter()
+            try:
+                if tool.is_async:
+                    result = await tool.function(**arguments)
+                else:
+                    result = await self._threads.run(tool.function, arguments)
+            finally:
+                call.tool_seconds = time.perf_counter() - since
             structured = tool.text(result)
             if structured is not None:
                 return self._results.text(result, call.version, structured=structured)

@@ -1,0 +1,1 @@
+"""OpenTelemetry: imported where a collector is configured, and only there."""

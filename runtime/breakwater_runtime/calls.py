@@ -332,6 +332,18 @@ class Problem(Enum):
         "Wait as long as Retry-After says; the call may have had its effect.",
         retryable=True,
     )
+    SERVER_UNAVAILABLE = Answer(
+        503,
+        INTERNAL_ERROR,
+        "The MCP server behind this one is not there.",
+        "Where retryable is true, nothing was done yet: ask again. Else find out first.",
+    )
+    TIMEOUT = Answer(
+        504,
+        INTERNAL_ERROR,
+        "The MCP server behind this one took too long.",
+        "It was told to stop; what it had done until then stays done.",
+    )
     SHUTTING_DOWN = Answer(
         503,
         INTERNAL_ERROR,

@@ -16,11 +16,14 @@ import uvloop
 
 from breakwater_contract import metrics as catalogue
 from breakwater_contract import process_metrics, telemetry_metrics
+from breakwater_contract.backends import Backend as BackendSettings
 from breakwater_contract.limits import Limits
 from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
+from breakwater_runtime.backends import container as containers
+from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
 from breakwater_runtime.http import peer_tls
@@ -124,8 +127,8 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         sources=start.sources,
         metrics=metrics,
         live=live,
-        backends=[PythonBackend(each.name, each.python.server) for each in settings.backends],
         telemetry=Telemetry(_service(start), metrics, start.importing),
+        backends=[_backend(each, start.path.parent) for each in settings.backends],
         health=Health(),
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
@@ -169,6 +172,19 @@ def _take(process: Process, loaded: Loaded) -> None:
     """Take over what the live settings say of logs and telemetry."""
     logs.set_level(loaded.monitoring.log_level)
     process.telemetry.apply(loaded.monitoring, loaded.collector)
+
+
+def _backend(settings: BackendSettings, folder: Path) -> Backend:
+    """Make one backend.
+
+    Raises:
+        StartError: It cannot be as it is configured.
+    """
+    if settings.container is not None:
+        return containers.backend(settings.name, settings.container, folder)
+    if settings.python is not None:
+        return PythonBackend(settings.name, settings.python.server)
+    raise StartError(f"backends[{settings.name}]: nothing to serve")
 
 
 def _live(start: Start, metrics: Metrics) -> Live:

@@ -45,9 +45,14 @@ class Memory(EventStore):
 def main() -> None:
     """Serve until stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, required=True)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--port", type=int)
+    where.add_argument("--stdio", action="store_true", help="over standard streams")
     parser.add_argument("--stateless", action="store_true", help="no sessions for older clients")
     arguments = parser.parse_args()
+    if arguments.stdio:
+        mcp.run("stdio")
+        return
     mcp.run(
         "streamable-http",
         port=arguments.port,

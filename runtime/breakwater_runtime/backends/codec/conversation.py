@@ -1,0 +1,353 @@
+"""A conversation over one stream of lines in each direction, for many callers at once.
+
+Every request has a number of our own, and so has every progress token: whatever ids callers use,
+an answer finds the one request that it belongs to.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import orjson
+from mcp_types import INTERNAL_ERROR
+from mcp_types.jsonrpc import INVALID_REQUEST
+
+from breakwater_runtime.backends.codec import eras, messages
+from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE, envelope
+from breakwater_runtime.backends.codec.instance import About, Sinks, too_slow, unavailable
+from breakwater_runtime.backends.codec.messages import Result
+from breakwater_runtime.backends.codec.pending import Pending, with_token
+from breakwater_runtime.backends.encoding import dumps
+from breakwater_runtime.calls import Call, RpcError
+
+logger = logging.getLogger(__name__)
+
+CANCELLED = "notifications/cancelled"
+PROGRESS = "notifications/progress"
+MESSAGE = "notifications/message"
+SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
+
+GARBAGE_BYTES_MAX = 1024 * 1024
+"""How much a server may write that is no message before it is taken for no MCP server."""
+
+QUESTIONS_MAX = 64
+"""How many questions of a server may wait for an answer."""
+
+ALIVE_SECONDS = 5.0
+"""How long a server that was told of a cancelled call may need to answer a ping."""
+
+
+class Wire(Protocol):
+    """What carries a conversation."""
+
+    async def ready(self) -> None:
+        """Wait until the server has read enough of what was written."""
+
+    def write(self, line: bytes) -> None:
+        """Write a line, sometime."""
+
+    def end(self, reason: str) -> None:
+        """Stop the server at once: it does not behave."""
+
+    def close(self) -> None:
+        """Stop it gently."""
+
+
+class Conversation:
+    """One server, talked to by everybody who shares it."""
+
+    def __init__(
+        self, backend: str, wire: Wire, sinks: Sinks, *, timeout_seconds: float | None
+    ) -> None:
+        """Talk over `wire`; nothing has been said yet."""
+        self._backend = backend
+        self._wire = wire
+        self._sinks = sinks
+        self._timeout_seconds = timeout_seconds
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._pending: dict[int, Pending] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asked: dict[Any, asyncio.Task[None]] = {}
+        self._garbage = 0
+        self._checking = False
+        self._lost: asyncio.Future[str] = self._loop.create_future()
+        self.about = About("", False, {}, {})
+        self.calls: dict[int, Call] = {}
+        self.last_used = self._loop.time()
+        self.served = False
+
+    @property
+    def lost(self) -> str | None:
+        """Why it has ended; None: it has not."""
+        return self._lost.result() if self._lost.done() else None
+
+    async def wait_lost(self) -> str:
+        """Wait until it has ended."""
+        return await asyncio.shield(self._lost)
+
+    def close(self) -> None:
+        """Stop the server gently."""
+        self.end("it was stopped")
+        self._wire.close()
+
+    # Requests of ours
+
+    async def request(
+        self, method: str, params: dict[str, Any] | None, call: Call | None = None
+    ) -> Result:
+        """Ask the server, for a caller or for ourselves.
+
+        Raises:
+            RpcError: There is no result.
+        """
+        if self._lost.done():
+            raise self._gone(written=False)
+        number, pending = next(self._numbers), Pending(call)
+        if pending.progress_token is not None:
+            params = with_token(params, number)
+        self._pending[number] = pending
+        if call is not None:
+            self.calls[number] = call
+        timer = self._timer(number, call)
+        try:
+            await self._wire.ready()
+            if pending.error is None:
+                pending.written = True
+                self._wire.write(messages.request(number, method, params))
+            result = await pending.wait()
+        except asyncio.CancelledError:
+            self._cancel(number, pending, method)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+            del self._pending[number]
+            if call is not None:
+                del self.calls[number]
+                self.last_used = self._loop.time()
+            if pending.questions:
+                pending.end()
+        if call is not None:
+            self.served = True
+        return result
+
+    def _timer(self, number: int, call: Call | None) -> asyncio.TimerHandle | None:
+        if self._timeout_seconds is None or call is None:
+            return None
+        return self._loop.call_later(self._timeout_seconds, self._time_out, number)
+
+    def _time_out(self, number: int) -> None:
+        pending = self._pending.get(number)
+        if pending is not None:
+            self._cancel(number, pending, "")
+            message = f"It took longer than {self._timeout_seconds:g} s."
+            pending.fail(too_slow(self._backend, message))
+
+    def _cancel(self, number: int, pending: Pending, method: str) -> None:
+        if self._lost.done() or not pending.written or method == INITIALIZE:
+            return
+        self._wire.write(
+            messages.notification(
+                CANCELLED, {"requestId": number, "reason": "the caller does not wait any longer"}
+            )
+        )
+        if pending.call is not None and not self._checking:
+            self._checking = True
+            self._spawn(self._check_alive())
+
+    async def _check_alive(self) -> None:
+        """End a server that is stuck in what nobody waits for.
+
+        One that goes on and yet answers cannot be told from one that stopped: neither answers the
+        cancelled request.
+        """
+        ping = (DISCOVER, {"_meta": envelope({})}) if self.about.modern else ("ping", None)
+        try:
+            async with asyncio.timeout(ALIVE_SECONDS):
+                await self.request(*ping)
+        except TimeoutError:
+            self._wire.end("it did not stop a call that nobody waited for")
+        except RpcError:
+            return
+        finally:
+            self._checking = False
+
+    async def notify(self, method: str, params: dict[str, Any] | None) -> None:
+        """Tell the server something."""
+        if not self._lost.done():
+            self._wire.write(messages.notification(method, params))
+
+    # What the server writes
+
+    def hear(self, line: bytes) -> bool:
+        """Take one line; False: it answers nothing that was asked, so it may be one too many."""
+        result = messages.result(line)
+        if result is not None and isinstance(result.content, dict):
+            pending = self._pending.get(result.number)
+            if pending is not None:
+                pending.succeed(result)
+                self._garbage = 0
+                return True
+            return False
+        try:
+            message = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            self._count_garbage(line)
+            return False
+        is_answer = False
+        for each in message if type(message) is list else (message,):
+            is_answer = self._hear(each, line) or is_answer
+        return is_answer
+
+    def _count_garbage(self, line: bytes) -> None:
+        if not self._garbage:
+            logger.warning(
+                "a server writes what is no message",
+                extra={"backend": self._backend, "bytes": len(line)},
+            )
+        self._garbage += len(line) + 1
+        if self._garbage > GARBAGE_BYTES_MAX:
+            self._wire.end("it writes to its standard output what is not MCP")
+
+    def _hear(self, message: Any, line: bytes) -> bool:
+        if type(message) is not dict or message.get("jsonrpc") != "2.0":
+            self._count_garbage(line)
+            return False
+        method = message.get("method")
+        if isinstance(method, str):
+            params = message.get("params")
+            given = params if isinstance(params, dict) else None
+            if "id" in message:
+                self._take_question(message["id"], method, given)
+            else:
+                self._take_notification(method, given)
+            return False
+        number = messages.number_of(message.get("id"))
+        pending = self._pending.get(number) if number is not None else None
+        if pending is None or number is None:
+            return False
+        self._garbage = 0
+        _settle(pending, number, message)
+        return True
+
+    def _take_notification(self, method: str, params: dict[str, Any] | None) -> None:
+        if method == PROGRESS:
+            self._take_progress(params or {})
+            return
+        if method == CANCELLED:
+            asked = self._asked.get(_hashable((params or {}).get("requestId")))
+            if asked is not None:
+                asked.cancel()
+            return
+        meta = (params or {}).get("_meta")
+        subscription = meta.get(SUBSCRIPTION_ID) if isinstance(meta, dict) else None
+        if subscription is not None:
+            self._take_change(subscription, method, params or {})
+            return
+        if method == MESSAGE and (pending := self._only_call()) is not None:
+            if pending.call is not None and eras.wants_logs(pending.call):
+                pending.note(method, params)
+            return
+        self._sinks.event(self, method, params)
+
+    def _take_progress(self, params: dict[str, Any]) -> None:
+        number = messages.number_of(params.get("progressToken"))
+        pending = self._pending.get(number) if number is not None else None
+        if pending is not None and pending.progress_token is not None:
+            pending.note(PROGRESS, {**params, "progressToken": pending.progress_token})
+
+    def _take_change(self, subscription: Any, method: str, params: dict[str, Any]) -> None:
+        number = messages.number_of(subscription)
+        pending = self._pending.get(number) if number is not None else None
+        if pending is not None and pending.call is not None:
+            meta = {**params["_meta"], SUBSCRIPTION_ID: pending.call.id}
+            pending.note(method, {**params, "_meta": meta})
+
+    def _only_call(self) -> Pending | None:
+        """Find the one call under way: what the server says then can belong to no other."""
+        if len(self.calls) != 1:
+            return None
+        (number,) = self.calls
+        return self._pending.get(number)
+
+    def _take_question(self, message_id: Any, method: str, params: dict[str, Any] | None) -> None:
+        if method == "ping":
+            self._wire.write(messages.answer(message_id, {}))
+            return
+        key = _hashable(message_id)
+        if len(self._asked) >= QUESTIONS_MAX or key in self._asked:
+            self._wire.write(
+                messages.refusal(message_id, INVALID_REQUEST, "too many questions at once")
+            )
+            return
+        call = self._only_call()
+        task = self._spawn(self._answer(message_id, method, params, call))
+        self._asked[key] = task
+        if call is not None:
+            call.questions.add(task)
+
+    async def _answer(
+        self, message_id: Any, method: str, params: dict[str, Any] | None, pending: Pending | None
+    ) -> None:
+        call = pending.call if pending is not None else None
+        try:
+            answer = messages.answer(
+                message_id, await self._sinks.asked(self, method, params, call)
+            )
+        except RpcError as error:
+            answer = messages.refusal(message_id, error.code, error.message, error.data)
+        except Exception:
+            logger.exception("a server's question failed", extra={"backend": self._backend})
+            answer = messages.refusal(message_id, INTERNAL_ERROR, "Internal error")
+        finally:
+            self._asked.pop(_hashable(message_id), None)
+            if pending is not None:
+                pending.questions.discard(_current())
+        if not self._lost.done():
+            self._wire.write(answer)
+
+    # The end
+
+    def end(self, reason: str) -> None:
+        """Fail everything that waits: the server is gone."""
+        if self._lost.done():
+            return
+        self._lost.set_result(reason)
+        for pending in self._pending.values():
+            pending.fail(self._gone(written=pending.written))
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def _gone(self, *, written: bool) -> RpcError:
+        message = f"The server of backend {self._backend} is gone: {self.lost}."
+        return unavailable(self._backend, message, retryable=not written)
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _settle(pending: Pending, number: int, message: Mapping[str, Any]) -> None:
+    result = message.get("result")
+    if isinstance(result, dict):
+        pending.succeed(Result(number, dumps(result), result))
+        return
+    error = message.get("error")
+    if isinstance(error, dict) and type(error.get("code")) is int:
+        said = error.get("message")
+        pending.fail(RpcError(error["code"], str(said), error.get("data")))
+        return
+    pending.fail(RpcError(INTERNAL_ERROR, "The server's answer has neither result nor error"))
+
+
+def _hashable(value: Any) -> Any:
+    return (type(value), value) if isinstance(value, str | int | float | None) else repr(value)
+
+
+def _current() -> Any:
+    return asyncio.current_task()

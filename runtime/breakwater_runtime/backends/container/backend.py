@@ -1,0 +1,391 @@
+"""A server in another container: asked over instances that callers share or have for themselves."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mcp.shared.inbound import validate_mcp_param_headers, x_mcp_header_map
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from breakwater_contract.backends import ContainerBackend as Settings
+from breakwater_contract.backends import Reason
+from breakwater_contract.names import OPERATOR_PRINCIPAL
+from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
+from breakwater_runtime.backends.codec import eras
+from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE, GreetingError, envelope
+from breakwater_runtime.backends.codec.instance import About, Instance, Sinks, unavailable
+from breakwater_runtime.backends.container import questions
+from breakwater_runtime.backends.container.pool import Key, OpeningError, Pool, PoolLimits
+from breakwater_runtime.backends.container.questions import Client
+from breakwater_runtime.calls import Call, Channel, Peer, RpcError
+
+logger = logging.getLogger(__name__)
+
+NOBODY = ("", "")
+"""Whose instance it is that tells whether the server is well; where all share one, it is theirs."""
+
+TOOLS_CALL = "tools/call"
+LISTEN = "subscriptions/listen"
+LISTS_MAX = 50
+"""How many pages a list of tools may have."""
+
+SWEEP_SECONDS = 15.0
+RETRY_SECONDS = 0.1
+RETRY_SECONDS_MAX = 10.0
+
+
+class Session:
+    """What is kept of one session of an older client."""
+
+    def __init__(self, backend: "ContainerBackend", client: Client) -> None:
+        """Belong to a client."""
+        self.client = client
+        self.principal = ""
+        self._backend = backend
+
+    async def close(self) -> None:
+        """Stop what the session had for itself."""
+        self._backend.forget(self)
+
+
+OpenInstance = Callable[["ContainerBackend", Key, Sinks], Awaitable[Instance]]
+
+
+class Transport:
+    """How instances of one server come to be."""
+
+    async def run(self) -> None:
+        """Do what has to be done all the time."""
+
+    async def reachable(self) -> None:
+        """Wait until there is somebody to ask."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What is wrong, as far as it can be told from here."""
+        return ()
+
+    async def open(
+        self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
+    ) -> Instance:
+        """Open an instance and greet it.
+
+        Raises:
+            OpeningError: It cannot be opened.
+            GreetingError: It does not speak MCP in this era.
+            RpcError: It went away meanwhile.
+        """
+        raise NotImplementedError
+
+
+class ContainerBackend:
+    """Serves a server behind a transport."""
+
+    def __init__(self, name: str, settings: Settings, transport: Transport) -> None:
+        """Serve it as the settings say."""
+        self.name = name
+        self._isolation = settings.isolation
+        self._transport = transport
+        self._sinks = Sinks(self._event, self._asked)
+        limits = PoolLimits(settings.instances.max, settings.instances.idle.seconds)
+        self._pool = Pool(name, self._open, limits)
+        self._about: About | None = None
+        self._tools: dict[str, dict[str, Any]] = {}
+        self._declaring: frozenset[str] = frozenset()
+        self._sessions: dict[str, Session] = {}
+        self._finding: Finding | None = Finding(Reason.STARTING, "it has not answered yet")
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    # Health
+
+    @property
+    def fault(self) -> str | None:
+        """Why it cannot answer now; None: it can."""
+        findings = self.findings
+        return findings[0].message if findings else None
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What somebody should know about it."""
+        own = (self._finding,) if self._finding is not None else ()
+        return (*self._transport.findings, *own)
+
+    @property
+    def lost_threads(self) -> int:
+        """None: its tools have processes of their own."""
+        return 0
+
+    @property
+    def pools(self) -> Mapping[str, PoolUse]:
+        """How many instances there are."""
+        at_work = sum(1 for _, instance in self._pool.instances() if instance.calls)
+        return {"instances": PoolUse(at_work, len(self._pool), self._pool.limit, 0)}
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep it going."""
+        for work in (self._transport.run(), self._keep(), self._sweep()):
+            self._spawn(work)
+        try:
+            yield
+        finally:
+            self._stopping = True
+            await self._stop()
+
+    async def _stop(self) -> None:
+        self._pool.close_all()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        """Keep the instance there that tells how the server is."""
+        wait = RETRY_SECONDS
+        while True:
+            try:
+                await self._transport.reachable()
+                era = self._known_era
+                instance = await self._pool.get((*NOBODY, era))
+                await self._describe(instance)
+                self._pool.move((*NOBODY, era), (*NOBODY, instance.about.modern))
+            except (RpcError, GreetingError) as error:
+                self._found(error)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_SECONDS_MAX)
+                continue
+            self._finding, wait = None, RETRY_SECONDS
+            reason = await instance.wait_lost()
+            self._finding = Finding(Reason.CRASHING, f"{reason}; it is started again")
+
+    @property
+    def _known_era(self) -> bool | None:
+        return self._about.modern if self._about is not None else None
+
+    def _found(self, error: Exception) -> None:
+        if isinstance(error, GreetingError):
+            self._finding = Finding(Reason.HANDSHAKE_FAILED, f"it does not speak MCP: {error}")
+        else:
+            cause = error.__cause__ if isinstance(error.__cause__, OpeningError) else None
+            if cause is not None:
+                self._finding = Finding(Reason.CRASHING, f"it could not be started: {cause}")
+            elif self._finding is None:
+                self._finding = Finding(Reason.CRASHING, getattr(error, "message", str(error)))
+
+    async def _describe(self, instance: Instance) -> None:
+        """Learn which tools there are."""
+        self._about = instance.about
+        if "tools" not in instance.about.capabilities:
+            return
+        tools: dict[str, dict[str, Any]] = {}
+        cursor: str | None = None
+        for _ in range(LISTS_MAX):
+            params: dict[str, Any] = {"cursor": cursor} if cursor is not None else {}
+            if instance.about.modern:
+                params["_meta"] = envelope({})
+            page = (await instance.request("tools/list", params or None)).content
+            listed = page.get("tools")
+            for tool in listed if isinstance(listed, list) else ():
+                if isinstance(tool, dict) and isinstance(tool.get("name"), str):
+                    tools[tool["name"]] = tool
+            cursor = page.get("nextCursor")
+            if not isinstance(cursor, str):
+                break
+        self._tools = tools
+        self._declaring = frozenset(name for name, tool in tools.items() if _declares(tool))
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self._pool.close_idle()
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Calls
+
+    async def answer(self, call: Call) -> bytes:
+        """Answer a request.
+
+        Raises:
+            RpcError: There is no result.
+        """
+        modern = call.version in MODERN_PROTOCOL_VERSIONS
+        method = call.method
+        if method == DISCOVER and modern:
+            return eras.discovered(await self._known())
+        if method == INITIALIZE:
+            return await self._initialize(call)
+        if method == "ping":
+            return b"{}"
+        instance = self._pool.ready(self._key(call, modern)) or await self._get(call, modern)
+        if instance.about.modern == modern:
+            result = await instance.request(method, call.params, call)
+            raw = result.raw
+        else:
+            try:
+                result = await instance.request(method, eras.params_for_older(call.params), call)
+            except RpcError as error:
+                raise eras.error_for_modern(error) from error
+            raw = eras.result_for_modern(method, result, instance.about)
+        if method == TOOLS_CALL and result.content.get("isError"):
+            call.outcome = "caller_error"
+        return raw
+
+    def _key(self, call: Call, modern: bool) -> Key:
+        """Say whose instance a call goes to; a server without the caller's era has one for all."""
+        era = modern and self._about is not None and self._about.modern
+        if self._isolation == "Shared" or call.principal.name == OPERATOR_PRINCIPAL:
+            return ("", "", era)
+        if self._isolation == "PerSession" and isinstance(call.peer, Session):
+            return ("session", call.peer.client.session_id, era)
+        return ("principal", call.principal.name, era)
+
+    async def _get(self, call: Call, modern: bool) -> Instance:
+        await self._known()
+        for finding in self._transport.findings:
+            said = f"Backend {self.name} cannot be reached: {finding.message}."
+            raise unavailable(self.name, said, retryable=True)
+        try:
+            return await self._pool.get(self._key(call, modern))
+        except GreetingError as error:
+            said = f"Backend {self.name} does not serve clients of this era: {error}."
+            raise unavailable(self.name, said, retryable=False) from error
+
+    async def _known(self) -> About:
+        """Get what the server said of itself, of which its era follows.
+
+        Raises:
+            RpcError: It never said anything.
+        """
+        if self._about is None:
+            # Not what was found: the log of a server is not for its callers.
+            said = f"Backend {self.name} has not answered yet."
+            raise unavailable(self.name, said, retryable=True)
+        return self._about
+
+    async def _initialize(self, call: Call) -> bytes:
+        session = call.peer if isinstance(call.peer, Session) else None
+        if session is not None:
+            session.client.initialize = call.params or {}
+            session.principal = call.principal.name
+        instance = await self._get(call, modern=False)
+        return eras.initialized(instance.about, call.params)
+
+    async def _open(self, key: Key) -> Instance:
+        kind, name, modern = key
+        initialize: dict[str, Any] = {}
+        if kind == "principal":
+            initialize["capabilities"] = questions.ANYBODY
+        elif kind == "session" and (session := self._sessions.get(name)) is not None:
+            initialize |= session.client.initialize
+        return await self._transport.open(self._sinks, modern=modern, initialize=initialize)
+
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:  # noqa: ARG002
+        """Have `answer` serve it: the server itself knows what changes."""
+        return None
+
+    async def note(self, call: Call) -> None:
+        """Pass a notification of a client on to the instance that is its own."""
+        if call.method == "notifications/initialized":
+            return
+        instance = self._pool.ready(self._key(call, modern=False))
+        if instance is not None and self._isolation == "PerSession":
+            await instance.notify(call.method, call.params)
+
+    # What servers say and ask by themselves
+
+    def _event(self, instance: Instance, method: str, params: dict[str, Any] | None) -> None:
+        if method == "notifications/tools/list_changed" and not self._stopping:
+            self._spawn(self._describe_again(instance))
+        for session in list(self._sessions.values()):
+            if self._pool.ready(self._key_of(session)) is instance:
+                self._spawn(session.client.channel.notify(method, params))
+
+    async def _describe_again(self, instance: Instance) -> None:
+        try:
+            await self._describe(instance)
+        except RpcError:
+            logger.info("a changed list could not be read", extra={"backend": self.name})
+
+    def _key_of(self, session: Session) -> Key:
+        if self._isolation == "Shared":
+            return ("", "", False)
+        if self._isolation == "PerSession":
+            return ("session", session.client.session_id, False)
+        return ("principal", session.principal, False)
+
+    async def _asked(
+        self, instance: Instance, method: str, params: dict[str, Any] | None, call: Call | None
+    ) -> dict[str, Any]:
+        shared = self._isolation == "Shared"
+        return await questions.ask(instance, method, params, call, shared=shared)
+
+    # What the endpoints want to know
+
+    def has_tool(self, name: str) -> bool:
+        """Say whether there is a tool of this name."""
+        return name in self._tools
+
+    def declares_headers(self, tool: str) -> bool:
+        """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
+        return tool in self._declaring
+
+    def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
+        """Say which `Mcp-Param-*` header does not agree with the tool's arguments; None: all do."""
+        params = call.params or {}
+        arguments = params.get("arguments")
+        tool = self._tools.get(str(params.get("name")))
+        if tool is None or not isinstance(arguments, dict | None):
+            return None
+        rejection = validate_mcp_param_headers(
+            tool.get("inputSchema"), arguments or {}, _Pairs(headers)
+        )
+        return None if rejection is None else rejection.message
+
+    def needs_session(self, capabilities: Mapping[str, Any]) -> bool:
+        """Say whether an older client with these capabilities could miss something without one."""
+        if self._isolation == "PerSession":
+            return True
+        own = self._about.capabilities if self._about is not None else {}
+        if "logging" in own or any(
+            isinstance(part, dict) and (part.get("listChanged") or part.get("subscribe"))
+            for part in own.values()
+        ):
+            return True
+        asks = any(name in capabilities for name in questions.NEEDED.values())
+        return asks and self._isolation != "Shared"
+
+    def connect(self, session_id: str, channel: Channel) -> Peer:
+        """Begin a session of an older client."""
+        session = Session(self, Client(session_id, channel))
+        self._sessions[session_id] = session
+        return session
+
+    def forget(self, session: Session) -> None:
+        """Let go of a session, and stop what it had for itself."""
+        self._sessions.pop(session.client.session_id, None)
+        self._pool.close_of("session", session.client.session_id)
+
+    def end_streams(self) -> None:
+        """Do nothing: listening is a call here, and ends as calls do."""
+
+
+def _declares(tool: Mapping[str, Any]) -> bool:
+    schema = tool.get("inputSchema")
+    return isinstance(schema, dict) and bool(x_mcp_header_map(schema))
+
+
+class _Pairs(dict[str, str]):
+    """Headers as the SDK's check wants them, with one name twice where it was sent twice."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
+        super().__init__(pairs)
+        self._pairs = pairs
+
+    def items(self) -> Any:
+        return self._pairs

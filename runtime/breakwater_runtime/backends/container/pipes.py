@@ -1,0 +1,178 @@
+"""A child's standard streams as the wire of a conversation."""
+
+import asyncio
+import os
+
+from breakwater_runtime.backends.codec.conversation import Conversation
+from breakwater_runtime.backends.codec.instance import Sinks
+from breakwater_runtime.backends.codec.lines import Lines, LineTooLongError
+from breakwater_runtime.backends.container.helper import Child, Ending, Helper
+
+STALL_SECONDS = 30.0
+"""How long a child may leave its input unread while somebody waits to write."""
+
+EXIT_SECONDS = 0.25
+"""How long after the end of a child's output its helper's word on how it ended is waited for."""
+
+MESSAGES_PER_SECOND = 2000
+"""How many lines a child may write that answer nothing; beyond that it is read more slowly."""
+
+PAUSE_SECONDS = 0.1
+
+
+class Pipes(asyncio.Protocol):
+    """Reads a child's output, writes its input, and knows how it ended."""
+
+    def __init__(self, child: Child, message_bytes: int) -> None:
+        """Talk to a child whose pipes were handed over; messages have a bound."""
+        self.child = child
+        self.conversation: Conversation | None = None
+        self.ending: Ending | None = None
+        self._loop = asyncio.get_running_loop()
+        self._message_bytes = message_bytes
+        self._lines = Lines(message_bytes)
+        self._stdin: asyncio.WriteTransport | None = None
+        self._stdout: asyncio.ReadTransport | None = None
+        self._free: asyncio.Future[None] | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._surplus = 0
+
+    async def open(self) -> None:
+        """Take over the pipes."""
+        self.child.exited.add_done_callback(self._exited)
+        stdout = os.fdopen(self.child.stdout, "rb", buffering=0)
+        stdin = os.fdopen(self.child.stdin, "wb", buffering=0)
+        reading, _ = await self._loop.connect_read_pipe(lambda: self, stdout)
+        self._stdout = reading
+        writing, _ = await self._loop.connect_write_pipe(lambda: _Input(self), stdin)
+        self._stdin = writing
+
+    # The wire
+
+    async def ready(self) -> None:
+        """Wait until the child has read enough of its input."""
+        while self._free is not None:
+            await asyncio.shield(self._free)
+
+    def write(self, line: bytes) -> None:
+        """Write a line."""
+        if self._stdin is not None and not self._stdin.is_closing():
+            self._stdin.write(line + b"\n")
+
+    def end(self, reason: str) -> None:
+        """Kill the child with all that it started."""
+        self.child.kill()
+        self._end(Ending(reason))
+
+    def close(self) -> None:
+        """End the child's input; its helper does the rest."""
+        self._close()
+        self.child.stop()
+
+    # What the child does
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over what it wrote."""
+        conversation = self.conversation
+        if conversation is None:
+            return
+        try:
+            for line in self._lines.feed(data):
+                if not conversation.hear(line):
+                    self._count()
+        except LineTooLongError:
+            self.end(f"it wrote a message of more than {self._message_bytes} bytes")
+
+    def _count(self) -> None:
+        """Read more slowly where a child says much that nobody asked for."""
+        self._surplus += 1
+        if self._surplus == 1:
+            self._loop.call_later(PAUSE_SECONDS, self._read_on)
+        if self._surplus == int(MESSAGES_PER_SECOND * PAUSE_SECONDS) and self._stdout is not None:
+            self._stdout.pause_reading()
+
+    def _read_on(self) -> None:
+        paused = self._surplus >= int(MESSAGES_PER_SECOND * PAUSE_SECONDS)
+        if paused and self._stdout is not None and not self._stdout.is_closing():
+            self._stdout.resume_reading()
+        self._surplus = 0
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Wait a moment for how it ended."""
+        self._loop.call_later(EXIT_SECONDS, self._silent)
+
+    def _silent(self) -> None:
+        if self.ending is None:
+            # Nothing can come from it any more, and nothing else may wait for its input.
+            self.child.kill()
+            self._end(Ending("it closed its standard output"))
+
+    def _exited(self, exited: asyncio.Future[Ending]) -> None:
+        self._end(exited.result())
+
+    def _end(self, ending: Ending) -> None:
+        if self.ending is None:
+            self.ending = ending
+        if self.conversation is not None:
+            self.conversation.end(self.ending.how)
+        self._close()
+
+    def _close(self) -> None:
+        for transport in (self._stdin, self._stdout):
+            if transport is not None and not transport.is_closing():
+                _abort(transport)
+        self.release()
+
+    # The child's input
+
+    def hold(self) -> None:
+        """Have writers wait: the child does not read."""
+        if self._free is None:
+            self._free = self._loop.create_future()
+            self._stall = self._loop.call_later(
+                STALL_SECONDS, self.end, "it does not read its standard input"
+            )
+
+    def release(self) -> None:
+        """Let writers go on."""
+        if self._stall is not None:
+            self._stall.cancel()
+        if self._free is not None and not self._free.done():
+            self._free.set_result(None)
+        self._free = None
+
+
+class _Input(asyncio.BaseProtocol):
+    """Says when a child does not keep up."""
+
+    def __init__(self, pipes: Pipes) -> None:
+        self._pipes = pipes
+
+    def pause_writing(self) -> None:
+        self._pipes.hold()
+
+    def resume_writing(self) -> None:
+        self._pipes.release()
+
+
+async def converse(
+    helper: Helper, backend: str, sinks: Sinks, *, message_bytes: int, timeout_seconds: float
+) -> tuple[Conversation, Pipes]:
+    """Start a child and make a conversation with it, in which nothing has been said.
+
+    Raises:
+        HelperError: It could not be started.
+    """
+    child = await helper.start()
+    pipes = Pipes(child, message_bytes)
+    conversation = Conversation(backend, pipes, sinks, timeout_seconds=timeout_seconds)
+    pipes.conversation = conversation
+    await pipes.open()
+    return conversation, pipes
+
+
+def _abort(transport: asyncio.BaseTransport) -> None:
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
+    else:
+        transport.close()

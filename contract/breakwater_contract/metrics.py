@@ -201,12 +201,24 @@ SLOW_OPERATIONS = Metric(
 SESSIONS = Metric(
     "mcp_sessions", "gauge", "Sessions of older clients.", older=("mcp_active_sessions",)
 )
+SESSION_DURATION = Metric(
+    "mcp_server_session_duration_seconds",
+    "histogram",
+    "How long sessions of older clients lasted, by why they ended.",
+    ("reason",),
+    (*DURATION_BUCKETS, 60.0, 300.0, 1800.0, 3600.0, 14_400.0),
+    values={"reason": ("client", "idle", "expired", "evicted", "handshake")},
+    otel="mcp.server.session.duration",
+)
 LOST_THREADS = Metric(
     "mcp_lost_threads",
     "gauge",
     "Synchronous tools that go on although nobody waits for them.",
 )
-CALL_METRICS = (OPERATION_DURATION, ACTIVE_CALLS, SLOW_OPERATIONS, SESSIONS, FORWARDS, LOST_THREADS)
+CALL_METRICS = (
+    *(OPERATION_DURATION, ACTIVE_CALLS, SLOW_OPERATIONS),
+    *(SESSIONS, SESSION_DURATION, FORWARDS, LOST_THREADS),
+)
 
 RUNTIME_METRICS = (
     *CALL_METRICS,

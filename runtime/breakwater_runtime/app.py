@@ -54,6 +54,7 @@ from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.observability.telemetry import Telemetry
 from breakwater_runtime.protocol.session_ids import Pod
+from breakwater_runtime.protocol.session_watch import SessionWatch
 from breakwater_runtime.protocol.sharing import Shared, Sharing
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from breakwater_runtime.tools.guarded import Guarded
@@ -109,6 +110,7 @@ def public(process: Process) -> ASGIApp:
         lambda: live.loaded.session_limits,
         charge_tool=charges.tool,
         watch=watch,
+        session_watch=SessionWatch(audit, metrics.histogram(catalogue.SESSION_DURATION)),
         gives_sessions=lambda: live.loaded.gives_sessions,
         sharing=process.sharing,
     )
@@ -291,6 +293,7 @@ def management(process: Process) -> ASGIApp:
                     HEALTH_PATH,
                     pages.health(health, process.version, insiders, lambda: _details(process)),
                 ),
+                Endpoint(f"{HEALTH_PATH}{METRICS_PATH}", pages.health_metrics(health, registry)),
                 Endpoint(METRICS_PATH, pages.metrics(registry, _page_cost(process))),
                 Endpoint(f"{METRICS_PATH}.json", pages.metrics_json(registry)),
                 Endpoint(

@@ -66,6 +66,35 @@ def health(
     return Page(answer)
 
 
+HEALTH_METRICS = frozenset(
+    {
+        *("process_cpu_time_seconds", "process_memory_usage_bytes", "process_thread_count"),
+        *("process_unix_file_descriptor_count", "process_uptime_seconds", "mcp_ready"),
+        *("mcp_health_check", "mcp_connections", "mcp_connections_limit", "mcp_streams"),
+        *("mcp_streams_limit", "http_server_active_requests", "mcp_requests_limit"),
+        *("mcp_requests_queued", "mcp_active_tool_calls", "mcp_sessions", "mcp_lost_threads"),
+        *("mcp_pool_used", "mcp_pool_open", "mcp_pool_limit", "mcp_pool_waiting", "mcp_draining"),
+    }
+)
+"""The metrics that say how the process is at this moment, without a history to compare with."""
+
+
+def health_metrics(health: Health, registry: CollectorRegistry) -> Page:
+    """Show health in numbers: what is in use, and how much of it there may be."""
+
+    def answer(_: Scope) -> Response:
+        values = [
+            {"name": sample.name, "labels": sample.labels, "value": sample.value}
+            for family in registry.collect()
+            if family.name in HEALTH_METRICS
+            for sample in family.samples
+        ]
+        is_well = not any(health.faults().values())
+        return _json({"status": "ok" if is_well else "degraded", "metrics": values})
+
+    return Page(answer)
+
+
 def metrics(registry: CollectorRegistry, cost: Counter) -> Page:
     """Show the metrics as Prometheus reads them; count in `cost` the processor time it takes."""
 

@@ -19,6 +19,7 @@ from breakwater_runtime.calls import Peer, Problem, Refused, RpcError
 from breakwater_runtime.protocol.eras import PRIMED
 from breakwater_runtime.protocol.questions import Questions, Say
 from breakwater_runtime.protocol.reply import Reply, notification
+from breakwater_runtime.protocol.session_watch import End, SessionWatch
 from breakwater_runtime.protocol.streams import Budget, EventStream
 from breakwater_runtime.protocol.ticker import Ticker
 
@@ -66,6 +67,7 @@ class Session:
         self.version = ""
         self.peer: Peer | None = None
         self.last_used = 0.0
+        self.began_at = 0.0
         self.ends_at = 0.0
         """When it ends, however much it is used."""
         self.calls: dict[tuple[type, str | int], list[Reply]] = {}
@@ -199,8 +201,15 @@ class Session:
 class Sessions:
     """All sessions of this process."""
 
-    def __init__(self, ids: Ids, ticker: Ticker, limits: Callable[[], SessionLimits]) -> None:
-        """Have none yet; hold them to the limits of the moment."""
+    def __init__(
+        self,
+        ids: Ids,
+        ticker: Ticker,
+        limits: Callable[[], SessionLimits],
+        watch: SessionWatch | None = None,
+    ) -> None:
+        """Have none yet; hold them to the limits of the moment, and let `watch` know of each."""
+        self._watch = watch
         self._ids = ids
         self._ticker = ticker
         self._limits = limits
@@ -229,11 +238,14 @@ class Sessions:
         budget = Budget(lambda: self._limits().replay_bytes, self._budget)
         session_id = self._ids.make(owner, limits.lifetime_seconds)
         session = Session(session_id, owner, budget, self._ticker)
-        session.ends_at = asyncio.get_running_loop().time() + limits.lifetime_seconds
+        session.began_at = asyncio.get_running_loop().time()
+        session.ends_at = session.began_at + limits.lifetime_seconds
         self._sessions[session.id] = session
         self._owned[owner] = self._owned.get(owner, 0) + 1
         self._use(session)
         self._ticker.add(self)
+        if self._watch is not None:
+            self._watch.started(owner)
         return session
 
     def find(self, session_id: str, owner: str) -> Session:
@@ -244,11 +256,13 @@ class Sessions:
         """
         session = self._sessions.get(session_id)
         if session is None or session.owner != owner:
+            if session is not None and self._watch is not None:
+                self._watch.refused()
             raise Refused(Problem.SESSION_NOT_FOUND)
         self._use(session)
         return session
 
-    def end(self, session: Session) -> None:
+    def end(self, session: Session, reason: End = "client") -> None:
         """End a session."""
         if self._sessions.pop(session.id, None) is None:
             return
@@ -257,6 +271,9 @@ class Sessions:
             del self._owned[session.owner]
         if not self._sessions:
             self._ticker.discard(self)
+        if self._watch is not None:
+            seconds = asyncio.get_running_loop().time() - session.began_at
+            self._watch.ended(session.owner, reason, seconds)
         session.end()
 
     def end_streams(self) -> None:
@@ -271,14 +288,14 @@ class Sessions:
     def _evict(self, owner: str | None) -> None:
         for session in self._sessions.values():
             if not session.busy and owner in {None, session.owner}:
-                self.end(session)
+                self.end(session, "evicted")
                 return
         raise Refused(Problem.TOO_MANY_SESSIONS, retry_after=RETRY_SECONDS)
 
     def tick(self, now: float) -> None:
         """End sessions that nobody used for long, and those whose time is over."""
         for session in [each for each in self._sessions.values() if now >= each.ends_at]:
-            self.end(session)
+            self.end(session, "expired")
         idle_seconds = self._limits().idle_seconds
         while self._sessions:
             session = next(iter(self._sessions.values()))
@@ -287,7 +304,7 @@ class Sessions:
             if session.busy:
                 self._use(session)
             else:
-                self.end(session)
+                self.end(session, "idle")
 
 
 def _hashable(value: object) -> bool:

@@ -17,6 +17,7 @@ from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, r
 from breakwater_runtime.protocol.listeners import Listener
 from breakwater_runtime.protocol.reply import Final, Nowhere, Reply
 from breakwater_runtime.protocol.session_reply import SessionReply
+from breakwater_runtime.protocol.session_watch import SessionWatch
 from breakwater_runtime.protocol.sessions import Ids, Session, SessionLimits, Sessions
 from breakwater_runtime.protocol.sharing import Sharing
 from breakwater_runtime.protocol.ticker import Ticker
@@ -68,6 +69,7 @@ class StreamableHttp:
         watch: Watch | None = None,
         gives_sessions: Callable[[], bool] = lambda: True,
         sharing: Sharing | None = None,
+        session_watch: SessionWatch | None = None,
     ) -> None:
         """Serve one backend; `sharing` knows where the sessions of other pods are."""
         self._backend = backend
@@ -75,7 +77,7 @@ class StreamableHttp:
         self._dispatcher = Dispatcher(backend, charge_tool, watch)
         self._ticker = Ticker()
         self._listeners: set[Listener] = set()
-        self._sessions = Sessions(ids, self._ticker, session_limits)
+        self._sessions = Sessions(ids, self._ticker, session_limits, session_watch)
         self._sharing = sharing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -245,7 +247,7 @@ class StreamableHttp:
             session.version = content["result"]["protocolVersion"]
             reply.headers.append((b"mcp-session-id", session.id.encode()))
         elif session is not None and not session.version:
-            self._sessions.end(session)
+            self._sessions.end(session, "handshake")
         return Final(status, (answer,))
 
     async def _note(self, post: Post, message: dict[str, Any]) -> None:

@@ -143,6 +143,22 @@ async def test_both_metric_pages_show_the_same_numbers(management: httpx2.AsyncC
     assert ("mcp_live_reloads_total", '{"outcome": "loaded"}', 1.0) in from_json
 
 
+@pytest.mark.requirement("T7")
+async def test_health_is_there_in_numbers(
+    management: httpx2.AsyncClient, backend: FakeBackend
+) -> None:
+    backend.fault = "its database is away"
+
+    body = (await management.get("/health/metrics")).json()
+
+    values = {(each["name"], *each["labels"].values()): each["value"] for each in body["metrics"]}
+    assert body["status"] == "degraded"
+    assert values["mcp_health_check", "backend main"] == 0
+    assert values["mcp_health_check", "keys"] == 1
+    assert values["mcp_ready",] == 0
+    assert "database" not in str(body)
+
+
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 async def test_pages_are_read_only(management: httpx2.AsyncClient, method: str) -> None:
     response = await management.request(method, "/metrics")

@@ -39,6 +39,13 @@ class Bodies(Model):
     """The largest body; a larger one is answered 413 and not read to its end."""
 
 
+class Responses(Model):
+    """What an answer may carry."""
+
+    max: Quantity = Quantity("16Mi")
+    """The largest result; in place of a larger one the client gets an error that says so."""
+
+
 class Headers(Model):
     """What may stand in front of a body."""
 
@@ -105,6 +112,8 @@ class Limits(Model):
     """How often they may ask."""
     bodies: Bodies = Bodies()
     """How large a request's body may be."""
+    responses: Responses = Responses()
+    """How large a result may be."""
     headers: Headers = Headers()
     """How large what stands in front of it may be."""
     timeouts: Timeouts = Timeouts()
@@ -115,6 +124,9 @@ class Limits(Model):
     """Where those beyond wait."""
     connections: Count = 10_000
     """Connections to the public port; on those beyond, requests are answered 503."""
+    connections_per_address: Count = 5000
+    """Connections from one address; on those beyond, requests are answered 503. Trusted proxies
+    may have all there are."""
     streams: Count = 5000
     """Answers that go on as event streams; one more is answered 503 instead."""
     sessions: Sessions = Sessions()

@@ -133,6 +133,13 @@ STREAMS_LIMIT = Metric(
     "gauge",
     "Streams beyond which requests for one are answered 503; worth an alert at 80 % of it.",
 )
+NEAR_LIMIT = Metric(
+    "mcp_near_limit",
+    "gauge",
+    "Whether 80 % of a limit are in use, 1 or 0; at 100 % requests are answered 503.",
+    ("limit",),
+    values={"limit": ("connections", "requests", "streams")},
+)
 RATE_LIMITED = Metric(
     "mcp_rate_limited",
     "counter",
@@ -171,6 +178,7 @@ LIMIT_METRICS = (
     QUEUED,
     STREAMS,
     STREAMS_LIMIT,
+    NEAR_LIMIT,
     RATE_LIMITED,
     DRAINING,
     CERTIFICATE_LOADS,

@@ -35,6 +35,7 @@ from breakwater_runtime.http.host import Host
 from breakwater_runtime.http.https import Https
 from breakwater_runtime.http.in_flight import InFlight, Places
 from breakwater_runtime.http.issuer_keys import IssuerKeys
+from breakwater_runtime.http.limits import is_near
 from breakwater_runtime.http.oauth_metadata import OAuthMetadata
 from breakwater_runtime.http.origin import Origin
 from breakwater_runtime.http.pipeline import Pipeline
@@ -57,6 +58,7 @@ from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.protocol.session_watch import SessionWatch
 from breakwater_runtime.protocol.sharing import Shared, Sharing
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
+from breakwater_runtime.tools.bounds import Bounds
 from breakwater_runtime.tools.guarded import Guarded
 from breakwater_runtime.tools.policy_check import PolicyCheck
 from breakwater_runtime.tools.watch import Watch, Watching
@@ -102,13 +104,13 @@ def public(process: Process) -> ASGIApp:
     check = PolicyCheck(lambda: live.loaded.policies, audit)
     # The policies stand in front of each backend, not of all together: they speak of a backend and
     # of names that it gives.
-    backend = compose([Guarded(each, check) for each in process.backends])
+    bounds = Bounds(charges.tool, lambda: live.loaded.wire.response_bytes)
+    backend = compose([Guarded(each, check, bounds) for each in process.backends])
     watch = Watch(backend, _watching(process, audit))
     mcp = StreamableHttp(
         backend,
         process.sharing.ids,
         lambda: live.loaded.session_limits,
-        charge_tool=charges.tool,
         watch=watch,
         session_watch=SessionWatch(audit, metrics.histogram(catalogue.SESSION_DURATION)),
         gives_sessions=lambda: live.loaded.gives_sessions,
@@ -248,6 +250,11 @@ def _watch_places(process: Process) -> None:
         catalogue.STREAMS_LIMIT: lambda: live.loaded.limits.streams,
     }.items():
         metrics.gauge(metric).set_function(value)
+    near = metrics.gauge(catalogue.NEAR_LIMIT)
+    near.labels("requests").set_function(
+        lambda: is_near(places.active, live.loaded.limits.in_flight)
+    )
+    near.labels("streams").set_function(lambda: is_near(places.streams, live.loaded.limits.streams))
 
 
 def refusing(process: Process) -> Refusing:

@@ -254,6 +254,7 @@ def understand(content: Content, alone: Shared) -> Loaded:
     if faults:
         raise SettingsError(faults)
     access = content.settings.access
+    addresses = Addresses(access.addresses)
     return Loaded(
         keyring,
         operator_keys,
@@ -263,7 +264,7 @@ def understand(content: Content, alone: Shared) -> Loaded:
         origins=frozenset(access.origins),
         hosts=frozenset(access.hosts),
         limits=content.settings.limits,
-        wire=WireLimits.of(content.settings.limits),
+        wire=WireLimits.of(content.settings.limits, addresses.trusts),
         gives_sessions=content.settings.sessions == "Auto",
         session_limits=SessionLimits.of(content.settings.limits.sessions),
         shared=alone if content.shared is None else understand_shared(content.shared),
@@ -273,7 +274,7 @@ def understand(content: Content, alone: Shared) -> Loaded:
         collector=collector,
         service_account_keys=service_account_keys,
         policies=Policies(access.policies),
-        addresses=Addresses(access.addresses),
+        addresses=addresses,
     )
 
 

@@ -28,7 +28,7 @@ from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
 from breakwater_runtime.http import peer_tls
 from breakwater_runtime.http.in_flight import Places
-from breakwater_runtime.http.limits import WireLimits
+from breakwater_runtime.http.limits import WireLimits, is_near
 from breakwater_runtime.http.server import Server, listen
 from breakwater_runtime.http.tls import Certificates
 from breakwater_runtime.live import Live, Loaded, Source
@@ -330,6 +330,9 @@ class _Serving:
         metrics.gauge(catalogue.CONNECTIONS).set_function(lambda: len(server.port.connections))
         metrics.gauge(catalogue.CONNECTIONS_LIMIT).set_function(
             lambda: live.loaded.wire.connections
+        )
+        metrics.gauge(catalogue.NEAR_LIMIT).labels("connections").set_function(
+            lambda: is_near(len(server.port.connections), live.loaded.wire.connections)
         )
         metrics.gauge(catalogue.DRAINING).set_function(lambda: process.drain.begun)
         return server

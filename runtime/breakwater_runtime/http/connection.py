@@ -14,6 +14,7 @@ from typing import Any, cast
 import httptools
 
 from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.http.addresses import network_of
 from breakwater_runtime.http.exchange import Exchange
 from breakwater_runtime.http.limits import CHUNK_OVERHEAD_BYTES, KEEP_ALIVE_SECONDS, LINGER_SECONDS
 from breakwater_runtime.http.port import SPARE_CONNECTIONS, Port
@@ -59,7 +60,9 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_unread_bytes",
         "_url",
+        "address",
         "deadline",
+        "network",
         "port",
         "unread",
         "write_deadline",
@@ -67,6 +70,8 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, port: Port) -> None:
         self.port = port
+        self.address = self.network = ""
+        """Where it comes from, and what connections from there are counted together with."""
         self.deadline = NEVER
         """When `time_is_up` has to look at what the client sends."""
         self.write_deadline = NEVER
@@ -94,14 +99,16 @@ class Connection(asyncio.Protocol):
         """Begin to listen to a client, unless there are too many."""
         self._transport = cast("asyncio.Transport", transport)
         port = self.port
-        excess = len(port.connections) + 1 - self._limits.connections
-        port.connections.add(self)
+        self._client = _address(transport, "peername")
+        self.address = self._client[0] if self._client is not None else ""
+        self.network = network_of(self.address)
+        port.opened(self)
+        excess = port.excess(self, self._limits)
         self._beyond_limit = excess > 0
         if excess > SPARE_CONNECTIONS:
             port.count_cut("connections")
             self.abort()
             return
-        self._client = _address(transport, "peername")
         self._server = _address(transport, "sockname")
         self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self._parser = httptools.HttpRequestParser(self)
@@ -282,7 +289,7 @@ class Connection(asyncio.Protocol):
 
     def _start(self, exchange: Exchange) -> None:
         port, app = self.port, self.port.app
-        if self._beyond_limit and len(port.connections) > self._limits.connections:
+        if self._beyond_limit and port.excess(self, self._limits) > 0:
             port.count_cut("connections")
             exchange.keep_alive = False
             app = port.refusing(

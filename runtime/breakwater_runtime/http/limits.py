@@ -1,5 +1,6 @@
 """The limits as connections look at them: plain numbers, worked out once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from breakwater_contract.limits import Limits
@@ -16,6 +17,15 @@ CHUNK_OVERHEAD_BYTES = 64 * 1024
 """What the framing of a body may take beyond the body's own length."""
 
 
+NEAR = 0.8
+"""From which share of a limit on somebody should look at it."""
+
+
+def is_near(used: int, limit: int) -> bool:
+    """Say whether so much is in use that it is worth an alert."""
+    return used >= NEAR * limit
+
+
 @dataclass(frozen=True, slots=True)
 class WireLimits:
     """What one connection may do."""
@@ -29,11 +39,16 @@ class WireLimits:
     slowest_bytes: int
     """Bytes per second that prolong the time for bodies and answers."""
     connections: int
+    address_connections: int
+    """Connections from one address."""
     body_bytes: int
+    response_bytes: int
+    trusts: Callable[[str], bool] = lambda _: False
+    """Says whether an address is a proxy's that many others stand behind."""
 
     @classmethod
-    def of(cls, limits: Limits) -> "WireLimits":
-        """Work them out."""
+    def of(cls, limits: Limits, trusts: Callable[[str], bool] = lambda _: False) -> "WireLimits":
+        """Work them out, with what says which addresses are trusted proxies."""
         return cls(
             head_bytes=limits.headers.max.bytes,
             header_count=limits.headers.count,
@@ -43,5 +58,8 @@ class WireLimits:
             answer_seconds=limits.timeouts.answer.seconds,
             slowest_bytes=max(1, limits.timeouts.slowest.bytes),
             connections=limits.connections,
+            address_connections=limits.connections_per_address,
             body_bytes=limits.bodies.max.bytes,
+            response_bytes=limits.responses.max.bytes,
+            trusts=trusts,
         )

@@ -1,6 +1,7 @@
 """What all connections of one port share."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class Port:
         self.draining = False
         self.connections: set[Connection] = set()
         self.tasks: dict[Exchange, asyncio.Task[None]] = {}
+        self._of_network: Counter[str] = Counter()
         self.date = b""
         self._quiet: asyncio.Event | None = None
 
@@ -57,9 +59,26 @@ class Port:
         if self._quiet is not None:
             self._look_whether_quiet()
 
+    def opened(self, connection: "Connection") -> None:
+        """Remember a connection."""
+        self.connections.add(connection)
+        self._of_network[connection.network] += 1
+
+    def excess(self, connection: "Connection", limits: WireLimits) -> int:
+        """Say how many connections there are beyond those that may be, as far as one is of them."""
+        excess = len(self.connections) - limits.connections
+        of_network = self._of_network[connection.network] - limits.address_connections
+        if of_network <= excess or not connection.network:
+            return excess
+        # Who stands behind a trusted proxy shares an address with others, and is not to blame.
+        return excess if limits.trusts(connection.address) else of_network
+
     def closed(self, connection: "Connection") -> None:
         """Forget a connection."""
         self.connections.discard(connection)
+        self._of_network[connection.network] -= 1
+        if not self._of_network[connection.network]:
+            del self._of_network[connection.network]
         self._look_whether_quiet()
 
     def _look_whether_quiet(self) -> None:

@@ -19,7 +19,6 @@ from breakwater_runtime.protocol.headers import McpHeaders
 from breakwater_runtime.tools.watch import Watch, outcome_of
 
 Handler = Callable[[Call, McpHeaders | None], Awaitable[bytes]]
-ChargeTool = Callable[[object], None]
 
 STATUS: Mapping[int, int] = {
     PARSE_ERROR: 400,
@@ -38,19 +37,15 @@ _CANCELLED: Outcome = "cancelled"
 class Dispatcher:
     """Has each request answered, and makes errors of what fails."""
 
-    def __init__(
-        self, backend: Backend, charge_tool: ChargeTool | None = None, watch: Watch | None = None
-    ) -> None:
+    def __init__(self, backend: Backend, watch: Watch | None = None) -> None:
         """Dispatch to one backend.
 
         Args:
             backend: The backend.
-            charge_tool: Refuses a tool that is called too often.
             watch: Observes every request; None: these are outside of every objective.
         """
         self._backend = backend
         self._watch = watch
-        self._charge_tool = charge_tool
         self._table: Mapping[Era, Mapping[str, Handler]] = {
             Era.OLDER: {},
             Era.MODERN: {"tools/call": self._call_tool},
@@ -88,8 +83,6 @@ class Dispatcher:
 
     async def _answer(self, era: Era, call: Call, headers: McpHeaders | None) -> tuple[int, bytes]:
         handler = self._table[era].get(call.method, self._forward)
-        if self._charge_tool is not None and call.method == "tools/call":
-            self._charge_tool((call.params or {}).get("name"))
         try:
             return 200, framing.result(call.id, await handler(call, headers))
         except RpcError as failure:

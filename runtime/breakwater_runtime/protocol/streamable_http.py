@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
 from breakwater_runtime.protocol import eras, framing, streams
-from breakwater_runtime.protocol.dispatch import ChargeTool, Dispatcher, failed
+from breakwater_runtime.protocol.dispatch import Dispatcher, failed
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, read
 from breakwater_runtime.protocol.listeners import Listener
@@ -65,7 +65,6 @@ class StreamableHttp:
         ids: Ids,
         session_limits: Callable[[], SessionLimits] = SessionLimits,
         *,
-        charge_tool: ChargeTool | None = None,
         watch: Watch | None = None,
         gives_sessions: Callable[[], bool] = lambda: True,
         sharing: Sharing | None = None,
@@ -74,7 +73,7 @@ class StreamableHttp:
         """Serve one backend; `sharing` knows where the sessions of other pods are."""
         self._backend = backend
         self._gives_sessions = gives_sessions
-        self._dispatcher = Dispatcher(backend, charge_tool, watch)
+        self._dispatcher = Dispatcher(backend, watch)
         self._ticker = Ticker()
         self._listeners: set[Listener] = set()
         self._sessions = Sessions(ids, self._ticker, session_limits, session_watch)

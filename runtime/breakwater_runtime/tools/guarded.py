@@ -9,6 +9,7 @@ import orjson
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.backend import Backend, Deliver, Finding, PoolUse, Subscription
 from breakwater_runtime.calls import Call, Channel, Peer
+from breakwater_runtime.tools.bounds import Bounds
 from breakwater_runtime.tools.policy import Kind
 from breakwater_runtime.tools.policy_check import PolicyCheck
 
@@ -40,10 +41,11 @@ USES: Mapping[str, tuple[str, Kind]] = {
 class Guarded:
     """Puts the policies in front of a backend, for every door that leads to it."""
 
-    def __init__(self, backend: Backend, check: PolicyCheck) -> None:
+    def __init__(self, backend: Backend, check: PolicyCheck, bounds: Bounds) -> None:
         """Guard `backend`."""
         self._backend = backend
         self._check = check
+        self._bounds = bounds
         self.name = backend.name
 
     @property
@@ -71,17 +73,20 @@ class Guarded:
         return self._backend.running()
 
     async def answer(self, call: Call) -> bytes:
-        """Answer what the policies allow; of lists, what they show.
+        """Answer what the policies and limits allow; of lists, what the policies show.
 
         Raises:
             Refused: They do not allow it.
+            RpcError: There is no result, or too large a one.
         """
         if not self._check.is_needed:
-            return await self._backend.answer(call)
+            await self._bounds.charge(call)
+            return self._bounds.hold(await self._backend.answer(call))
         self._require(call)
+        await self._bounds.charge(call)
         result = await self._backend.answer(call)
         listed = LISTS.get(call.method)
-        return self._shown(call, result, listed) if listed else result
+        return self._bounds.hold(self._shown(call, result, listed) if listed else result)
 
     def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
         """Listen to what the policies allow.

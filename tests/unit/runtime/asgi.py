@@ -87,6 +87,8 @@ class Caller:
         given = {"content-type": "application/json", "accept": ACCEPT} | headers
         scope: dict[str, Any] = {
             "type": "http",
+            "scheme": "http",
+            "client": ("127.0.0.1", 1),
             "method": method,
             "path": urllib.parse.unquote(self._path),
             "raw_path": self._path.encode(),

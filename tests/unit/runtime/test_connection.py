@@ -443,6 +443,28 @@ def test_beyond_the_connection_limit_the_answer_is_503_and_the_others_go_on(
     assert ask(tight.port, GET).status == 200
 
 
+@pytest.mark.requirement("K2", "T4")
+def test_one_address_cannot_have_all_connections() -> None:
+    few = Limits(connections=100, connections_per_address=3)
+
+    with serving(echo, few) as server, ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(connect(server.port))
+        server.until(lambda: server.connections == 3)
+        beyond = ask(server.port, GET)
+        other = ask(server.port, GET, source="127.0.0.2")
+    with serving(echo, few, trusts=lambda address: address == "127.0.0.1") as server:
+        for _ in range(5):
+            stack.enter_context(connect(server.port))
+        server.until(lambda: server.connections == 5)
+        proxied = ask(server.port, GET)
+        stack.close()
+
+    assert (beyond.status, error_code(beyond.body)) == (503, "OVERLOADED")
+    assert int(beyond.headers["retry-after"]) > 0
+    assert (other.status, proxied.status) == (200, 200)
+
+
 @pytest.mark.requirement("K2", "K3")
 def test_thousands_of_idle_connections_leave_room_for_work(server: Serving) -> None:
     with ExitStack() as stack:

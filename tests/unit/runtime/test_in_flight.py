@@ -11,6 +11,7 @@ from breakwater_contract.limits import Limits, Queue
 from breakwater_runtime.http.answer_headers import AnswerHeaders
 from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.in_flight import InFlight, Places
+from breakwater_runtime.http.limits import is_near
 from breakwater_runtime.http.pipeline import Pipeline
 from tests.unit.runtime.fakes import FakeClock
 
@@ -185,3 +186,8 @@ async def test_a_limit_that_was_raised_lets_more_in() -> None:
 
     assert house.begun == 4
     assert house.places.active == 0
+
+
+@pytest.mark.parametrize(("used", "near"), [(0, False), (79, False), (80, True), (101, True)])
+def test_from_80_percent_of_a_limit_on_somebody_should_look(used: int, near: bool) -> None:
+    assert is_near(used, 100) is near

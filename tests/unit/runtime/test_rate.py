@@ -1,15 +1,18 @@
 """Token buckets, and what they do to requests."""
 
 import json
+from dataclasses import replace
 
 import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from breakwater_contract.access import Policy
 from breakwater_contract.limits import Limits, Rates
 from breakwater_runtime.app import Process
 from breakwater_runtime.http.rate import Buckets
+from breakwater_runtime.tools.policy import Policies
 from tests.unit.runtime.fakes import ALICE, FakeBackend, FakeClock
 from tests.unit.runtime.limited import limit
 
@@ -145,3 +148,22 @@ async def test_a_tool_has_a_rate_of_its_own(
     assert [answer.status_code for answer in answers] == [200, 429, 200, 200]
     assert answers[1].json()["id"] == 1
     assert answers[1].json()["error"]["data"]["code"] == "RATE_LIMITED"
+
+
+@pytest.mark.requirement("T4", "G5")
+async def test_a_call_that_the_policies_deny_costs_the_others_nothing(
+    public: httpx2.AsyncClient, process: Process
+) -> None:
+    allowed = Policy.model_validate(
+        {"name": "fast", "effect": "Allow", "principals": ["alice"], "tools": ["fast"]}
+    )
+    limit(process, Limits(requests_per_minute=Rates(tools={"slow": 1})))
+    open_to_all = process.live.loaded
+    process.live.loaded = replace(open_to_all, policies=Policies((allowed,)))
+
+    denied = [await call(public, "slow") for _ in range(3)]
+    process.live.loaded = open_to_all
+    let_through = [await call(public, "slow") for _ in range(2)]
+
+    assert [answer.status_code for answer in denied] == [403] * 3
+    assert [answer.status_code for answer in let_through] == [200, 429]

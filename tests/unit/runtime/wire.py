@@ -55,8 +55,10 @@ class Client(socket.socket):
         return True
 
 
-def connect(port: int, *, receive_buffer: int | None = None) -> Client:
+def connect(port: int, *, receive_buffer: int | None = None, source: str | None = None) -> Client:
     client = Client()
+    if source is not None:
+        client.bind((source, 0))
     if receive_buffer is not None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     client.settimeout(BOUND_SECONDS)
@@ -92,9 +94,9 @@ def _chunks(file: BinaryIO) -> bytes:
     return body
 
 
-def ask(port: int, request: bytes) -> Answered:
+def ask(port: int, request: bytes, source: str | None = None) -> Answered:
     """Send one request over a connection of its own."""
-    with connect(port) as client:
+    with connect(port, source=source) as client:
         client.sendall(request)
         return answer(client)
 
@@ -137,9 +139,10 @@ def serving(
     *,
     tls: ssl.SSLContext | None = None,
     handshake_seconds: float = BOUND_SECONDS,
+    trusts: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[Serving]:
     """Serve `app`, as the runtime does, until the end of the block."""
-    wire = WireLimits.of(limits or Limits())
+    wire = WireLimits.of(limits or Limits(), trusts)
     listener = listen("127.0.0.1", 0, "listen.publicPort")
     started, running = threading.Event(), []
 

@@ -1,0 +1,50 @@
+"""How often a tool may be called, and how much a result may hold."""
+
+from collections.abc import Awaitable, Callable
+
+from mcp_types import INTERNAL_ERROR
+
+from breakwater_runtime.calls import Call, RpcError
+
+Charge = Callable[[object], Awaitable[None] | None]
+"""Refuses the call of a tool that is called too often; where it has to ask, comes back to it."""
+
+
+class Bounds:
+    """Holds calls and results to the limits of the moment."""
+
+    def __init__(self, charge: Charge, response_bytes_max: Callable[[], int]) -> None:
+        """Charge tools by `charge`, and let results of up to `response_bytes_max` pass."""
+        self._charge = charge
+        self._response_bytes_max = response_bytes_max
+
+    async def charge(self, call: Call) -> None:
+        """Charge a call that the policies let through: what is denied costs nobody anything.
+
+        Raises:
+            Refused: The tool is called too often.
+        """
+        if call.method == "tools/call":
+            waiting = self._charge((call.params or {}).get("name"))
+            if waiting is not None:
+                await waiting
+
+    def hold(self, result: bytes) -> bytes:
+        """Let a result pass.
+
+        Raises:
+            RpcError: It is too large. As an error of JSON-RPC it finds its way in every form of
+                answer, also where a stream has begun.
+        """
+        limit = self._response_bytes_max()
+        if len(result) <= limit:
+            return result
+        raise RpcError(
+            INTERNAL_ERROR,
+            f"The result has {len(result)} bytes, and {limit} are allowed.",
+            {
+                "code": "RESPONSE_TOO_LARGE",
+                "hint": "Ask for less at once, or have limits.responses.max raised.",
+                "retryable": False,
+            },
+        )

@@ -1,11 +1,13 @@
 """`breakwater`: the command line."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,10 +17,10 @@ from typing import Any
 import click
 import yaml
 
-from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
+from breakwater_contract.names import MANAGEMENT_PORT, MCP_PATH, PUBLIC_PORT
 from breakwater_operator.api.errors import BreakwaterError
 from breakwater_operator.api.platform import Platform
-from breakwater_operator.cli import manifests
+from breakwater_operator.cli import issuer_server, manifests
 from breakwater_operator.cli.certificates import (
     CA_CERTIFICATE,
     CERTIFICATE,
@@ -32,6 +34,8 @@ from breakwater_operator.cli.program import Place, Secrets, program
 from breakwater_operator.cli.rendering import SECRET_BYTES, Rendering
 
 DISTRIBUTION = "mcp-breakwater"
+
+ISSUER_PORT = 9000
 
 NOT_SHOWN = "(not shown)"
 
@@ -212,6 +216,28 @@ def make_certificate(hosts: tuple[str, ...], out: Path, ca: Path | None) -> None
     now = _now()
     Authority.load(_ca_folder(ca), now).vouch(hosts or LOCAL_HOSTS, out, now)
     click.echo(f"{out / CERTIFICATE} and {out / KEY} are for {', '.join(hosts or LOCAL_HOSTS)}")
+
+
+@dev.command("issuer")
+@click.option("--port", default=ISSUER_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--audience",
+    default=f"http://127.0.0.1:{PUBLIC_PORT}{MCP_PATH}",
+    show_default=True,
+    help="Whom tokens are for where nobody says it.",
+)
+def run_issuer(port: int, audience: str) -> None:
+    """Run an OAuth issuer that gives a token to whoever asks, for tries on this machine.
+
+    It knows dynamic registration, authorization codes with PKCE and client credentials. Its key is
+    made anew each time, and nothing that matters may ever trust it.
+    """
+    with issuer_server.listen(port, audience, time.time) as server:
+        url = f"http://{issuer_server.HOST}:{port}"
+        _say(f"the issuer is {url}; tokens are for {audience}")
+        _say(f"a token: curl -d client_id=alice -d scope=crm.read {url}/token")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def run(argv: Sequence[str] | None = None) -> int:

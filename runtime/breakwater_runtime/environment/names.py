@@ -55,6 +55,11 @@ ALIASES: Mapping[str, Alias] = {
     "GATEWAY_PORT": Alias("BREAKWATER_LISTEN_PUBLIC_PORT"),
     "GATEWAY_ALLOWED_ORIGINS": Alias("BREAKWATER_ACCESS_ORIGINS"),
     "OTEL_SERVICE_NAME": Alias("BREAKWATER_SERVER_NAME"),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": Alias("BREAKWATER_OTLP_ENDPOINT"),
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": Alias("BREAKWATER_OTLP_CA_FILE"),
+    "OTEL_EXPORTER_OTLP_TIMEOUT": Alias(
+        "BREAKWATER_OTLP_TIMEOUT", "milliseconds", lambda text: f"{_whole(text)}ms"
+    ),
 }
 """Older names that say the same thing as a variable of ours; `AUTH_TOKENS` is read by `reading`."""
 

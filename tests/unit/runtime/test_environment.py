@@ -124,6 +124,12 @@ def leaves(schema: dict[str, Any]) -> set[tuple[str | int, ...]]:
         ("GATEWAY_HOST", "0.0.0.0", ("listen", "host"), "0.0.0.0"),
         ("GATEWAY_PORT", "9000", ("listen", "publicPort"), 9000),
         ("OTEL_SERVICE_NAME", "weather", ("server", "name"), "weather"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://collector.example:4318",
+            ("live", "otlp", "endpoint"),
+            "http://collector.example:4318",
+        ),
     ],
 )
 def test_older_names_say_the_same(

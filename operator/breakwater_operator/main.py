@@ -1,7 +1,7 @@
 """The operator's process: kopf starts it, logs in and watches McpServers; the rest is ours."""
 
 import argparse
-import asyncio
+import gc
 import itertools
 import logging
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import kopf
+import uvloop
 import yaml
 from kubernetes.aio.client import Configuration
 from prometheus_client import CollectorRegistry
@@ -29,6 +30,7 @@ from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.connection import connection
 from breakwater_operator.kube.kinds import MCP_SERVER
 from breakwater_operator.probe.prober import Prober
+from breakwater_operator.reconcile import journal
 from breakwater_operator.reconcile.endpoints import Endpoints
 from breakwater_operator.reconcile.engine import Engine, Outside
 from breakwater_operator.reconcile.meters import Meters
@@ -40,6 +42,10 @@ EXIT_BAD_CONFIGURATION = 2
 EXIT_FAILED = 1
 STOP_SECONDS = 20.0
 """How long stopping may take before the process ends itself; kubelet waits 30 seconds."""
+
+YOUNG_OBJECTS = 20_000
+"""New objects between two collections. Every answer of the API server is hundreds of them, and
+none is part of a cycle."""
 
 
 def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> int:
@@ -54,6 +60,7 @@ def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> i
     """
     options = _options(argv)
     kopf.configure(log_format=kopf.LogFormat.JSON)
+    journal.install()
     # It would say of every single change that it was told of it.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
@@ -62,8 +69,9 @@ def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> i
         for fault in error.faults:
             sys.stderr.write(f"{options.config}: {fault}\n")
         return EXIT_BAD_CONFIGURATION
+    gc.set_threshold(YOUNG_OBJECTS)
     try:
-        asyncio.run(_operate(configuration, options, prober))
+        uvloop.run(_operate(configuration, options, prober))
     except (ClusterError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_FAILED

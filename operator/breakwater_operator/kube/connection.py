@@ -34,8 +34,6 @@ async def connection(kubeconfig: Path | None) -> Configuration:
             f"no credentials for the API server from {where}: {error}; "
             "run in a pod with a service account, or name a kubeconfig with --kubeconfig"
         ) from error
-    # Looking up proxies and .netrc for each request costs as much as the request itself.
-    found.client_session_kwargs = {"trust_env": False}
     found.connection_pool_maxsize = CONNECTIONS_MAX
     return found
 

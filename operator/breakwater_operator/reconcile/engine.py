@@ -18,7 +18,7 @@ from breakwater_operator.kube.kinds import MCP_SERVER
 from breakwater_operator.kube.leadership import Leadership
 from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
-from breakwater_operator.reconcile import signing
+from breakwater_operator.reconcile import journal, signing
 from breakwater_operator.reconcile.events import Events
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.meters import Meters
@@ -229,11 +229,15 @@ class Engine:
         while True:
             key = await self._queue.get()
             started = time.monotonic()
-            try:
-                result = await self._pass(reconciler, key)
-            finally:
-                self._queue.done(key)
-            self._meters.passed(result.outcome, time.monotonic() - started)
+            server = self._servers.get(key) or {"metadata": {}}
+            with journal.passing(key, server["metadata"].get("generation", 0)) as current:
+                try:
+                    result = await self._pass(reconciler, key)
+                finally:
+                    self._queue.done(key)
+                seconds = time.monotonic() - started
+                journal.tell(current, result.outcome, seconds)
+            self._meters.passed(result.outcome, seconds)
 
     async def _pass(self, reconciler: Reconciler, key: Key) -> Result:
         result = Result("failed")
@@ -243,7 +247,7 @@ class Engine:
             result.failure = error
         except Exception:
             # One server that nobody thought of must not stop the passes over all others.
-            log.exception("pass failed", extra=_names(key))
+            log.exception("pass failed")
         self._schedule(key, result)
         return result
 
@@ -256,7 +260,7 @@ class Engine:
             if failure is not None and failure.refused:
                 at_least = max(at_least, REFUSED_SECONDS)
             self._queue.add_failed(key, at_least)
-            log.warning("trying again", extra=_names(key) | {"error": str(failure)})
+            log.warning("trying again", extra={"error": str(failure)})
         else:
             self._queue.succeeded(key)
             if result.again_seconds is not None:
@@ -296,8 +300,3 @@ class Engine:
 def _spread(seconds: float) -> float:
     # Spreading load needs no secrecy.
     return seconds * (0.9 + 0.2 * random.random())  # noqa: S311  spreads load, guards nothing
-
-
-def _names(key: Key) -> dict[str, str]:
-    # `name` is taken in a log record.
-    return {"namespace": key[0], "server": key[1]}

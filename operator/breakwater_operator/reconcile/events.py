@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from breakwater_operator.api.reasons import Reason
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import EVENT
@@ -30,6 +31,10 @@ FIRST = {("Accepted", "False"), ("Degraded", "True"), ("Ready", "True")}
 """What is news of a server that nothing was known of: that it is not ready yet goes without
 saying, and so does that nothing is wrong."""
 
+ROLLOUT = ("Ready", Reason.ROLLING_OUT)
+"""A server that is not ready while a change of its user's own is rolled out is no news, and neither
+is that it was."""
+
 
 @dataclass(frozen=True)
 class News:
@@ -44,11 +49,13 @@ def transitions(
     before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
 ) -> list[News]:
     """Say which conditions turned good or bad."""
-    old = {condition["type"]: condition["status"] for condition in before}
+    old = {condition["type"]: condition for condition in before}
     news = []
     for condition in after:
         kind, status = condition["type"], condition["status"]
-        was = old.get(kind, "Unknown")
+        was = old.get(kind, {"status": "Unknown"})["status"]
+        if ROLLOUT in {(kind, condition["reason"]), (kind, old.get(kind, {}).get("reason"))}:
+            continue
         is_told = kind in WANTED and status not in {was, "Unknown"}
         if is_told and (was != "Unknown" or (kind, status) in FIRST):
             note = f"{kind}: {condition['message']}"

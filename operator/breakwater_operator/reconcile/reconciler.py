@@ -1,5 +1,6 @@
 """One full pass over one McpServer: read, render, plan, apply, observe, conclude."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,6 +45,9 @@ SHOWN_AFTER_FAILURES = 2
 
 KEY_BYTES = 32
 """Random bytes of a generated key."""
+
+TAKEOVER_SECONDS = 3.0
+"""How long pods may take to load new settings before the status says that it waits for them."""
 
 TAKEN_AGAIN_SECONDS = 30.0
 """When to look again at an object of others that has the name of a child; nobody tells us of it."""
@@ -96,6 +100,9 @@ class Reconciler:
     events: Events
     now: Callable[[], datetime]
     entropy: Callable[[int], bytes]
+    clock: Callable[[], float] = time.monotonic
+    told: dict[Key, tuple[str, float]] = field(default_factory=dict)
+    """Since when the pods of a server are to take over which live settings."""
 
     async def reconcile(self, key: Key, failures: int = 0) -> Result:
         """Bring one server and its status to what they should be.
@@ -113,10 +120,35 @@ class Reconciler:
         try:
             seen = await self._make(owner)
             pods = await self._observe(key, owner, seen)
-            await self._conclude(key, seen, pods, failures)
+            if wait := self._takeover_seconds(key, owner, seen, pods):
+                return Result("waiting", again_seconds=wait)
+            again = await self._conclude(key, seen, pods, failures)
         except OwnerGoneError:
             return self._gone(key)
-        return _result(seen)
+        return _result(seen, again)
+
+    def _takeover_seconds(
+        self, key: Key, owner: Object, seen: Seen, pods: Sequence[Pod]
+    ) -> float | None:
+        """Say how long to wait for pods that were just told of new settings, if for nothing else.
+
+        They take a second or two, and then one status says everything.
+        """
+        is_behind = any(pod.probe is not None and pod.probe.live != seen.live for pod in pods)
+        deployment = self.world.children[DEPLOYMENT].get(
+            key[0], names.deployment(key[1], names.FIRST_SLOT)
+        )
+        is_rolled_out = deployment is not None and _is_complete(deployment)
+        has_trouble = seen.faults or seen.waits or seen.problems or seen.failure is not None
+        has_news = bool(has_trouble or seen.is_key_changed)
+        if not is_behind or not is_rolled_out or has_news or seen.live is None:
+            self.told.pop(key, None)
+            return None
+        before = self.told.get(key)
+        if before is None or before[0] != seen.live:
+            self.told[key] = before = (seen.live, self.clock())
+        wait = before[1] + TAKEOVER_SECONDS - self.clock()
+        return wait if wait > 0 and owner.get("status") else None
 
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""
@@ -202,24 +234,27 @@ class Reconciler:
                 await self._tell(pod.object, seen.live)
         return found
 
-    async def _conclude(self, key: Key, seen: Seen, pods: Sequence[Pod], failures: int) -> None:
-        """Write the status, and say what turned."""
+    async def _conclude(
+        self, key: Key, seen: Seen, pods: Sequence[Pod], failures: int
+    ) -> float | None:
+        """Write the status, and say what turned; return in how long to do it where it can wait."""
         owner = self.servers.get(key)
         if owner is None:
             raise OwnerGoneError
         previous = owner.get("status") or {}
         status = conclude(self._facts(owner, seen, pods, failures))
         try:
-            is_new = await self.statuses.write(owner, status)
+            written = await self.statuses.write(owner, status)
         except ApiError as error:
             if error.not_found:
                 raise OwnerGoneError from error
             raise
-        if is_new:
+        if written.is_new:
             before = previous.get("conditions") or ()
             self.events.post(owner, transitions(before, status["conditions"]))
         if seen.is_key_changed and seen.intent is not None:
             self.events.post(owner, [_key_changed(seen.intent.keys.secret_name)])
+        return written.again_seconds
 
     def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
         namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
@@ -304,6 +339,7 @@ class Reconciler:
         self.rounds.drop(key)
         self.issuer.drop(key)
         self.statuses.forget(key)
+        self.told.pop(key, None)
         return Result("gone")
 
 
@@ -342,10 +378,12 @@ def _key_changed(secret: str) -> News:
     )
 
 
-def _result(seen: Seen) -> Result:
+def _result(seen: Seen, again_seconds: float | None) -> Result:
     if seen.failure is not None:
         return Result("failed", failure=seen.failure)
     if seen.faults:
-        return Result("invalid")
-    again = TAKEN_AGAIN_SECONDS if seen.problems else None
-    return Result("waiting" if seen.waits or seen.problems else "done", again_seconds=again)
+        return Result("invalid", again_seconds=again_seconds)
+    if seen.problems:
+        again_seconds = min(again_seconds or TAKEN_AGAIN_SECONDS, TAKEN_AGAIN_SECONDS)
+    outcome = "waiting" if seen.waits or seen.problems else "done"
+    return Result(outcome, again_seconds=again_seconds)

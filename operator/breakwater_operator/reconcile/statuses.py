@@ -1,5 +1,8 @@
 """Writing the status of a server, when and only when it says something else."""
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from breakwater_operator.api.names import STATUS_MANAGER
@@ -10,23 +13,42 @@ from breakwater_operator.reconcile.servers import Servers
 
 Object = dict[str, Any]
 
+DETAIL_SECONDS = 10.0
+"""Between two writes that change nothing but numbers and words: a rollout changes them with every
+pod, and each write is one for the API server and one for everybody who watches."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of a status."""
+
+    is_new: bool
+    """Whether it was written."""
+    again_seconds: float | None = None
+    """When to write it, where that can wait."""
+
 
 class Statuses:
     """Writes statuses, bound to the state of the server that they were concluded from."""
 
-    def __init__(self, api: KubeApi, servers: Servers) -> None:
+    def __init__(
+        self, api: KubeApi, servers: Servers, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Remember nothing yet.
 
         Args:
             api: Where to write.
             servers: Where answers are put.
+            clock: Seconds that only go up.
         """
         self._api = api
         self._servers = servers
+        self._clock = clock
         self._futile: dict[Key, tuple[Object, Object | None]] = {}
+        self._written: dict[Key, float] = {}
 
-    async def write(self, live: Object, status: Object) -> bool:
-        """Write a status where it differs; say whether it was written.
+    async def write(self, live: Object, status: Object) -> Written:
+        """Write a status where it differs, at once where it turned.
 
         Raises:
             ApiError: It could not be written; 409 when the server changed meanwhile.
@@ -36,7 +58,10 @@ class Statuses:
         was = live.get("status")
         # A status that the API server stores in another way is not written again and again.
         if status == was or self._futile.get(key) == (status, was):
-            return False
+            return Written(is_new=False)
+        wait = self._written.get(key, -DETAIL_SECONDS) + DETAIL_SECONDS - self._clock()
+        if was is not None and wait > 0 and _gist(was) == _gist(status):
+            return Written(is_new=False, again_seconds=wait)
         names = ("namespace", "name", "uid", "resourceVersion")
         manifest = {
             "apiVersion": MCP_SERVER.api_version,
@@ -46,11 +71,27 @@ class Statuses:
         }
         answer = await self._api.apply(MCP_SERVER, manifest, manager=STATUS_MANAGER, part="status")
         self._servers.wrote(answer)
+        self._written[key] = self._clock()
         self._futile.pop(key, None)
         if answer.get("status") != status:
             self._futile[key] = (status, answer.get("status"))
-        return True
+        return Written(is_new=True)
 
     def forget(self, key: Key) -> None:
         """Forget a server that is gone."""
         self._futile.pop(key, None)
+        self._written.pop(key, None)
+
+
+def _gist(status: Object) -> Object:
+    """A status without numbers and words."""
+    kept = {key: value for key, value in status.items() if key not in COUNTS}
+    conditions = status.get("conditions") or ()
+    kept["conditions"] = [
+        {key: value for key, value in one.items() if key not in WORDS} for one in conditions
+    ]
+    return kept
+
+
+COUNTS = frozenset({"replicas", "readyReplicas"})
+WORDS = frozenset({"message", "lastTransitionTime"})

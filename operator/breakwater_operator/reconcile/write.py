@@ -9,7 +9,7 @@ from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.names import MANAGER
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.reconcile import plan
+from breakwater_operator.reconcile import journal, plan
 from breakwater_operator.reconcile.plan import Child, Step
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.render import drift, exclusive
@@ -107,7 +107,7 @@ class Writer:
             live = await self._api.get(child.kind, metadata["namespace"], metadata["name"])
             found = replace(child, live=live)
             return found, plan.step(found, uid)
-        log.info("created", extra={"child": child.title})
+        journal.note("created", child.title)
         self._world.children[child.kind].wrote(live)
         return replace(child, live=live), Step.CREATE
 
@@ -125,7 +125,7 @@ class Writer:
             manifest = _for(child.desired, live)
             live = await self._api.apply(child.kind, manifest, manager=MANAGER)
             child = self._wrote(child, live)
-            log.info("applied", extra={"child": child.title})
+            journal.note("applied", child.title)
         self._remember(child)
 
     async def _clean(self, child: Child) -> Child:
@@ -137,7 +137,7 @@ class Writer:
         live = await self._api.json_patch(
             child.kind, metadata["namespace"], metadata["name"], steps, manager=MANAGER
         )
-        log.info("removed what others added", extra={"child": child.title})
+        journal.note("cleaned", child.title)
         return self._wrote(child, live)
 
     def _wrote(self, child: Child, live: Object) -> Child:
@@ -164,7 +164,7 @@ class Writer:
         else:
             self._world.children[child.kind].wrote(answer)
         self._futile.pop(child.title, None)
-        log.info("deleted", extra={"child": child.title})
+        journal.note("deleted", child.title)
 
 
 def _once(confirm: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -31,3 +31,12 @@ def test_only_what_turned_is_told(
     news = transitions(conditions(**before), conditions(**after))
 
     assert [(one.is_good, one.reason) for one in news] == expected
+
+
+@pytest.mark.parametrize(("before", "after"), [("True", "False"), ("False", "True")])
+def test_a_rollout_of_the_users_own_change_is_no_news(before: str, after: str) -> None:
+    rolling = {"type": "Ready", "status": "False", "reason": "RollingOut", "message": "0 of 2"}
+    ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": "2 of 2"}
+    states = {"True": ready, "False": rolling}
+
+    assert transitions([states[before]], [states[after]]) == []

@@ -1,0 +1,201 @@
+"""A cluster of fake nodes, an operator in it, and what is asked of both while they are measured."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import sys
+import time
+import urllib.request
+from collections import Counter
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.processes import ProcessError, Server, check, free_port, started
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.connection import connection
+from breakwater_operator.kube.kinds import MCP_SERVER, Kind
+from dev.cluster.api import Api
+from dev.cluster.local import LocalCluster
+from dev.cluster.provider import Size
+from dev.cluster.settings import Settings
+from tests.support.operator_ground import install_crd
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from pathlib import Path
+
+Object = dict[str, Any]
+
+NAMESPACE = "scale"
+IMAGE = "breakwater.local/runtime:bench"
+FAKE_NODES = 20
+AT_ONCE = 16
+"""Requests at once: as many as the operator has passes."""
+
+NAMESPACES = Kind("v1", "Namespace", "namespaces")
+READY_SECONDS = 120.0
+WRITES = frozenset({"create", "update", "patch", "delete"})
+
+
+@contextmanager
+def cluster(root: Path) -> Iterator[Path]:
+    """Run a control plane with fake nodes, and the CRD in it; give the kubeconfig."""
+    made = LocalCluster(
+        Settings.from_environment(),
+        "bench-scale",
+        size=Size.CONTROL_PLANE,
+        fake_nodes=FAKE_NODES,
+    )
+    made.up()
+    try:
+        with Api(made.kubeconfig) as api:
+            install_crd(api, root)
+            for name in (NAMESPACE, "raw", "foreign"):
+                api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+        yield made.kubeconfig
+    finally:
+        made.down()
+
+
+@dataclass
+class Operator:
+    """One that runs, and what it has done so far."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the process."""
+        return Server(self.process.pid, self.port).cpu_seconds()
+
+    @property
+    def rss_mib(self) -> float:
+        """Resident memory."""
+        return Server(self.process.pid, self.port).rss_bytes() / 2**20
+
+    def requests(self) -> Counter[tuple[str, str]]:
+        """Requests to the API server so far, by verb and kind."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        counted: Counter[tuple[str, str]] = Counter()
+        for labels, value in re.findall(
+            r"^breakwater_api_requests_total{(.*)} (.*)$", text, re.MULTILINE
+        ):
+            of = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+            counted[of["verb"], of["kind"]] += int(float(value))
+        return counted
+
+    def writes(self) -> Counter[tuple[str, str]]:
+        """The same of what changes something, the Lease left out."""
+        return Counter(
+            {key: n for key, n in self.requests().items() if key[0] in WRITES and key[1] != "Lease"}
+        )
+
+
+@contextmanager
+def operator(kubeconfig: Path, folder: Path) -> Iterator[Operator]:
+    """Run the operator for the whole cluster, with pods that only pretend to answer."""
+    config = folder / "operator.yaml"
+    images = {"runtime": IMAGE}
+    config.write_text(json.dumps({"namespace": NAMESPACE, "images": images}))
+    port = free_port()
+    command = [sys.executable, "-m", "tests.support.operator", str(kubeconfig)]
+    options = ["--config", str(config), "--kubeconfig", str(kubeconfig)]
+    options += ["--http-port", str(port), "--identity", "bench"]
+    core = max(os.sched_getaffinity(0))
+    with started([*command, *options], core=core) as (process, log):
+        # Both cores are the cluster's and the operator's alike.
+        os.sched_setaffinity(process.pid, os.sched_getaffinity(0))
+        _wait_ready(port, lambda deadline: check(process, log, deadline))
+        yield Operator(process, port)
+
+
+def _wait_ready(port: int, check_on: Callable[[float], None]) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+        except OSError:
+            check_on(deadline)
+            time.sleep(0.01)
+        else:
+            return
+
+
+@asynccontextmanager
+async def client(kubeconfig: Path) -> AsyncIterator[KubeApi]:
+    """A user of the cluster."""
+    api = KubeApi(await connection(kubeconfig), lambda *_: None)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+async def side_by_side(
+    items: Iterable[Any], do: Callable[[Any], Awaitable[Any]], at_once: int = AT_ONCE
+) -> None:
+    """Do something with each, several at a time."""
+    turns = asyncio.Semaphore(at_once)
+
+    async def one(item: Any) -> None:
+        async with turns:
+            await do(item)
+
+    async with asyncio.TaskGroup() as group:
+        for item in items:
+            group.create_task(one(item))
+
+
+async def until_observed(
+    api: KubeApi, count: int, is_so: Callable[[Object], bool], seconds: float
+) -> None:
+    """Wait until so many servers are as they should be.
+
+    Raises:
+        ProcessError: They did not get there in time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        found, _ = await api.list(MCP_SERVER, NAMESPACE)
+        done = sum(map(is_so, found))
+        if done >= count:
+            return
+        if time.monotonic() > deadline:
+            raise ProcessError(f"{done} of {count} servers were observed within {seconds:.0f} s")
+        await asyncio.sleep(0.25)
+
+
+async def quiet(operator: Operator, seconds: float = 2.0, within: float = 300.0) -> None:
+    """Wait until the operator has written nothing for a while.
+
+    Raises:
+        ProcessError: It went on writing.
+    """
+    deadline = time.monotonic() + within
+    before, since = operator.writes(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        await asyncio.sleep(0.25)
+        now = operator.writes()
+        if now != before:
+            before, since = now, time.monotonic()
+        if time.monotonic() > deadline:
+            raise ProcessError(f"the operator was still writing after {within:.0f} s: {now}")
+
+
+def is_observed(server: Object) -> bool:
+    """Whether the operator has concluded over the newest spec."""
+    status = server.get("status") or {}
+    return bool(status.get("observedGeneration") == server["metadata"]["generation"])
+
+
+def is_ready(server: Object) -> bool:
+    """The same, and all pods are ready and current."""
+    conditions = {one["type"]: one["status"] for one in server["status"]["conditions"]}
+    return conditions.get("Ready") == "True" and conditions.get("Progressing") == "False"

@@ -1,0 +1,74 @@
+"""A status is written at once when something turned, and now and then when only numbers did."""
+
+from typing import Any
+
+import pytest
+
+from breakwater_operator.reconcile.servers import Servers
+from breakwater_operator.reconcile.statuses import DETAIL_SECONDS, Statuses
+
+Object = dict[str, Any]
+
+
+class FakeApi:
+    """Takes every status as it is."""
+
+    def __init__(self) -> None:
+        self.written: list[Object] = []
+
+    async def apply(self, _: Any, manifest: Object, **__: Any) -> Object:
+        self.written.append(manifest["status"])
+        return manifest
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def status(ready: int, *, turned: str = "True", message: str = "all is well") -> Object:
+    condition = {"type": "Ready", "status": turned, "reason": "Ready", "message": message}
+    return {"observedGeneration": 1, "readyReplicas": ready, "conditions": [condition]}
+
+
+def server(said: Object | None) -> Object:
+    metadata = {"namespace": "team", "name": "crm", "uid": "u", "resourceVersion": "1"}
+    return {"metadata": metadata} | ({"status": said} if said is not None else {})
+
+
+@pytest.fixture
+def ground() -> tuple[Statuses, FakeApi, Clock]:
+    api, clock = FakeApi(), Clock()
+    return Statuses(api, Servers(lambda *_: None), clock), api, clock  # type: ignore[arg-type]  # the one verb it uses
+
+
+async def test_numbers_and_words_wait(ground: tuple[Statuses, FakeApi, Clock]) -> None:
+    statuses, api, clock = ground
+    await statuses.write(server(None), status(0))
+
+    later = await statuses.write(server(status(0)), status(1, message="1 of 2"))
+
+    assert not later.is_new
+    assert later.again_seconds == pytest.approx(DETAIL_SECONDS)
+    clock.seconds += DETAIL_SECONDS
+    assert (await statuses.write(server(status(0)), status(2))).is_new
+    assert api.written == [status(0), status(2)]
+
+
+async def test_what_turned_is_written_at_once(ground: tuple[Statuses, FakeApi, Clock]) -> None:
+    statuses, api, _ = ground
+    await statuses.write(server(None), status(0))
+
+    assert (await statuses.write(server(status(0)), status(0, turned="False"))).is_new
+    assert len(api.written) == 2
+
+
+async def test_an_equal_status_is_not_written(ground: tuple[Statuses, FakeApi, Clock]) -> None:
+    statuses, api, _ = ground
+
+    assert not (await statuses.write(server(status(1)), status(1))).is_new
+    assert api.written == []

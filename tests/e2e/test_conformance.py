@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support import children
 from tests.support.conformance import fronts, suite
 from tests.support.keyproxy import KeyProxy
 
@@ -37,6 +38,29 @@ async def test_the_runtime_fails_exactly_the_checks_that_are_known_gaps(
 
     differences = _differences(_known_gaps(revision), report.failing)
     assert not differences, f"see {EXPECTED.name}:\n" + "\n".join(differences)
+
+
+@pytest.fixture(scope="module")
+def over_stdio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fronts.Front]:
+    folder = tmp_path_factory.mktemp("stdio")
+    with children.helper(folder, children.python("tests.support.conformance", "--stdio")) as helper:
+        container = {"stdio": {"socket": str(helper.socket)}}
+        with fronts.runtime(folder, {"container": container}) as front:
+            yield front
+
+
+@pytest.mark.requirement("A5")
+@pytest.mark.parametrize("revision", suite.REVISIONS)
+async def test_the_runtime_passes_every_scored_scenario_in_front_of_a_command(
+    over_stdio: fronts.Front, revision: str
+) -> None:
+    front = over_stdio
+    proxy = KeyProxy("127.0.0.1", front.port, front.key, own_port=front.page_port)
+
+    async with proxy.serving() as origin:
+        report = await suite.run(f"{origin}/mcp", revision)
+
+    assert not report.failing.keys() & suite.requirements(revision).scored
 
 
 @pytest.mark.parametrize("revision", suite.REVISIONS)

@@ -7,13 +7,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 FIXTURE = "tests.support.conformance.server:mcp"
+PYTHON = {"python": {"server": FIXTURE}}
 KEY = "a-key-for-the-tests-and-nothing-else"
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 30
@@ -51,8 +52,8 @@ def oracle(folder: Path, *, stateless: bool = False) -> Iterator[Front]:
 
 
 @contextmanager
-def runtime(folder: Path) -> Iterator[Front]:
-    """Serve the fixture with the runtime, which wants a key."""
+def runtime(folder: Path, backend: Mapping[str, object] = PYTHON) -> Iterator[Front]:
+    """Serve the fixture with the runtime, which wants a key; by default inside its process."""
     public, management, page = _free_ports(3)
     keys = folder / "keys"
     keys.mkdir()
@@ -60,7 +61,7 @@ def runtime(folder: Path) -> Iterator[Front]:
     settings = {
         "version": 1,
         "server": {"name": "conformance"},
-        "backends": [{"name": "main", "python": {"server": FIXTURE}}],
+        "backends": [{"name": "main", **backend}],
         "listen": {"host": "127.0.0.1", "publicPort": public, "managementPort": management},
         "live": {
             "keysDirectory": "keys",

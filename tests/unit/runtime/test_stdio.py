@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from mcp_types import METHOD_NOT_FOUND
 
 from breakwater_contract.backends import Reason
 from breakwater_runtime.calls import RpcError
@@ -46,6 +47,17 @@ async def test_what_a_server_says_of_itself_is_told_in_both_eras(lean: Helper) -
     assert discovered["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "lean"
     assert initialized["serverInfo"]["name"] == "lean"
     assert initialized["protocolVersion"] == "2025-06-18"
+
+
+@pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel"])
+async def test_what_the_newest_revision_removed_is_not_found_there(
+    lean: Helper, method: str
+) -> None:
+    async with containers.backend(lean) as backend:
+        with pytest.raises(RpcError) as failed:
+            await backend.answer(call(method, version=MODERN))
+
+    assert failed.value.code == METHOD_NOT_FOUND
 
 
 @pytest.mark.requirement("A5")

@@ -31,6 +31,17 @@ CACHEABLE = frozenset(
 )
 """Methods whose results must say how long they hold."""
 
+REMOVED = frozenset(
+    {
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+    }
+)
+"""Methods of the older era that 2026-07-28 does not have, whatever the server itself knows."""
+
 RESOURCE_NOT_FOUND = -32002
 """The older era's code, which 2026-07-28 does not allow."""
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mcp.shared.inbound import validate_mcp_param_headers, x_mcp_header_map
+from mcp_types import METHOD_NOT_FOUND
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from breakwater_contract.backends import ContainerBackend as Settings
@@ -216,6 +217,8 @@ class ContainerBackend:
         """
         modern = call.version in MODERN_PROTOCOL_VERSIONS
         method = call.method
+        if modern and method in eras.REMOVED:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         if method == DISCOVER and modern:
             return eras.discovered(await self._known())
         if method == INITIALIZE:

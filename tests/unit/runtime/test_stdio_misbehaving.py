@@ -1,0 +1,156 @@
+"""Commands that do what servers should not: bounded, answered clearly, and gone in the end."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from breakwater_contract.backends import Reason
+from breakwater_runtime.backends.container import ContainerBackend
+from breakwater_runtime.calls import RpcError
+from tests.support import children
+from tests.unit.runtime import containers
+from tests.unit.runtime.containers import eventually, text, tool
+
+pytestmark = pytest.mark.process
+
+GROWTH_MAX = 100 * 1024 * 1024
+"""By how much this process may grow; the messages that servers may send have 16 MiB."""
+
+
+@asynccontextmanager
+async def misbehaving(
+    folder: Path, *mode: str, **settings: object
+) -> AsyncIterator[tuple[ContainerBackend, children.Helper]]:
+    with children.helper(folder, [*containers.LEAN, *mode]) as helper:
+        async with containers.starting(helper, **settings) as backend:
+            yield backend, helper
+
+
+@pytest.mark.requirement("A5")
+@pytest.mark.parametrize(
+    "mode", ["flood-stderr", "chatters", "grandchildren", "ignores-term", "ignores-unknown"]
+)
+async def test_it_is_served_all_the_same_and_nothing_of_it_is_left(
+    tmp_path: Path, mode: str
+) -> None:
+    async with misbehaving(tmp_path, mode) as (backend, helper):
+        await containers.well(backend)
+        for number in range(20):
+            assert await text(backend, tool("echo", text=str(number))) == str(number)
+
+    assert not any(map(children.alive, helper.descendants()))
+    assert helper.log.stat().st_size < 10 * 1024 * 1024
+
+
+@pytest.mark.requirement("A5")
+async def test_an_end_kills_what_a_child_started_in_sessions_of_its_own(tmp_path: Path) -> None:
+    async with misbehaving(tmp_path, "grandchildren") as (backend, helper):
+        await containers.well(backend)
+        pid = int(await text(backend, tool("pid")))
+        await eventually(lambda: len(children.descendants(pid)) > 0)
+        before = set(helper.descendants())
+        os.kill(pid, signal.SIGKILL)
+
+        # The sentinel's own processes stay: another child, which nobody killed.
+        await eventually(lambda: sum(map(children.alive, before)) <= len(before) - 3)
+
+
+@pytest.mark.requirement("A5")
+async def test_a_line_of_a_gigabyte_ends_the_child_and_stays_out_of_memory(tmp_path: Path) -> None:
+    async with misbehaving(tmp_path, "endless-line") as (backend, _):
+        await containers.well(backend)
+        before = _resident_bytes()
+
+        with pytest.raises(RpcError) as failed:
+            await backend.answer(tool("echo", text="x"))
+
+        assert "more than 16777216 bytes" in failed.value.message
+        assert _resident_bytes() - before < GROWTH_MAX
+
+
+async def test_a_child_that_reads_nothing_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwater_runtime.backends.container.pipes.STALL_SECONDS", 0.3)
+    async with misbehaving(tmp_path, "never-read", isolation="Shared") as (backend, _):
+        await containers.well(backend)
+        calls = [backend.answer(tool("echo", text="x" * 100_000)) for _ in range(10)]
+
+        async with asyncio.timeout(10):
+            failed = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert all(isinstance(each, RpcError) for each in failed)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [("exits", "exit code 7 and said: no database"), ("garbage", "what is not MCP")],
+)
+async def test_the_operator_learns_why_it_cannot_start(
+    tmp_path: Path, mode: str, said: str
+) -> None:
+    async with misbehaving(tmp_path, mode) as (backend, _):
+        await eventually(lambda: said in (backend.fault or ""))
+
+        assert backend.findings[0].reason is Reason.CRASHING
+        with pytest.raises(RpcError) as failed:
+            await backend.answer(tool("echo", text="x"))
+        assert "database" not in failed.value.message
+
+
+async def test_a_slow_start_is_waited_for(tmp_path: Path) -> None:
+    async with misbehaving(tmp_path, "slow", "6") as (backend, _):
+        assert backend.fault is not None
+        await containers.well(backend)
+
+        assert await text(backend, tool("echo", text="here", by="")) == "here"
+
+
+@pytest.mark.requirement("A5")
+async def test_every_call_is_answered_right_while_children_are_killed(tmp_path: Path) -> None:
+    kills, wrong, answered, refused = 60, [], 0, set()
+    done = asyncio.Event()
+
+    async def caller(number: int, backend: ContainerBackend) -> None:
+        nonlocal answered
+        sent = 0
+        while not done.is_set():
+            sent += 1
+            mine = f"{number}-{sent}"
+            try:
+                async with asyncio.timeout(2):
+                    if await text(backend, tool("echo", text=mine, by=f"c{number}")) != mine:
+                        wrong.append(mine)
+                answered += 1
+            except RpcError as error:
+                refused.add(error.data["code"])
+                await asyncio.sleep(0.01)
+
+    async with misbehaving(tmp_path, "good", isolation="Shared") as (backend, helper):
+        await containers.well(backend)
+        callers = [asyncio.ensure_future(caller(each, backend)) for each in range(50)]
+        choose = random.Random(1)
+        for _ in range(kills):
+            await asyncio.sleep(choose.uniform(0, 0.05))
+            await eventually(lambda: backend.fault is None)
+            keepers = helper.descendants()
+            for pid in keepers[1:2]:
+                os.kill(pid, signal.SIGKILL)
+        done.set()
+        await asyncio.gather(*callers)
+
+    assert not wrong
+    assert answered > 0
+    assert refused == {"SERVER_UNAVAILABLE"}
+    await eventually(lambda: not helper.descendants())
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.processes import ROOT, free_port
+from tests.support.certificates import localhost_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ class Peer:
     ready_port: int | None = None
     """Where it says that it is ready, where that is another port."""
     is_checked: bool = True
+    certificate: Path | None = None
+    """What its HTTPS is trusted by; None: it speaks HTTP."""
 
 
 FLOOR = "raw ASGI constant"
@@ -48,6 +51,9 @@ SDK_STATELESS_JSON = "MCPServer, json_response and stateless_http"
 FASTMCP = "FastMCP, default"
 FASTMCP_JSON = "FastMCP, json_response"
 OURS = "Breakwater"
+OURS_TLS = "Breakwater, TLS"
+OURS_TRACED = "Breakwater, traced"
+OURS_LOGGED = "Breakwater, traced, every request logged"
 
 FLOOR_ON = (
     "nothing: the same bytes for every request, what uvicorn, uvloop and httptools cost alone"
@@ -59,10 +65,13 @@ OURS_ON = (
     "request id, security headers, metrics, audit, argument validation, time-outs, cancellation "
     "when the client leaves, limits of bodies, headers, connections, requests in flight; drain"
 )
+TRACED_ON = "the same, and traces with the default sampling and metrics, sent to a collector"
+LOGGED_ON = f"{TRACED_ON}; a log line for every request, an audit line for every call"
+LOGGED = {"logRequests": True, "audit": {"calls": True}}
 
 
-def everyone(folder: Path) -> list[Peer]:
-    """Make all servers under test; ours has its settings in `folder`."""
+def everyone(folder: Path, collector: str) -> list[Peer]:
+    """Make all servers that load is put on; ours have their settings in `folder`."""
     return [
         _floor(),
         _sdk(SDK),
@@ -71,7 +80,9 @@ def everyone(folder: Path) -> list[Peer]:
         _sdk(SDK_STATELESS_JSON, "--json", "--stateless"),
         _fastmcp(FASTMCP),
         _fastmcp(FASTMCP_JSON, "--json"),
-        _ours(folder),
+        ours(folder, OURS),
+        _observed(folder, OURS_TRACED, TRACED_ON, collector),
+        _observed(folder, OURS_LOGGED, LOGGED_ON, collector, LOGGED),
     ]
 
 
@@ -94,21 +105,44 @@ def _fastmcp(name: str, *options: str) -> Peer:
     return Peer(name, command, port, FASTMCP_ON)
 
 
-def _ours(folder: Path) -> Peer:
-    port, management = free_port(), free_port()
-    keys = folder / "keys"
-    keys.mkdir(exist_ok=True)
+def ours(folder: Path, name: str, *options: str, **settings: object) -> Peer:
+    """Make the runtime with everything on; `settings` are those that are not as always."""
+    own = folder / name
+    keys = own / "keys"
+    keys.mkdir(parents=True)
     (keys / "bench").write_text(KEY + "\n")
-    settings = {
+    public, management, internal = free_port(), free_port(), free_port()
+    ports = {"publicPort": public, "managementPort": management, "internalPort": internal}
+    config = own / "config.json"
+    said = {
         "version": 1,
         "backends": [{"name": "main", "python": {"server": OBJECT}}],
-        "listen": {"host": "127.0.0.1", "publicPort": port, "managementPort": management},
+        "listen": {"host": "127.0.0.1", **ports},
         "live": live_settings(),
+        **settings,
     }
-    config = folder / "config.json"
-    config.write_text(json.dumps(settings))
-    command = [str(BIN / "breakwater-runtime"), "--config", str(config)]
-    return Peer(OURS, command, port, OURS_ON, {"X-API-Key": KEY}, management)
+    config.write_text(json.dumps(said))
+    command = [str(BIN / "breakwater-runtime"), "--config", str(config), *options]
+    return Peer(name, command, public, OURS_ON, {"X-API-Key": KEY}, management)
+
+
+def _observed(
+    folder: Path, name: str, on: str, collector: str, more: Mapping[str, object] | None = None
+) -> Peer:
+    """Make the runtime with all that it has for being looked at, sent to a collector."""
+    live = {
+        **live_settings(),
+        "otlp": {"endpoint": collector, "metrics": "10s"},
+        "monitoring": {"tracing": {}, **(more or {})},
+    }
+    return replace(ours(folder, name, live=live), on=on)
+
+
+def ours_with_tls(folder: Path) -> Peer:
+    """Make the runtime with HTTPS, by a certificate for localhost that vouches for itself."""
+    certificate, key = localhost_certificate(folder)
+    tls = {"certificateFile": str(certificate), "keyFile": str(key)}
+    return replace(ours(folder, OURS_TLS, tls=tls), certificate=certificate)
 
 
 def live_settings() -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import machine, peers, startup, streams, wrk
+from bench import collector, forwarding, machine, peers, startup, streams, sustained, wrk
 from bench.load import Rounds
 from bench.processes import Cores, on_core, serving
 from bench.runtime_report import Measured, Series, report
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("httptools", "mcp", "orjson", "pydantic", "starlette", "uvicorn", "uvloop")
 CONNECTIONS = 32
-LATENCY_CONNECTIONS = (1, 256)
+SUSTAINED_CONNECTIONS = 500
+SUSTAINED_PER_SECOND = 1000
 BACKEND_MODULE = peers.OBJECT.partition(":")[0]
 
 
@@ -40,20 +41,24 @@ class Plan:
     streams: int
     idle_seconds: float
     starts: int
+    forwarding_rounds: int
+    sustained_seconds: int
 
 
 FULL = Plan(
     warm_up_seconds=1,
-    rounds=6,
+    rounds=5,
     round_seconds=2,
     latency_rounds=3,
     latency_seconds=2,
     streams=1000,
-    idle_seconds=20,
-    starts=7,
+    idle_seconds=30,
+    starts=5,
+    forwarding_rounds=5,
+    sustained_seconds=10,
 )
-"""About eight minutes. More rounds rather than longer ones: what disturbs the machine for a moment
-then disturbs one round of each."""
+"""About nine minutes; every idle stream gets a heartbeat. More rounds rather than longer
+ones: what disturbs the machine for a moment then disturbs one round of each."""
 
 QUICK = Plan(
     warm_up_seconds=0,
@@ -64,6 +69,8 @@ QUICK = Plan(
     streams=200,
     idle_seconds=3,
     starts=1,
+    forwarding_rounds=1,
+    sustained_seconds=2,
 )
 
 CASES: Mapping[str, Sequence[tuple[str, str]]] = {
@@ -76,7 +83,7 @@ CASES: Mapping[str, Sequence[tuple[str, str]]] = {
         (OLDER, "pause"),
     ],
     peers.SDK: [(MODERN, "echo"), (OLDER, "echo"), (OLDER, "pause")],
-    peers.SDK_STATELESS_JSON: [(OLDER, "echo")],
+    peers.SDK_STATELESS_JSON: [(OLDER, "echo"), (OLDER, "pause")],
     peers.SDK_STATELESS: [(OLDER, "echo")],
     peers.FASTMCP_JSON: [
         (MODERN, "echo"),
@@ -92,19 +99,28 @@ CASES: Mapping[str, Sequence[tuple[str, str]]] = {
         (OLDER, "echo"),
         (OLDER, "pause"),
     ],
+    peers.OURS_TRACED: [(MODERN, "echo")],
+    peers.OURS_LOGGED: [(MODERN, "echo")],
 }
 """By server: the era of the client and the tool that it calls."""
 
-LATENCY_CASES = {
-    (peers.FLOOR, MODERN),
-    (peers.SDK_JSON, MODERN),
-    (peers.FASTMCP_JSON, MODERN),
-    (peers.OURS, MODERN),
-    (peers.OURS, OLDER),
+LATENCY_CASES: Mapping[int, Sequence[tuple[str, str]]] = {
+    1: [
+        (peers.FLOOR, MODERN),
+        (peers.SDK_JSON, MODERN),
+        (peers.FASTMCP_JSON, MODERN),
+        (peers.OURS, MODERN),
+        (peers.OURS, OLDER),
+    ],
+    256: [
+        (peers.FLOOR, MODERN),
+        (peers.SDK_JSON, MODERN),
+        (peers.OURS, MODERN),
+        (peers.OURS, OLDER),
+    ],
+    500: [(peers.OURS, MODERN)],
 }
-"""Whose times are taken with one and with many connections, with echo."""
-
-STREAM_PEERS = (peers.SDK, peers.OURS)
+"""By connections: whose times are taken, with echo. At many, some peers answer nothing in time."""
 
 
 def measure(options: Options) -> Report:
@@ -114,14 +130,23 @@ def measure(options: Options) -> Report:
     versions = machine.versions(LIBRARIES) | peers.install() | wrk.version()
     streams.allow_files(plan.streams)
     cores = Cores.pick()
-    with tempfile.TemporaryDirectory(prefix="breakwater-bench-") as folder, on_core(cores.load):
-        servers = {peer.name: peer for peer in peers.everyone(Path(folder))}
+    with (
+        tempfile.TemporaryDirectory(prefix="breakwater-bench-") as name,
+        on_core(cores.load),
+        collector.collecting() as url,
+    ):
+        folder = Path(name)
+        servers = {peer.name: peer for peer in peers.everyone(folder, url)}
         calls, latency = _load(servers, plan, cores)
+        ours = servers[peers.OURS]
+        listening = (servers[peers.SDK], ours, peers.ours_with_tls(folder))
         measured = Measured(
             calls=calls,
             latency=latency,
-            idle=[_idle(servers[name], plan, cores) for name in STREAM_PEERS],
-            ready_seconds=_starts(servers[peers.OURS], plan, cores),
+            idle=[_idle(peer, plan, cores) for peer in listening],
+            sustained=_sustained(ours, plan, cores),
+            hop=_hop(folder, plan, cores),
+            ready_seconds=_starts(ours, plan, cores),
             import_seconds=[
                 startup.import_seconds(BACKEND_MODULE, cores.server) for _ in range(plan.starts)
             ],
@@ -149,16 +174,19 @@ def _load(
             _rounds(rounds, running, _series(cases, CONNECTIONS), 1, plan.warm_up_seconds)
         calls = _series(cases, CONNECTIONS)
         _rounds(rounds, running, calls, plan.rounds, plan.round_seconds)
-        timed = [
-            case
-            for case in cases
-            if (case.peer.name, case.era) in LATENCY_CASES and case.tool == "echo"
-        ]
         latency = [
-            series for connections in LATENCY_CONNECTIONS for series in _series(timed, connections)
+            series
+            for connections, asked in LATENCY_CASES.items()
+            for series in _series([_echo(cases, *each) for each in asked], connections)
         ]
         _rounds(rounds, running, latency, plan.latency_rounds, plan.latency_seconds)
     return calls, latency
+
+
+def _echo(cases: Iterable[Case], name: str, era: str) -> Case:
+    return next(
+        case for case in cases if (case.peer.name, case.era, case.tool) == (name, era, "echo")
+    )
 
 
 def _series(cases: Iterable[Case], connections: int) -> list[Series]:
@@ -186,6 +214,24 @@ def _idle(peer: Peer, plan: Plan, cores: Cores) -> tuple[Peer, streams.Idle]:
     with serving(peer.command, port=peer.port, core=cores.server) as server:
         idle = streams.measure(peer, server, streams=plan.streams, seconds=plan.idle_seconds)
     return peer, idle
+
+
+def _sustained(peer: Peer, plan: Plan, cores: Cores) -> sustained.Sustained:
+    print(f"{SUSTAINED_PER_SECOND} calls a second: {peer.name}", flush=True)
+    with serving(peer.command, port=peer.port, core=cores.server):
+        return sustained.measure(
+            peer,
+            connections=SUSTAINED_CONNECTIONS,
+            per_second=SUSTAINED_PER_SECOND,
+            seconds=plan.sustained_seconds,
+        )
+
+
+def _hop(folder: Path, plan: Plan, cores: Cores) -> forwarding.Hop:
+    print("forwarding between two replicas", flush=True)
+    return forwarding.measure(
+        folder, cores, rounds=plan.forwarding_rounds, seconds=plan.latency_seconds
+    )
 
 
 def _starts(peer: Peer, plan: Plan, cores: Cores) -> list[float]:

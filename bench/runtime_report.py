@@ -14,10 +14,12 @@ from bench.wires import MODERN, OLDER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from bench.forwarding import Hop
     from bench.load import Case, Sample
     from bench.peers import Peer
     from bench.spread import Spread
     from bench.streams import Idle
+    from bench.sustained import Sustained
 
 TEXT = """\
 Every server runs as a process of its own on one core, the load generator (wrk) on another, over
@@ -27,7 +29,8 @@ per CPU second are calls by what the server's process used in user and kernel mo
 an id of its own, and every hundredth answer is checked to be the answer to its call.
 
 Breakwater and MCPServer serve the same object; FastMCP has the same functions. `echo` returns its
-text of 16 characters at once, `pause` after a millisecond, `describe` returns structured output.
+text of 16 characters at once, `pause` after a millisecond, `describe` returns structured output,
+`steps` reports progress five times before it returns, so that its answer is a stream of events.
 """
 
 SAME_WIRE_PEERS = (
@@ -64,6 +67,8 @@ class Measured:
     calls: Sequence[Series]
     latency: Sequence[Series]
     idle: Sequence[tuple[Peer, Idle]]
+    sustained: Sustained
+    hop: Hop
     ready_seconds: Sequence[float]
     import_seconds: Sequence[float]
     peers: Sequence[Peer]
@@ -73,12 +78,14 @@ def report(measured: Measured, versions: Mapping[str, str]) -> Report:
     """Make the report of the suite."""
     return Report(
         title="Runtime",
-        text=TEXT,
+        text=TEXT + _noise(measured.calls),
         rows=[
             *_call_rows(measured.calls),
+            *_observation_rows(measured.calls),
             *_latency_rows(measured.latency),
+            *_sustained_rows(measured),
             *_idle_rows(measured.idle),
-            *_forwarding_rows(),
+            *_forwarding_rows(measured.hop),
             *_start_rows(measured),
         ],
         tables=[
@@ -89,6 +96,18 @@ def report(measured: Measured, versions: Mapping[str, str]) -> Report:
         ],
         versions=versions,
         raw=_raw(measured),
+    )
+
+
+def _noise(series: Sequence[Series]) -> str:
+    """Say how far apart rounds are of a server that does the same every time."""
+    floor = find(series, peers.FLOOR, MODERN)
+    if floor is None:
+        return ""
+    found = floor.spread(_cpu)
+    return (
+        f"\nHow noisy the machine was: the fastest round of the constant answer was "
+        f"{number(found.maximum / found.minimum)} times as fast as its slowest.\n"
     )
 
 
@@ -188,28 +207,89 @@ def _idle_rows(idle: Sequence[tuple[Peer, Idle]]) -> Iterable[Row]:
         peer=peers.SDK,
         bound=Bound(25.0, at_least=False),
     )
+    tls = by_name[peers.OURS_TLS]
     yield Row(
-        what="memory of an idle stream, TLS",
-        figure=None,
+        what=f"memory of an idle stream, of {tls.streams}, TLS",
+        figure=tls.kilobytes_each,
         unit="KB",
         bound=Bound(70.0, at_least=False),
-        note="not measured: the runtime has no TLS yet",
     )
     yield Row(
-        what=f"CPU with {ours.streams} idle streams",
+        what=f"CPU with {ours.streams} idle streams, their heartbeats included",
         figure=ours.cpu_percent,
         unit="% of a core",
         bound=Bound(0.5, at_least=False),
     )
+    yield Row(
+        what="streams open at once",
+        figure=ours.streams,
+        bound=Bound(1000, at_least=True),
+        note="opened, and none of them broken off",
+    )
 
 
-def _forwarding_rows() -> Iterable[Row]:
-    note = "not measured: the runtime forwards nothing yet"
-    for what, unit, most in (
-        ("forwarding hop, p50", "ms", 1.0),
-        ("forwarding hop, CPU on the edge pod", "us", 150.0),
+def _sustained_rows(measured: Measured) -> Iterable[Row]:
+    """What a load test has to show, at a steady pace and not as fast as possible."""
+    fast = find(measured.calls, peers.OURS, MODERN)
+    if fast is not None:
+        yield Row(
+            what=f"`echo`, {fast.case.wire}, calls in a second of the clock",
+            figure=fast.spread(lambda sample: sample.per_second).median,
+            unit="per second",
+            bound=Bound(1000, at_least=True),
+        )
+    many = find(measured.latency, peers.OURS, MODERN, connections=500)
+    if many is not None:
+        yield Row(
+            what=f"p95 of `echo`, {many.case.wire}, connections: 500, as fast as they can",
+            figure=many.spread(lambda sample: sample.p95_ms).median,
+            unit="ms",
+            bound=Bound(100.0, at_least=False),
+        )
+    found = measured.sustained
+    load = f"{found.connections} connections, {number(found.per_second)} calls per second"
+    for what, figure in (
+        ("first event", found.first_p95_ms),
+        ("end of the stream", found.last_p95_ms),
     ):
-        yield Row(what, None, unit, bound=Bound(most, at_least=False), note=note)
+        yield Row(
+            what=f"p95 from a call of `steps` to the {what}: {load}, {found.form}",
+            figure=figure,
+            unit="ms",
+            bound=Bound(100.0, at_least=False),
+        )
+
+
+def _observation_rows(series: Sequence[Series]) -> Iterable[Row]:
+    """What it costs to be looked at."""
+    plain = find(series, peers.OURS, MODERN)
+    for name in (peers.OURS_TRACED, peers.OURS_LOGGED):
+        observed = find(series, name, MODERN)
+        if plain is not None and observed is not None:
+            cost = 1e6 / observed.spread(_cpu).median - 1e6 / plain.spread(_cpu).median
+            yield Row(
+                what=f"`echo`: {name}",
+                figure=observed.spread(_cpu).median,
+                unit="calls per CPU second",
+                ratio=observed.ratio(plain, _cpu),
+                peer=peers.OURS,
+                note=f"{number(cost)} us more for each call",
+            )
+
+
+def _forwarding_rows(hop: Hop) -> Iterable[Row]:
+    yield Row(
+        what="forwarding hop, p50: a call through another replica, less one to the owner",
+        figure=hop.p50_ms,
+        unit="ms",
+        bound=Bound(1.0, at_least=False),
+    )
+    yield Row(
+        what="forwarding hop, processor time of the replica that passes it on, with all its steps",
+        figure=hop.edge_cpu_us,
+        unit="us",
+        bound=Bound(150.0, at_least=False),
+    )
 
 
 def _start_rows(measured: Measured) -> Iterable[Row]:
@@ -310,6 +390,8 @@ def _raw(measured: Measured) -> dict[str, object]:
         "calls": [_series_raw(one) for one in measured.calls],
         "latency": [_series_raw(one) for one in measured.latency],
         "idle": [{"server": peer.name, **asdict(one)} for peer, one in measured.idle],
+        "sustained": asdict(measured.sustained),
+        "hop": asdict(measured.hop),
         "ready_seconds": list(measured.ready_seconds),
         "import_seconds": list(measured.import_seconds),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ async def _open(peer: Peer, count: int) -> Sequence[Stream]:
 
 
 async def _listen(peer: Peer, number: int) -> Stream:
-    reader, writer = await asyncio.open_connection("127.0.0.1", peer.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", peer.port, ssl=_tls(peer))
     writer.write(_request(peer, number))
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -95,6 +96,14 @@ async def _listen(peer: Peer, number: int) -> Stream:
     except (TimeoutError, asyncio.IncompleteReadError) as error:
         raise LoadError(f"{peer.name}: no first event in {ANSWER_SECONDS:.0f} s") from error
     return reader, writer
+
+
+def _tls(peer: Peer) -> ssl.SSLContext | None:
+    if peer.certificate is None:
+        return None
+    context = ssl.create_default_context(cafile=str(peer.certificate))
+    context.check_hostname = False  # it is for localhost, and we come by the address
+    return context
 
 
 def _request(peer: Peer, number: int) -> bytes:

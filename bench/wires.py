@@ -46,16 +46,16 @@ class Target(Protocol):
         """What every request needs there: the key."""
 
 
-def modern(target: Target, tool: str) -> tuple[str, ...]:
+def modern(target: Target, tool: str, **meta: object) -> tuple[str, ...]:
     """Make the call of clients of 2026-07-28: no session, everything in the request."""
-    params = {"name": tool, "arguments": {"text": TEXT}, "_meta": META}
+    params = {"name": tool, "arguments": {"text": TEXT}, "_meta": META | meta}
     headers = {**modern_headers("tools/call", target.headers), "Mcp-Name": tool}
     return (_request(target.port, headers, _message("tools/call", params)),)
 
 
 def older(target: Target, tool: str) -> tuple[str, ...]:
     """Make the call of clients before that: one per session, where the server has sessions."""
-    sessions = [_open_session(target) for _ in range(SESSIONS)]
+    sessions = [open_session(target) for _ in range(SESSIONS)]
     message = _message("tools/call", {"name": tool, "arguments": {"text": TEXT}})
     requests = dict.fromkeys(
         _request(target.port, _older_headers(target, session), message) for session in sessions
@@ -105,13 +105,19 @@ def _request(port: int, headers: Mapping[str, str], body: str) -> str:
     return "\r\n".join(lines) + "\r\n\r\n" + body
 
 
-def _open_session(target: Target) -> str | None:
+def in_session(target: Target, tool: str, session: str) -> str:
+    """Make the call of a client whose session may be another process's."""
+    message = _message("tools/call", {"name": tool, "arguments": {"text": TEXT}})
+    return _request(target.port, _older_headers(target, session), message)
+
+
+def open_session(target: Target, **capabilities: object) -> str | None:
     """Introduce a client of the older era.
 
     Raises:
         LoadError: The server does not want it.
     """
-    params = {"protocolVersion": OLDER, "capabilities": {}, "clientInfo": CLIENT}
+    params = {"protocolVersion": OLDER, "capabilities": capabilities, "clientInfo": CLIENT}
     hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
     session = _post(target, {**COMMON, **target.headers}, hello)
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}

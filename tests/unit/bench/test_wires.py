@@ -20,7 +20,7 @@ class Target:
 def sessions(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """Stand in for a server: the sessions that it gives, one after the other."""
     given: list[str | None] = [f"s{number}" for number in range(wires.SESSIONS)]
-    monkeypatch.setattr(wires, "_open_session", lambda _: given.pop(0))
+    monkeypatch.setattr(wires, "open_session", lambda _: given.pop(0))
     return given
 
 

@@ -1,6 +1,7 @@
 """The golden cases: an McpServer in one file, and beside it the children it is rendered to."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 from breakwater_contract.settings import OperatorKey
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
-from breakwater_operator.render import Claim, Intent, Issuer, children, revision, secrets
+from breakwater_operator.render import Claim, Intent, Issuer, children, revision, ring, secrets
 
 FOLDER = "tests/golden"
 PLATFORM = Platform.parse(
@@ -20,6 +21,7 @@ PLATFORM = Platform.parse(
 )
 OPERATOR_KEY = OperatorKey(kid="k1", public_key="-----BEGIN PUBLIC KEY-----\n(one of the tests)\n")
 ISSUER = Issuer("https://kubernetes.example", '{"keys":[{"kid":"k1","kty":"OKP"}]}')
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 SEED = bytes(range(32))
 FRESH = bytes(reversed(range(32)))
 
@@ -43,6 +45,7 @@ class Case:
                 platform=PLATFORM,
                 revision=revision.current(server, PLATFORM, ()),
                 keys=secrets.resolve(server, source, None, SEED, FRESH),
+                ring=ring.first(server, NOW, FRESH),
                 operator_keys=(OPERATOR_KEY,),
                 claims={
                     claim["metadata"]["name"]: Claim(tuple(claim["spec"]["accessModes"]))

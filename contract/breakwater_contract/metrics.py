@@ -215,7 +215,7 @@ SESSION_DURATION = Metric(
     "How long sessions of older clients lasted, by why they ended.",
     ("reason",),
     (*DURATION_BUCKETS, 60.0, 300.0, 1800.0, 3600.0, 14_400.0),
-    values={"reason": ("client", "idle", "expired", "evicted", "handshake")},
+    values={"reason": ("client", "idle", "expired", "evicted", "handshake", "drain")},
     otel="mcp.server.session.duration",
 )
 LOST_THREADS = Metric(

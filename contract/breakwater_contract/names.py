@@ -44,12 +44,6 @@ Endpoints still name it for a moment after the signal; a connection refused in t
 an error that a client sees.
 """
 
-DRAIN_CALLS_SECONDS = 20
-"""How long running calls may finish after that."""
-
-DRAIN_SECONDS = DRAIN_OPEN_SECONDS + DRAIN_CALLS_SECONDS
-"""The longest a pod takes to stop; its termination grace period is this plus a margin."""
-
 HEALTH_LIVE_PATH = "/health/live"
 HEALTH_READY_PATH = "/ready"
 HEALTH_PATH = "/health"

@@ -115,7 +115,9 @@ def public(process: Process) -> ASGIApp:
         session_watch=SessionWatch(audit, metrics.histogram(catalogue.SESSION_DURATION)),
         gives_sessions=lambda: live.loaded.gives_sessions,
         sharing=process.sharing,
+        is_draining=lambda: process.drain.begun,
     )
+    process.drain.keep_sessions(mcp.sessions_over, mcp.end_sessions)
     metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions)
     metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
     metrics.gauge(catalogue.ACTIVE_CALLS).set_function(lambda: watch.active)

@@ -34,7 +34,7 @@ def run(
     argv: Sequence[str] | None = None,
     *,
     open_seconds: float | None = None,
-    calls_seconds: int | None = None,
+    drain_seconds: float | None = None,
 ) -> int:
     """Serve until told to stop.
 
@@ -42,7 +42,8 @@ def run(
         argv: The command line; by default the process's own.
         open_seconds: How long connections are still taken after the signal to stop; by default what
             the operator counts on.
-        calls_seconds: How long running calls may finish after that; likewise.
+        drain_seconds: How long calls may go on and sessions be reached after that; by default
+            what the settings say.
 
     Returns:
         The exit code where the process could not start. After a drain it ends without returning.
@@ -81,7 +82,9 @@ def run(
         identity=serve.Identity(arguments.pod_uid, arguments.pod_address),
     )
     try:
-        serve.serve(start, serve.drain_times(open_seconds, calls_seconds), _leave)
+        serve.serve(
+            start, serve.drain_times(configured.settings, open_seconds, drain_seconds), _leave
+        )
     except SettingsError as error:
         return _refuse(source, error.faults, EXIT_SETTINGS)
     except StartError as error:

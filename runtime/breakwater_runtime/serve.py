@@ -18,7 +18,7 @@ from breakwater_contract import metrics as catalogue
 from breakwater_contract import process_metrics, telemetry_metrics
 from breakwater_contract.backends import Backend as BackendSettings
 from breakwater_contract.limits import Limits
-from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
+from breakwater_contract.names import DRAIN_OPEN_SECONDS
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
@@ -51,17 +51,22 @@ MANAGEMENT_CONNECTIONS_MAX = 256
 BACKEND_STOP_SECONDS = 2.0
 """How long the backend's own clean-up may take, out of the grace period's margin."""
 
+SESSIONS_STOP_SECONDS = 0.5
+"""How long the streams of sessions that are ended by us have for their last bytes."""
+
 MANAGEMENT_STOP_SECONDS = 1
 
 COLLECT_OBJECTS = 20_000
 """How many more objects than before there are when the garbage collector looks: some megabytes."""
 
 
-def drain_times(open_seconds: float | None, calls_seconds: int | None) -> DrainTimes:
+def drain_times(
+    settings: RuntimeSettings, open_seconds: float | None, seconds: float | None
+) -> DrainTimes:
     """Make drain times, with what the operator counts on where nothing else is said."""
     return DrainTimes(
         DRAIN_OPEN_SECONDS if open_seconds is None else open_seconds,
-        DRAIN_CALLS_SECONDS if calls_seconds is None else calls_seconds,
+        settings.drain.seconds if seconds is None else seconds,
     )
 
 
@@ -237,6 +242,14 @@ class Listeners:
     internal: socket.socket | None
 
 
+class _Port:
+    """A server while it serves."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.task = asyncio.create_task(server.run_until_stopped())
+
+
 class _Serving:
     """One process while it serves."""
 
@@ -269,19 +282,20 @@ class _Serving:
         process.health.register(Check("port", lambda: None if self._open else "not open yet"))
         management = self._management(listeners.management)
         public = self._public(listeners.public)
-        inner = [self._internal(listeners.internal)] if listeners.internal else []
+        inner = self._internal(listeners.internal) if listeners.internal else None
 
         managing = asyncio.create_task(management.run_until_stopped())
         watching = [asyncio.create_task(each) for each in self._watches()]
         async with AsyncExitStack() as backends:
             await self._start_backends(backends)
             _spare_the_collector()
-            serving = asyncio.create_task(public.run_until_stopped())
-            watching += [asyncio.create_task(each.run_until_stopped()) for each in inner]
+            serving = _Port(public)
+            internal = _Port(inner) if inner is not None else None
+            watching += [serving.task, *([internal.task] if internal is not None else [])]
             self._open = True
             logger.info("serving", extra={"port": process.settings.listen.public_port})
-            await self._stopped_or_failed(serving, managing, *watching)
-            await self._drain(public, serving)
+            await self._stopped_or_failed(managing, *watching)
+            await self._drain(serving, internal)
             await self._stop_backends(backends)
             management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
             await managing
@@ -377,15 +391,21 @@ class _Serving:
             logger.critical("a part of the process ended", exc_info=done.pop().exception())
             self._leave(1)
 
-    async def _drain(self, public: Server, serving: asyncio.Task[None]) -> None:
-        """Let those in front notice, then let calls finish; streams of listeners end well."""
+    async def _drain(self, public: "_Port", internal: "_Port | None") -> None:
+        """Let those in front notice, then let calls finish and sessions end; streams end well."""
         drain, times = self._process.drain, self._times
-        public.drain()
+        public.server.drain()
         logger.info("draining")
         await drain.stay_open(times.open_seconds)
-        self._process.drain.end_streams()
-        public.stop(within_seconds=times.calls_seconds)
-        await serving
+        drain.end_streams()
+        within = asyncio.get_running_loop().time() + times.seconds
+        public.server.stop(within_seconds=times.seconds)
+        await public.task
+        if internal is not None:
+            await drain.sessions_over(max(0.0, within - asyncio.get_running_loop().time()))
+            drain.end_sessions()
+            internal.server.stop(within_seconds=SESSIONS_STOP_SECONDS)
+            await internal.task
         logger.info("drained")
 
     async def _stop_backends(self, stack: AsyncExitStack) -> None:

@@ -18,6 +18,7 @@ EFFECTS: Mapping[str, Effect] = {
     "access": Effect.LIVE,
     "endpoints": Effect.LIVE,
     "limits": Effect.LIVE,
+    "limits.sessions.drain": Effect.REVISION,
     "runtime": Effect.REVISION,
     "pod": Effect.REVISION,
     "replicas": Effect.CHILDREN,

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from breakwater_contract.limits import Limits
 from breakwater_contract.model import Model
 from breakwater_contract.rules import list_map, rule, rules
 from breakwater_contract.settings import Endpoints
@@ -19,6 +18,7 @@ from breakwater_operator.api.fields import (
     SERVER_NAME_MAX,
     ImageReference,
 )
+from breakwater_operator.api.limits import Limits
 from breakwater_operator.api.parse import parse
 from breakwater_operator.api.pod import PodSpec
 
@@ -46,7 +46,7 @@ KEYS_RULE = rule(
     "!has(self.spec.access) || !has(self.spec.access.keys) || "
     "!has(self.spec.access.keys.secretName) || "
     "!(self.spec.access.keys.secretName in [self.metadata.name + '-keys', "
-    "self.metadata.name + '-live'])",
+    "self.metadata.name + '-live', self.metadata.name + '-internal'])",
     WRITTEN_BY_US,
     ".spec.access.keys.secretName",
 )
@@ -164,7 +164,7 @@ class McpServer(Model):
         faults = []
         if len(self.name) > SERVER_NAME_MAX or not matches(SERVER_NAME, self.name):
             faults.append(Fault("metadata.name", f"{self.name}: {NAME_SHAPE}"))
-        own = {names.key_secret(self.name), names.live(self.name)}
+        own = {make(self.name) for make in (names.key_secret, names.live, names.internal)}
         if self.spec.access.keys.secret_name in own:
             faults.append(Fault("spec.access.keys.secretName", WRITTEN_BY_US))
         return faults

@@ -25,6 +25,11 @@ def live(server: str) -> str:
     return f"{server}-live"
 
 
+def internal(server: str) -> str:
+    """Name the Secret that the pods of a server share."""
+    return f"{server}-internal"
+
+
 def deployment(server: str, slot: str) -> str:
     """Name the Deployment of one slot."""
     return f"{server}-{slot}"

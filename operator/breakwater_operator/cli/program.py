@@ -136,6 +136,7 @@ class _Local:
         settings: dict[str, Any] = made.settings
         # It changes with much that makes no difference here.
         settings.pop("revision", None)
+        settings.pop("internal", None)
         settings["listen"] = {
             **settings.get("listen", {}),
             "host": LOOPBACK,

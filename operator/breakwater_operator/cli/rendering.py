@@ -2,16 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.cli.manifests import Manifests
-from breakwater_operator.render import Claim, Intent, Manifest, children, claims, revision, secrets
+from breakwater_operator.render import (
+    Claim,
+    Intent,
+    Manifest,
+    children,
+    claims,
+    revision,
+    ring,
+    secrets,
+)
 
 Entropy = Callable[[int], bytes]
 
 SECRET_BYTES = 32
+
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+"""When keys were made that no process here uses: one alone shares nothing."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,7 @@ class Rendering:
             platform=self.platform,
             revision=revision.current(server, self.platform, ()),
             keys=keys,
+            ring=ring.first(server, LONG_AGO, self.fresh),
             operator_keys=(),
             claims={
                 name: Claim(tuple((found.get("spec") or {}).get("accessModes") or ()))

@@ -117,6 +117,11 @@ class Rounds:
             one.awaited = False
         return {uid: one.probe for uid, one in known.items() if one.probe is not None}
 
+    def known(self, key: Key) -> Mapping[str, Probe]:
+        """Get what each pod of a server said last, by its uid."""
+        pods = self._pods.get(key, {}).items()
+        return {uid: one.probe for uid, one in pods if one.probe is not None}
+
     def drop(self, key: Key) -> None:
         """Follow no pod of this server any longer."""
         for one in self._pods.pop(key, {}).values():

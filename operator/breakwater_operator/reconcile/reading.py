@@ -24,7 +24,9 @@ class Reading:
     source: Object | None
     """The Secret with the keys."""
     copy: Object | None
-    """The Secret that pods mount."""
+    """The Secret with the copies of the keys."""
+    internal: Object | None
+    """The Secret that the pods share."""
     revisions: list[Object]
     """The server's ControllerRevisions."""
     claims: Mapping[str, claims.Claim]
@@ -43,6 +45,7 @@ async def read(server: McpServer, world: World) -> Reading:
     return Reading(
         source=secrets.get(*secret[1:]) or await world.references.read(secret),
         copy=secrets.get(server.namespace, names.live(server.name)),
+        internal=secrets.get(server.namespace, names.internal(server.name)),
         revisions=_revisions(server, world),
         claims={
             name: claims.Claim(tuple(live.get("spec", {}).get("accessModes") or ()))

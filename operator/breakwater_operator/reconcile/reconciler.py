@@ -23,7 +23,7 @@ from breakwater_operator.kube.kinds import (
 from breakwater_operator.probe.pods import followed
 from breakwater_operator.probe.prober import KEY_UNKNOWN
 from breakwater_operator.probe.rounds import Rounds
-from breakwater_operator.reconcile import plan
+from breakwater_operator.reconcile import plan, rotation
 from breakwater_operator.reconcile.events import Events, News, transitions
 from breakwater_operator.reconcile.issuer import ClusterIssuer, unknown_issuer
 from breakwater_operator.reconcile.plan import Child
@@ -34,7 +34,16 @@ from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer
-from breakwater_operator.render import Intent, Issuer, children, claims, live, revision, secrets
+from breakwater_operator.render import (
+    Intent,
+    Issuer,
+    children,
+    claims,
+    live,
+    revision,
+    ring,
+    secrets,
+)
 from breakwater_operator.status import Facts, Pod, conclude
 from breakwater_operator.status.facts import Problem
 
@@ -179,15 +188,23 @@ class Reconciler:
         )
         seen.waits += [*reading.waits, *([keys.wait] if keys.wait is not None else [])]
         seen.faults = claims.faults(server, reading.claims)
-        return Intent(
+        held_ring = ring.read(reading.internal)
+        intent = Intent(
             server=self._held(server, seen.faults),
             platform=self.platform,
             revision=revision.current(server, self.platform, reading.revisions),
             keys=keys,
+            ring=held_ring or ring.first(server, self.now(), self.entropy(ring.FRESH_BYTES)),
             operator_keys=(self.signing.key.public,),
             claims=reading.claims,
             issuer=await self._issuer(server, seen),
         )
+        if held_ring is None:
+            return intent
+        key = server.namespace, server.name
+        pods, probes = self.world.pods.together(key), self.rounds.known(key)
+        fresh = self.entropy(ring.FRESH_BYTES)
+        return rotation.turned(intent, pods, probes, self.now(), fresh)
 
     async def _issuer(self, server: McpServer, seen: Seen) -> Issuer | None:
         """Say who makes service accounts' tokens; where nobody can, who last did."""

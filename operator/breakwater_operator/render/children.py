@@ -5,6 +5,7 @@ from breakwater_operator.render import claims
 from breakwater_operator.render.controller_revision import controller_revision
 from breakwater_operator.render.deployment import deployment
 from breakwater_operator.render.intent import Intent
+from breakwater_operator.render.internal_secret import internal_secret
 from breakwater_operator.render.key_secret import key_secret
 from breakwater_operator.render.live_objects import live_config_map, live_secret
 from breakwater_operator.render.manifest import Manifest
@@ -28,6 +29,7 @@ def children(intent: Intent) -> tuple[Manifest, ...]:
         service_account(intent),
         key_secret(intent),
         live_secret(intent),
+        internal_secret(intent),
         live_config_map(intent),
         controller_revision(intent),
         service(intent),

@@ -9,6 +9,7 @@ from breakwater_operator.api.names import FIRST_SLOT
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.render.claims import Claim
 from breakwater_operator.render.revision import Revision
+from breakwater_operator.render.ring import Ring
 from breakwater_operator.render.secrets import Keys
 
 
@@ -32,6 +33,8 @@ class Intent:
     """The revision that the pods run, from `revision.current`."""
     keys: Keys
     """Who gets in, from `secrets.resolve`."""
+    ring: Ring
+    """What the pods share, from `ring.first` or `ring.advanced`."""
     operator_keys: tuple[OperatorKey, ...]
     """Public halves of the operator's signing keys."""
     claims: Mapping[str, Claim] = field(default_factory=dict)

@@ -2,12 +2,12 @@
 
 from breakwater_contract.access import Access, ServiceAccounts
 from breakwater_contract.names import KEYS_DIRECTORY
-from breakwater_contract.settings import LiveSettings, live_hash
+from breakwater_contract.settings import LiveSettings, live_files, live_hash
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.render.intent import Intent, Issuer
 from breakwater_operator.render.manifest import Live
 from breakwater_operator.render.settings import written
-from breakwater_operator.render.volumes import LIVE_KEY
+from breakwater_operator.render.volumes import INTERNAL_VOLUME, LIVE_KEY
 
 SAME_ISSUER = (
     "this is the issuer of the cluster's own service accounts; remove jwt and write "
@@ -26,16 +26,30 @@ def live_settings(intent: Intent) -> bytes:
         access=_access(intent),
         operator_keys=intent.operator_keys,
         endpoints=intent.server.spec.endpoints,
-        limits=intent.server.spec.limits,
-        # A request may come to any replica, and only one knows a session.
-        sessions="Auto" if intent.server.spec.replicas <= 1 else "Never",
+        limits=intent.server.spec.limits.for_runtime(),
+        sessions="Auto" if _finds_sessions(intent) else "Never",
     )
     return written(settings).encode()
 
 
 def wanted(intent: Intent) -> str:
     """Name the state of settings and keys that every pod should report as loaded."""
-    return live_hash(intent.keys.hash_key, live_settings(intent), intent.keys.principals)
+    files = live_files(intent.keys.principals, intent.ring.files() if _shares(intent) else {})
+    return live_hash(intent.keys.hash_key, live_settings(intent), files)
+
+
+def _finds_sessions(intent: Intent) -> bool:
+    """Whether a request finds its session whichever pod it comes to."""
+    return _shares(intent) or intent.server.spec.replicas <= 1
+
+
+def _shares(intent: Intent) -> bool:
+    """Whether the pods share what each needs to find the others' sessions.
+
+    Those of a revision that an older operator rendered do not.
+    """
+    volumes = intent.revision.template["spec"]["volumes"]
+    return any(volume["name"] == INTERNAL_VOLUME for volume in volumes)
 
 
 def issuer(config_map: Live | None) -> Issuer | None:

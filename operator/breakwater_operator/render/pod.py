@@ -4,12 +4,15 @@ Every default that the API server would fill in inside our container is written 
 whatever else stands there was added by somebody (see `exclusive`).
 """
 
+import math
 from typing import Any
 
 from breakwater_contract.names import (
     CONFIG_DIRECTORY,
     CONFIG_FILE,
-    DRAIN_SECONDS,
+    DRAIN_OPEN_SECONDS,
+    INTERNAL_PORT,
+    INTERNAL_PORT_NAME,
     MANAGEMENT_PORT,
     MANAGEMENT_PORT_NAME,
     PUBLIC_PORT,
@@ -31,6 +34,9 @@ CONTAINER = "runtime"
 
 STOP_MARGIN_SECONDS = 5
 """Between the end of the drain and the kill: for the process to leave."""
+
+UID_VARIABLE = "MCP_POD_UID"
+ADDRESS_VARIABLE = "MCP_POD_IP"
 
 DEFAULT_REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 DEFAULT_LIMITS = {"memory": "512Mi"}
@@ -54,7 +60,7 @@ def template(server: McpServer, platform: Platform, revision: str) -> dict[str, 
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "dnsPolicy": "ClusterFirst",
-            "terminationGracePeriodSeconds": DRAIN_SECONDS + STOP_MARGIN_SECONDS,
+            "terminationGracePeriodSeconds": _grace_seconds(server),
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": RUN_AS,
@@ -70,17 +76,30 @@ def template(server: McpServer, platform: Platform, revision: str) -> dict[str, 
     }
 
 
+def _grace_seconds(server: McpServer) -> int:
+    drain = math.ceil(server.spec.limits.sessions.drain.seconds)
+    return DRAIN_OPEN_SECONDS + drain + STOP_MARGIN_SECONDS
+
+
 def _container(server: McpServer, platform: Platform) -> dict[str, Any]:
     env = [_variable(it) for backend in server.spec.backends for it in backend.python.env]
     return {
         "name": CONTAINER,
         "image": image(server, platform),
         "imagePullPolicy": platform.images.pull_policy,
-        "args": ["--config", f"{CONFIG_DIRECTORY}/{CONFIG_FILE}"],
-        **({"env": env} if env else {}),
+        "args": [
+            *("--config", f"{CONFIG_DIRECTORY}/{CONFIG_FILE}"),
+            *("--pod-uid", f"$({UID_VARIABLE})", "--pod-address", f"$({ADDRESS_VARIABLE})"),
+        ],
+        "env": [
+            _of_the_pod(UID_VARIABLE, "metadata.uid"),
+            _of_the_pod(ADDRESS_VARIABLE, "status.podIP"),
+            *env,
+        ],
         "ports": [
             {"name": PUBLIC_PORT_NAME, "containerPort": PUBLIC_PORT, "protocol": "TCP"},
             {"name": MANAGEMENT_PORT_NAME, "containerPort": MANAGEMENT_PORT, "protocol": "TCP"},
+            {"name": INTERNAL_PORT_NAME, "containerPort": INTERNAL_PORT, "protocol": "TCP"},
         ],
         **probes(),
         "resources": resources(server),
@@ -96,6 +115,11 @@ def _container(server: McpServer, platform: Platform) -> dict[str, Any]:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts(server),
     }
+
+
+def _of_the_pod(name: str, path: str) -> dict[str, Any]:
+    """Make a variable of a field of the pod: a file cannot hold its address."""
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
 def resources(server: McpServer) -> dict[str, Any]:

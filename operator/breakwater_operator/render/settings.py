@@ -5,8 +5,8 @@ from typing import Any
 
 from breakwater_contract.backends import Backend, PythonBackend
 from breakwater_contract.model import Model
-from breakwater_contract.names import LIVE_FILE
-from breakwater_contract.settings import Listen, RuntimeSettings, ServerIdentity
+from breakwater_contract.names import INTERNAL_DIRECTORY, LIVE_FILE
+from breakwater_contract.settings import Internal, Listen, RuntimeSettings, ServerIdentity
 from breakwater_operator.api.models import McpServer
 
 
@@ -21,6 +21,8 @@ def settings(server: McpServer, revision: str) -> str:
                 for backend in server.spec.backends
             ),
             listen=Listen(host="0.0.0.0"),  # noqa: S104 (a pod's address is not known beforehand)
+            internal=Internal(directory=INTERNAL_DIRECTORY),
+            drain=server.spec.limits.sessions.drain,
             live_file=LIVE_FILE,
         )
     )

@@ -5,6 +5,8 @@ from typing import Any
 from breakwater_contract.names import (
     CONFIG_DIRECTORY,
     CONFIG_FILE,
+    INTERNAL_DIRECTORY,
+    INTERNAL_FILES,
     KEYS_DIRECTORY,
     LIVE_FILE,
     SETTINGS_ANNOTATION,
@@ -16,6 +18,7 @@ from breakwater_operator.api.pod import ConfigMapVolume, EmptyDirVolume, Volume,
 
 SETTINGS_VOLUME = "breakwater"
 KEYS_VOLUME = "breakwater-keys"
+INTERNAL_VOLUME = "breakwater-internal"
 TMP_VOLUME = "breakwater-tmp"
 
 TMP_PATH = "/tmp"  # noqa: S108 (the pod's own)
@@ -36,6 +39,15 @@ def volumes(server: McpServer) -> list[dict[str, Any]]:
             "name": KEYS_VOLUME,
             "secret": {"secretName": names.live(server.name), "defaultMode": OWNER_AND_GROUP},
         },
+        {
+            "name": INTERNAL_VOLUME,
+            "secret": {
+                "secretName": names.internal(server.name),
+                "defaultMode": OWNER_AND_GROUP,
+                # One by one: what the next generation will be is no business of the pods'.
+                "items": [{"key": file, "path": file} for file in INTERNAL_FILES],
+            },
+        },
         {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE}},
     ]
     return [*ours, *(_chosen(volume) for volume in server.spec.pod.volumes)]
@@ -46,6 +58,7 @@ def mounts(server: McpServer) -> list[dict[str, Any]]:
     ours: list[dict[str, Any]] = [
         {"name": SETTINGS_VOLUME, "mountPath": CONFIG_DIRECTORY, "readOnly": True},
         {"name": KEYS_VOLUME, "mountPath": KEYS_DIRECTORY, "readOnly": True},
+        {"name": INTERNAL_VOLUME, "mountPath": INTERNAL_DIRECTORY, "readOnly": True},
         {"name": TMP_VOLUME, "mountPath": TMP_PATH},
     ]
     chosen = [it for item in server.spec.backends for it in item.python.volume_mounts]

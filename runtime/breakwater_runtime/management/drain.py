@@ -1,20 +1,19 @@
 """Drain: how the process goes away without a caller noticing."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-
-from breakwater_contract.names import DRAIN_CALLS_SECONDS, DRAIN_OPEN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class DrainTimes:
     """How long each part may take."""
 
-    open_seconds: float = DRAIN_OPEN_SECONDS
+    open_seconds: float
     """How long connections are still taken."""
-    calls_seconds: int = DRAIN_CALLS_SECONDS
-    """How long running calls may finish after that."""
+    seconds: float
+    """How long calls may go on, and sessions be reached through peers, after that."""
 
 
 class Drain:
@@ -24,6 +23,8 @@ class Drain:
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
         self._stream_ends: list[Callable[[], None]] = []
+        self._sessions_over: Callable[[], Awaitable[None]] | None = None
+        self._end_sessions: list[Callable[[], None]] = []
 
     def at_end_of_streams(self, end: Callable[[], None]) -> None:
         """Have `end` called when streams without an end of their own must come to one."""
@@ -33,6 +34,31 @@ class Drain:
         """End them; what they carry of calls goes on."""
         for end in self._stream_ends:
             end()
+
+    def keep_sessions(self, over: Callable[[], Awaitable[None]], end: Callable[[], None]) -> None:
+        """Have `over` awaited, which returns once no session is left, and then `end` called."""
+        self._sessions_over = over
+        self._end_sessions = [end]
+
+    def end_sessions(self) -> None:
+        """End those that are left."""
+        for end in self._end_sessions:
+            end()
+
+    async def sessions_over(self, seconds: float) -> None:
+        """Wait until no session is left, so long at most, and not at all in a hurry."""
+        if self._sessions_over is None or self._hurry.is_set():
+            return
+        waits = [asyncio.ensure_future(self._sessions_over())]
+        waits.append(asyncio.create_task(self._until_hurry()))
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await each
+
+    async def _until_hurry(self) -> None:
+        await self._hurry.wait()
 
     @property
     def begun(self) -> bool:

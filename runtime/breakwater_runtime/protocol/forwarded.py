@@ -1,6 +1,7 @@
 """What peers pass on: only from a pod of this server, only for this very pod."""
 
 import logging
+from collections.abc import Callable
 
 from starlette.types import Scope
 
@@ -32,9 +33,18 @@ class Forwarded:
         self,
         here: Pod,
         callers: Callers,
+        met: Callable[[Pod], None],
         versions: tuple[int, int] = (FORWARD_OLDEST, FORWARD_VERSION),
     ) -> None:
-        """Take what is for `here` and is spoken in one of the versions, oldest to newest."""
+        """Take what is for `here` and is spoken in one of the versions, oldest to newest.
+
+        Args:
+            here: This process.
+            callers: Reads whom peers vouch for.
+            met: Told of each peer.
+            versions: The oldest and the newest version that is taken.
+        """
+        self._met = met
         self._here = here
         self._callers = callers
         self._oldest, self._newest = versions
@@ -54,6 +64,7 @@ class Forwarded:
         except SealError as error:
             logger.error("a peer vouches with a seal that is not ours")  # noqa: TRY400 - no trace to see
             raise Refused(Problem.SESSION_NOT_FOUND) from error
+        self._met(caller.edge)
         request.principal, request.address = caller.principal, caller.address
         request.secure, request.forwarded = caller.secure, True
         scope["headers"] = [pair for pair in scope["headers"] if not pair[0].startswith(OURS)]

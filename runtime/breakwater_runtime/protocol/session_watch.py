@@ -5,7 +5,7 @@ from typing import Literal
 from breakwater_runtime.observability.audit import Audit, Event
 from breakwater_runtime.observability.series import Histogram
 
-End = Literal["client", "idle", "expired", "evicted", "handshake"]
+End = Literal["client", "idle", "expired", "evicted", "handshake", "drain"]
 """Why a session ends: its client said so, nobody used it, its time was over, another one needed
 its place, or it never began."""
 

@@ -184,6 +184,12 @@ class Session:
             self._standalone.close()
             self._ticker.spawn(self._standalone.flush())
 
+    def move_stream(self) -> None:
+        """End the response that carries it, unless that goes through a peer, who stays."""
+        stream = self._standalone
+        if stream is not None and stream.attached and not stream.through_peer:
+            self._ticker.spawn(stream.hand_over())
+
     def end(self) -> None:
         """Stop everything that belongs to it."""
         for replies in list(self.calls.values()):
@@ -217,6 +223,7 @@ class Sessions:
         # The one that was used last stands last.
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._owned: dict[str, int] = {}
+        self._over: asyncio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -271,6 +278,8 @@ class Sessions:
             del self._owned[session.owner]
         if not self._sessions:
             self._ticker.discard(self)
+            if self._over is not None:
+                self._over.set()
         if self._watch is not None:
             seconds = asyncio.get_running_loop().time() - session.began_at
             self._watch.ended(session.owner, reason, seconds)
@@ -280,6 +289,23 @@ class Sessions:
         """End the streams outside of calls."""
         for session in self._sessions.values():
             session.end_streams()
+
+    def move_streams(self) -> None:
+        """Have clients come back for the streams outside of calls through another pod."""
+        for session in self._sessions.values():
+            session.move_stream()
+
+    def end_all(self) -> None:
+        """End every session."""
+        for session in list(self._sessions.values()):
+            self.end(session, "drain")
+
+    async def over(self) -> None:
+        """Wait until there is none."""
+        self._over = asyncio.Event()
+        if not self._sessions:
+            self._over.set()
+        await self._over.wait()
 
     def _use(self, session: Session) -> None:
         session.last_used = asyncio.get_running_loop().time()

@@ -1,6 +1,7 @@
 """What this process shares with the other pods of its server: ids that all read, and a way."""
 
 import ssl
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,12 @@ async def nowhere(*_: object) -> None:
     raise Refused(Problem.SESSION_NOT_FOUND)
 
 
+PEERS_MAX = 16
+"""How many peers are remembered, for the one time that a pod needs any of them: when it stops."""
+
+TRIED_MAX = 3
+
+
 class Sharing:
     """One process among those of its server."""
 
@@ -54,9 +61,10 @@ class Sharing:
 
         self.ids = SessionIds(shared.ring, here, now_seconds)
         self._answer: ASGIApp = nowhere
+        self._peers: OrderedDict[str, Pod] = OrderedDict()
         self._callers = Callers(shared.ring, here, now_seconds)
         peers = Peers(shared.client_tls, internal_host(shared.server_uid), Ticker())
-        self.admit = Forwarded(here, self._callers)
+        self.admit = Forwarded(here, self._callers, self._met)
         """The step that every request on the internal port takes first."""
         self.forwarder = Forwarder(peers, self._callers, forwards)
 
@@ -66,7 +74,29 @@ class Sharing:
             owner = self.ids.elsewhere(session_id, principal)
         except Refused:
             return None
+        self._met(owner)
         return partial(self.forwarder.forward, owner)
+
+    def _met(self, pod: Pod) -> None:
+        """Remember a peer: ids and callers name those that there are."""
+        if pod.address:
+            self._peers[pod.uid] = pod
+            self._peers.move_to_end(pod.uid)
+            if len(self._peers) > PEERS_MAX:
+                self._peers.popitem(last=False)
+
+    async def hand_on(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Have a request answered by any other pod; False: none is known to be there."""
+        for pod in reversed(list(self._peers.values())[-TRIED_MAX:]):
+            try:
+                await self.forwarder.forward(pod, scope, receive, send)
+            except Refused as refusal:
+                if refusal.problem is Problem.SHUTTING_DOWN:  # it may have been done
+                    raise
+                del self._peers[pod.uid]
+            else:
+                return True
+        return False
 
     def answer_by(self, app: ASGIApp) -> None:
         """Have what peers pass on answered by `app`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
@@ -28,6 +28,8 @@ BATCH_MAX = 100
 """How many messages a body may have."""
 
 LISTEN = "subscriptions/listen"
+
+NO_NEW_SESSIONS = "This replica stops, and begins no sessions any more."
 
 NO_SESSIONS = {"allow": "POST"}
 WITH_SESSION = {"allow": "GET, POST, DELETE"}
@@ -69,8 +71,10 @@ class StreamableHttp:
         gives_sessions: Callable[[], bool] = lambda: True,
         sharing: Sharing | None = None,
         session_watch: SessionWatch | None = None,
+        is_draining: Callable[[], bool] = lambda: False,
     ) -> None:
         """Serve one backend; `sharing` knows where the sessions of other pods are."""
+        self._is_draining = is_draining
         self._backend = backend
         self._gives_sessions = gives_sessions
         self._dispatcher = Dispatcher(backend, watch)
@@ -111,9 +115,20 @@ class StreamableHttp:
     def end_streams(self) -> None:
         """Tell listeners that nothing more will come; their streams end well."""
         self._backend.end_streams()
-        self._sessions.end_streams()
+        if self._sharing is not None and self._sharing.here.address:
+            self._sessions.move_streams()
+        else:
+            self._sessions.end_streams()
         for listener in tuple(self._listeners):
             listener.end()
+
+    async def sessions_over(self) -> None:
+        """Wait until there is no session."""
+        await self._sessions.over()
+
+    def end_sessions(self) -> None:
+        """End every session; their streams end well."""
+        self._sessions.end_all()
 
     # Bodies
 
@@ -232,12 +247,27 @@ class StreamableHttp:
         capabilities = params.get("capabilities")
         known = capabilities if isinstance(capabilities, dict) else {}
         if post.session is None and self._gives_sessions() and self._backend.needs_session(known):
+            if self._is_draining():
+                await self._hand_on(post, message)
+                return
             post.session = session = self._sessions.begin(post.principal.name)
             session.peer = self._backend.connect(session.id, session)
         reply = Reply(post.receive, post.send, self._ticker)
         call = self._call(post, message)
         call.channel = reply
         await reply.answer(self._handshake(post, reply, call))
+
+    async def _hand_on(self, post: Post, message: dict[str, Any]) -> None:
+        """Have another pod begin the session; this one ends soon.
+
+        Raises:
+            Refused: None is known. The client asks again, and does not find us any more.
+        """
+        if self._sharing is None or Request.of(post.scope).forwarded:
+            raise Refused(Problem.SHUTTING_DOWN, NO_NEW_SESSIONS, retry_after=1)
+        body = orjson.dumps(message)
+        if not await self._sharing.hand_on(post.scope, again(body, post.receive), post.send):
+            raise Refused(Problem.SHUTTING_DOWN, NO_NEW_SESSIONS, retry_after=1)
 
     async def _handshake(self, post: Post, reply: Reply, call: Call) -> Final:
         status, answer = await self._dispatcher.answer(Era.OLDER, call, post.headers)
@@ -337,7 +367,8 @@ class StreamableHttp:
         await post.send(
             {"type": "http.response.start", "status": 200, "headers": list(streams.HEADERS)}
         )
-        stream.attach(post.send, after)
+        through_peer = Request.of(post.scope).forwarded
+        stream.attach(post.send, after, through_peer=through_peer)
         await stream.flush()
         while (await post.receive())["type"] != "http.disconnect":
             pass
@@ -377,6 +408,16 @@ async def _body(receive: Receive) -> bytes | None:
             return None
         parts.append(message.get("body", b""))
     return b"".join(parts)
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """Receive a body that was read before, and then what still comes."""
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return parts.pop() if parts else await receive()
+
+    return received
 
 
 async def _accept(send: Send) -> None:

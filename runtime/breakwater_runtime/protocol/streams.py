@@ -74,6 +74,8 @@ class EventStream:
         self._next = 0
         self._cursor = 0
         self._send: Send | None = None
+        self.through_peer = False
+        """Whether that response goes through another pod."""
         self._written = 0.0
         self._deadline: float | None = None
         self._closed = False
@@ -104,9 +106,10 @@ class EventStream:
         """Have no more events; the stream ends once they are all written."""
         self._closed = True
 
-    def attach(self, send: Send, after: int = -1) -> None:
+    def attach(self, send: Send, after: int = -1, *, through_peer: bool = False) -> None:
         """Let a response carry it, from the event behind `after`."""
         self._send = send
+        self.through_peer = through_peer
         self._cursor = after + 1
         self._deadline = None
         self._written = asyncio.get_running_loop().time()

@@ -58,7 +58,7 @@ async def ask(runtime: Running, method: str, **params: object) -> Conversation:
 async def test_whatever_goes_on_when_the_process_stops_comes_to_an_end(tmp_path: Path) -> None:
     with reserved() as ports:
         config = prepare(tmp_path, settings(ports))
-        with running(config, ports, calls_seconds=4) as runtime:
+        with running(config, ports, drain_seconds=4) as runtime:
             await runtime.ready()
             listeners = [
                 await ask(runtime, "subscriptions/listen", notifications={"toolsListChanged": True})

@@ -65,7 +65,7 @@ def stuck() -> str:
 LAUNCHER = """
 import sys
 from breakwater_runtime.main import run
-sys.exit(run(["--config", sys.argv[1]], open_seconds=0.3, calls_seconds=int(sys.argv[2])))
+sys.exit(run(["--config", sys.argv[1]], open_seconds=0.3, drain_seconds=int(sys.argv[2])))
 """
 
 
@@ -186,12 +186,12 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(config: Path, ports: tuple[int, int], *, calls_seconds: int = 10) -> Iterator[Running]:
+def running(config: Path, ports: tuple[int, int], *, drain_seconds: int = 10) -> Iterator[Running]:
     """Run the runtime until the end of the block, whatever state it is in then."""
     folder = config.parent
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER, str(config), str(calls_seconds)],
+            [sys.executable, "-c", LAUNCHER, str(config), str(drain_seconds)],
             env=environment(folder),
             stderr=log,
             text=True,
@@ -352,7 +352,7 @@ async def test_sigterm_lets_calls_finish_and_waits_for_no_tool_that_is_stuck(
 ) -> None:
     config = prepare(tmp_path, settings(ports))
 
-    with running(config, ports, calls_seconds=2) as runtime:
+    with running(config, ports, drain_seconds=2) as runtime:
         await runtime.ready()
         calls = [asyncio.create_task(slow_call(runtime, mode)) for mode in ("auto", "legacy")]
         listening = asyncio.create_task(listen(runtime, http))

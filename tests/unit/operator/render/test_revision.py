@@ -1,12 +1,13 @@
 """Revisions: when there is a new one, and when not."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
-from breakwater_operator.render import Intent, revision, secrets
+from breakwater_operator.render import Intent, revision, ring, secrets
 from breakwater_operator.render.controller_revision import controller_revision
 from breakwater_operator.render.revision import Revision
 
@@ -24,7 +25,8 @@ def server(uid: str = "u", **spec: Any) -> McpServer:
 
 def stored(owner: McpServer, found: Revision) -> dict[str, Any]:
     keys = secrets.resolve(owner, None, None, b"s", b"f" * 32)
-    return controller_revision(Intent(owner, PLATFORM, found, keys, ()))
+    shared = ring.first(owner, datetime(2026, 11, 21, tzinfo=UTC), b"f" * 32)
+    return controller_revision(Intent(owner, PLATFORM, found, keys, shared, ()))
 
 
 def resources(**limits: str) -> dict[str, Any]:

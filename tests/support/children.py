@@ -107,11 +107,14 @@ def _gone(pid: int) -> bool:
 def descendants(pid: int) -> list[int]:
     """Name every process below one."""
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = path.read_text().split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        for child in children:
-            found += [int(child), *descendants(int(child))]
+    for child in _children(pid):
+        found += [child, *descendants(child)]
     return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
+        return []
+    return [int(child) for text in texts for child in text.split()]

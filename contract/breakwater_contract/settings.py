@@ -24,6 +24,10 @@ SETTINGS_VERSION: Literal[1] = 1
 """Raised when a setting changes its meaning; the operator renders live settings for each version
 that some pod still runs."""
 
+STREAMABLE_HTTP: Literal["StreamableHTTP"] = "StreamableHTTP"
+SSE: Literal["SSE"] = "SSE"
+JSONRPC: Literal["JSONRPC"] = "JSONRPC"
+REST: Literal["REST"] = "REST"
 EndpointName = Literal["StreamableHTTP", "SSE", "JSONRPC", "REST"]
 """Ways for clients: `/mcp`; `/mcp/sse` with `/mcp/messages`; `/rpc`; `/tools` and `/sse`."""
 Endpoints = Annotated[tuple[EndpointName, ...], atomic(4, least=1)]

@@ -11,13 +11,20 @@ from starlette.types import ASGIApp
 from breakwater_contract import metrics as catalogue
 from breakwater_contract import telemetry_metrics
 from breakwater_contract.names import (
+    CAPABILITIES_PATH,
     HEALTH_LIVE_PATH,
     HEALTH_PATH,
     HEALTH_READY_PATH,
     MCP_PATH,
+    MESSAGES_PATH,
     METRICS_PATH,
+    ONE_SHOT_PATH,
+    RPC_PATH,
+    SSE_PATH,
+    TOOL_PATH,
+    TOOLS_PATH,
 )
-from breakwater_contract.settings import RuntimeSettings
+from breakwater_contract.settings import JSONRPC, REST, SSE, STREAMABLE_HTTP, RuntimeSettings
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.backends.compose import compose
 from breakwater_runtime.calls import Refused, Sources
@@ -28,7 +35,7 @@ from breakwater_runtime.http.body_limit import BodyLimit
 from breakwater_runtime.http.challenges import Challenges
 from breakwater_runtime.http.cors import Preflight
 from breakwater_runtime.http.endpoints import Endpoint, Endpoints, Routes
-from breakwater_runtime.http.errors import Errors
+from breakwater_runtime.http.errors import Errors, plain_body
 from breakwater_runtime.http.failures import Failures
 from breakwater_runtime.http.fetch import fetch
 from breakwater_runtime.http.host import Host
@@ -54,21 +61,31 @@ from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
 from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.observability.telemetry import Telemetry
+from breakwater_runtime.protocol.conversation import Conversation
+from breakwater_runtime.protocol.dispatch import Dispatcher
+from breakwater_runtime.protocol.json_rpc import JsonRpc
+from breakwater_runtime.protocol.legacy_sse import LegacySse
+from breakwater_runtime.protocol.plain.capabilities import Capabilities
+from breakwater_runtime.protocol.plain.tools import PlainTools
 from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.protocol.session_watch import SessionWatch
 from breakwater_runtime.protocol.sharing import Shared, Sharing
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from breakwater_runtime.tools.bounds import Bounds
+from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.tools.guarded import Guarded
 from breakwater_runtime.tools.policy_check import PolicyCheck
 from breakwater_runtime.tools.watch import Watch, Watching
 
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
 
-PATHS = (MCP_PATH,)
+PATHS = (
+    *(MCP_PATH, SSE_PATH, MESSAGES_PATH, RPC_PATH),
+    *(TOOLS_PATH, TOOL_PATH, ONE_SHOT_PATH, CAPABILITIES_PATH),
+)
 """Every path of the public port."""
 
-JSON_RPC_PATHS = frozenset({MCP_PATH})
+JSON_RPC_PATHS = frozenset({MCP_PATH, MESSAGES_PATH, RPC_PATH})
 """Where errors are JSON-RPC's; elsewhere they have the one error body."""
 
 
@@ -107,6 +124,13 @@ def public(process: Process) -> ASGIApp:
     bounds = Bounds(charges.tool, lambda: live.loaded.wire.response_bytes)
     backend = compose([Guarded(each, check, bounds) for each in process.backends])
     watch = Watch(backend, _watching(process, audit))
+    dispatcher, ticker = Dispatcher(backend, watch), Ticker()
+    plain = PlainTools(
+        dispatcher,
+        ticker,
+        now=sources.now,
+        error_body=lambda refusal, request_id: plain_body(refusal, request_id, sources.now()),
+    )
     mcp = StreamableHttp(
         backend,
         process.sharing.ids,
@@ -116,14 +140,37 @@ def public(process: Process) -> ASGIApp:
         gives_sessions=lambda: live.loaded.gives_sessions,
         sharing=process.sharing,
         is_draining=lambda: process.drain.begun,
+        lines=plain.lines,
+        takes_lines=lambda: REST in live.loaded.endpoints,
     )
     process.drain.keep_sessions(mcp.sessions_over, mcp.end_sessions)
-    metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions)
+    sse = LegacySse(
+        partial(Conversation, backend=backend, dispatcher=dispatcher),
+        sources.new_id,
+        ticker,
+        is_open=lambda: SSE in live.loaded.endpoints,
+    )
+    metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions + len(sse))
     metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
     metrics.gauge(catalogue.ACTIVE_CALLS).set_function(lambda: watch.active)
     process.drain.at_end_of_streams(mcp.end_streams)
+    process.drain.at_end_of_streams(sse.end_streams)
+    capabilities = Capabilities(dispatcher)
     endpoints = Endpoints(
-        [Endpoint(MCP_PATH, mcp, setting="StreamableHTTP")], lambda: live.loaded.endpoints
+        [
+            Endpoint(MCP_PATH, mcp, ("POST", "GET", "DELETE"), STREAMABLE_HTTP, by_itself=True),
+            Endpoint(SSE_PATH, sse.listen, ("GET",), SSE),
+            Endpoint(MESSAGES_PATH, sse.post, ("POST",), SSE),
+            Endpoint(RPC_PATH, JsonRpc(dispatcher, ticker, charges.request), ("POST",), JSONRPC),
+            Endpoint(TOOLS_PATH, plain.list, ("GET",), REST),
+            Endpoint(TOOL_PATH, plain.call, ("POST",), REST),
+            Endpoint(ONE_SHOT_PATH, plain.one_shot, ("POST",), REST),
+            Endpoint(CAPABILITIES_PATH, capabilities, ("GET",)),
+        ],
+        lambda: live.loaded.endpoints,
+    )
+    capabilities.tell(
+        lambda: [(each.setting, each.path, each.methods) for each in endpoints.opened]
     )
     process.drain.at_end_of_streams(process.sharing.forwarder.end_streams)
     tokens = Tokens(

@@ -1,6 +1,6 @@
 """Who asks, in which request, and what can go wrong: pure, known to every room."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -13,6 +13,9 @@ from mcp_types import (
     INVALID_REQUEST,
     PARSE_ERROR,
 )
+
+API_VERSION = "1.0.0"
+"""The version of the bodies of plain HTTP endpoints."""
 
 _SCOPE_KEY = "breakwater.request"
 
@@ -144,13 +147,25 @@ class Problem(Enum):
         400,
         PARSE_ERROR,
         "The body is not JSON.",
-        "Send one JSON-RPC message, encoded as UTF-8.",
+        "Send JSON, encoded as UTF-8, with each member once.",
     )
     INVALID_MESSAGE = Answer(
         400,
         INVALID_REQUEST,
         "The body is not a JSON-RPC message.",
         'Send an object with "jsonrpc": "2.0" and a "method".',
+    )
+    INVALID_BODY = Answer(
+        400,
+        INVALID_REQUEST,
+        "The body is not what this endpoint takes.",
+        'Send {"tool": ..., "input": {...}}; to /tools/{name}, the arguments alone.',
+    )
+    INVALID_PARAMETER = Answer(
+        400,
+        INVALID_REQUEST,
+        "A parameter of the URL is not known here, or stands there twice.",
+        "GET /tools takes cursor, once; POST takes none.",
     )
     HEADER_MISMATCH = Answer(
         400,
@@ -363,6 +378,13 @@ class Problem(Enum):
         "The server failed.",
         "Tell whoever runs it the requestId.",
     )
+    TIMEOUT = Answer(
+        504,
+        INTERNAL_ERROR,
+        "The call took too long.",
+        "Ask for less at once, or try again later. The call may have had its effect.",
+        retryable=True,
+    )
     HTTP_VERSION_NOT_SUPPORTED = Answer(
         505,
         INVALID_REQUEST,
@@ -459,6 +481,8 @@ class Call:
     """Where in a trace it is, for those whom the backend asks; empty: tracing is off."""
     span: Any = None
     """Its span, where tracing is on."""
+    examine: Callable[[Any, "Call"], Awaitable[None]] | None = None
+    """Has the last word before the backend, which it gets together with the call."""
 
 
 class StartError(Exception):

@@ -93,6 +93,9 @@ class Backend(Protocol):
     def has_tool(self, name: str) -> bool:
         """Say whether there is a tool of this name."""
 
+    def input_schema(self, tool: str) -> Mapping[str, Any] | None:
+        """Get the schema of a tool's arguments, one object while it stays; None: not known."""
+
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
 

@@ -39,9 +39,11 @@ class Endpoint:
     path: str
     app: ASGIApp
     methods: tuple[str, ...] = ()
-    """The methods that it is for; empty: it looks at them itself."""
+    """The methods that it is for; empty: any."""
     setting: str | None = None
     """What the settings open and close it by; None: it is always open."""
+    by_itself: bool = False
+    """Whether it answers other methods itself: which are allowed depends on the request."""
 
 
 class Endpoints:
@@ -57,6 +59,11 @@ class Endpoints:
         self._opened = opened
         self.route = Routes(self._table)
 
+    @property
+    def opened(self) -> list[Endpoint]:
+        """Those that are open now."""
+        return [each for each in self if each.setting is None or each.setting in self._opened()]
+
     def __iter__(self) -> Iterator[Endpoint]:
         """Every endpoint, the closed ones too."""
         return iter(self._table.values())
@@ -69,7 +76,11 @@ class Endpoints:
         endpoint = self._table[route]
         if endpoint.setting is not None and endpoint.setting not in self._opened():
             raise Refused(Problem.ENDPOINT_CLOSED, f"The endpoint {endpoint.setting} is closed.")
-        if endpoint.methods and scope["method"] not in endpoint.methods:
+        if not self._takes(endpoint, scope["method"]):
             allow = {"allow": ", ".join(endpoint.methods)}
             raise Refused(Problem.METHOD_NOT_ALLOWED, headers=allow)
         await endpoint.app(scope, receive, send)
+
+    @staticmethod
+    def _takes(endpoint: Endpoint, method: str) -> bool:
+        return not endpoint.methods or endpoint.by_itself or method in endpoint.methods

@@ -9,11 +9,10 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Scope
 
-from breakwater_runtime.calls import Problem, Refused, Request
+from breakwater_runtime.calls import API_VERSION, Problem, Refused, Request
 
 logger = logging.getLogger(__name__)
 
-API_VERSION = "1.0.0"
 
 Challenge = Callable[[Iterable[str]], Mapping[str, str]]
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from starlette.types import Scope
 
 from breakwater_contract.limits import Limits
-from breakwater_contract.names import MCP_PATH
+from breakwater_contract.names import MCP_PATH, ONE_SHOT_PATH
 from breakwater_runtime.calls import Problem, Refused, Request
 
 RETRY_SECONDS = 1
@@ -141,4 +141,4 @@ class InFlight:
 def _wants_stream(scope: Scope, request: Request) -> bool:
     """Say whether nothing but a stream can answer a request."""
     is_get = scope["method"] == "GET" and scope["path"].startswith(MCP_PATH)
-    return is_get or request.headers.get(b"mcp-method") == LISTEN
+    return is_get or scope["path"] == ONE_SHOT_PATH or request.headers.get(b"mcp-method") == LISTEN

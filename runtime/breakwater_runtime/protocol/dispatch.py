@@ -64,30 +64,41 @@ class Dispatcher:
         Raises:
             Refused: A policy or a limit stands against it.
         """
+        try:
+            return 200, framing.result(call.id, await self.result(era, call, headers))
+        except RpcError as failure:
+            return failed(era, call.id, failure)
+
+    async def result(self, era: Era, call: Call, headers: McpHeaders | None = None) -> bytes:
+        """Get the result of one request; the arguments are those of `answer`.
+
+        Raises:
+            RpcError: There is none.
+            Refused: A policy or a limit stands against it.
+        """
         watch = self._watch
         if watch is None:
-            return await self._answer(era, call, headers)
+            return await self._result(era, call, headers)
         since, outcome = watch.begin(call), _CANCELLED
         try:
-            answer = await self._answer(era, call, headers)
+            result = await self._result(era, call, headers)
             outcome = call.outcome
         except Refused as refusal:
             outcome, call.error = outcome_of(refusal), refusal.problem.name
+            raise
+        except RpcError as failure:
+            outcome, call.error_code = outcome_of(failure), failure.code
             raise
         except Exception as failure:
             outcome, call.error = "server_error", type(failure).__name__
             raise
         finally:
             watch.end(call, outcome, since)
-        return answer
+        return result
 
-    async def _answer(self, era: Era, call: Call, headers: McpHeaders | None) -> tuple[int, bytes]:
+    async def _result(self, era: Era, call: Call, headers: McpHeaders | None) -> bytes:
         handler = self._table[era].get(call.method, self._forward)
-        try:
-            return 200, framing.result(call.id, await handler(call, headers))
-        except RpcError as failure:
-            call.outcome, call.error_code = outcome_of(failure), failure.code
-            return failed(era, call.id, failure)
+        return await handler(call, headers)
 
     async def answer_in_batch(self, call: Call, headers: McpHeaders) -> bytes:
         """Answer one request of a batch, whatever happens to the others."""

@@ -88,6 +88,25 @@ def is_id(value: object) -> bool:
     return type(value) is str
 
 
+def checked(message: dict[str, Any]) -> tuple[str | None, dict[str, Any] | None, bool]:
+    """Get the method and the parameters of a message, and whether it has an id.
+
+    Raises:
+        Refused: It is not a JSON-RPC message.
+    """
+    method, params, has_id = message.get("method"), message.get("params"), "id" in message
+    if message.get("jsonrpc") != "2.0" or (has_id and not is_id(message["id"])):
+        raise Refused(Problem.INVALID_MESSAGE)
+    if method is None:
+        if not has_id or not ("result" in message or "error" in message):
+            raise Refused(Problem.INVALID_MESSAGE)
+    elif type(method) is not str:
+        raise Refused(Problem.INVALID_MESSAGE)
+    if params is not None and type(params) is not dict:
+        raise Refused(Problem.INVALID_MESSAGE, "The message's params are not an object.")
+    return method, params, has_id
+
+
 def result(message_id: str | int, content: bytes) -> bytes:
     """Make the answer to a request of its result."""
     return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (dumps(message_id), content)
@@ -101,4 +120,4 @@ def error(message_id: str | int | None, code: int, message: str, data: Any = Non
     return dumps({"jsonrpc": "2.0", "id": message_id, "error": content})
 
 
-__all__ = ["dumps", "error", "is_id", "parse", "result"]
+__all__ = ["checked", "dumps", "error", "is_id", "parse", "result"]

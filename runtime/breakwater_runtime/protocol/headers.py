@@ -73,6 +73,18 @@ def is_json(content_type: bytes) -> bool:
 
 
 @lru_cache(maxsize=256)
+def kinds(accept: bytes) -> frozenset[str]:
+    """List the types that a client takes; those with a weight of 0 it does not."""
+    found = set()
+    for part in accept.decode("latin-1").lower().split(","):
+        kind, _, parameters = part.partition(";")
+        weights = [each.strip() for each in parameters.split(";")]
+        if not any(each.startswith("q=0") and not each.strip("q=0.") for each in weights):
+            found.add(kind.strip())
+    return frozenset(found)
+
+
+@lru_cache(maxsize=256)
 def accepted(accept: bytes) -> tuple[bool, bool]:
     """Say whether a client takes JSON, and whether it takes event streams."""
     parts = accept.decode("latin-1").lower().split(",")

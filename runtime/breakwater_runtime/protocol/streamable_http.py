@@ -1,7 +1,7 @@
 """`/mcp`: Streamable HTTP, 2026-07-28 and before."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
-from breakwater_runtime.protocol import eras, framing, streams
+from breakwater_runtime.protocol import body, eras, framing, streams
 from breakwater_runtime.protocol.dispatch import Dispatcher, failed
 from breakwater_runtime.protocol.eras import Era
-from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, read
+from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, kinds, read
 from breakwater_runtime.protocol.listeners import Listener
+from breakwater_runtime.protocol.plain import bodies
+from breakwater_runtime.protocol.plain.forms import NDJSON
 from breakwater_runtime.protocol.reply import Final, Nowhere, Reply
 from breakwater_runtime.protocol.session_reply import SessionReply
 from breakwater_runtime.protocol.session_watch import SessionWatch
@@ -30,6 +32,11 @@ BATCH_MAX = 100
 LISTEN = "subscriptions/listen"
 
 NO_NEW_SESSIONS = "This replica stops, and begins no sessions any more."
+ANYTHING = b"*/*"
+LINES = frozenset({NDJSON, "*/*"})
+
+Lines = Callable[[Scope, Receive, Send, Any], Awaitable[None]]
+"""Answers a body that names a tool and is no JSON-RPC, as lines."""
 
 NO_SESSIONS = {"allow": "POST"}
 WITH_SESSION = {"allow": "GET, POST, DELETE"}
@@ -72,11 +79,15 @@ class StreamableHttp:
         sharing: Sharing | None = None,
         session_watch: SessionWatch | None = None,
         is_draining: Callable[[], bool] = lambda: False,
+        lines: "Lines | None" = None,
+        takes_lines: Callable[[], bool] = lambda: False,
     ) -> None:
         """Serve one backend; `sharing` knows where the sessions of other pods are."""
         self._is_draining = is_draining
         self._backend = backend
         self._gives_sessions = gives_sessions
+        self._lines = lines
+        self._takes_lines_now = takes_lines
         self._dispatcher = Dispatcher(backend, watch)
         self._ticker = Ticker()
         self._listeners: set[Listener] = set()
@@ -136,12 +147,18 @@ class StreamableHttp:
         takes_json, takes_events = accepted(post.headers.accept)
         if not is_json(post.headers.content_type):
             raise Refused(Problem.UNSUPPORTED_MEDIA_TYPE)
-        if not (takes_json and takes_events):
+        is_mcp = takes_json and takes_events
+        if not is_mcp and not self._takes_lines(post):
             raise Refused(Problem.NOT_ACCEPTABLE)
-        body = await _body(post.receive)
-        if body is None:
+        sent = await body.read(post.receive)
+        if sent is None:
             return
-        content = framing.parse(body)
+        content = framing.parse(sent)
+        if self._lines is not None and bodies.is_ask(content) and self._takes_lines(post):
+            await self._lines(post.scope, post.receive, post.send, content)
+            return
+        if not is_mcp:
+            raise Refused(Problem.NOT_ACCEPTABLE)
         if type(content) is list:
             await self._batch(post, content)
             return
@@ -159,10 +176,14 @@ class StreamableHttp:
             refusal.message_id = request.message_id
             raise
 
+    def _takes_lines(self, post: Post) -> bool:
+        wanted = not kinds(post.headers.accept or ANYTHING).isdisjoint(LINES)
+        return wanted and self._takes_lines_now()
+
     # 2026-07-28
 
     async def _modern(self, post: Post, message: dict[str, Any]) -> None:
-        method, params, has_id = _checked(message)
+        method, params, has_id = framing.checked(message)
         if method is None:  # an answer, and nothing was asked
             raise Refused(Problem.INVALID_MESSAGE)
         if post.headers.repeated:
@@ -177,12 +198,12 @@ class StreamableHttp:
             else:
                 eras.check_served(str(post.headers.version))
         except RpcError as failure:
-            await _answer(post.send, *failed(Era.MODERN, message_id, failure))
+            await body.answer(post.send, *failed(Era.MODERN, message_id, failure))
             return
         gate.admit(post.principal, method)
         if message_id is None:
             # There is nothing that it could change: a call is cancelled by its connection.
-            await _accept(post.send)
+            await body.accept(post.send)
             return
         reply = Reply(post.receive, post.send, self._ticker)
         version = str(post.headers.version)
@@ -216,7 +237,7 @@ class StreamableHttp:
             post.session = self._sessions.find(post.headers.session, post.principal.name)
         if "method" not in message or "id" not in message:
             await self._note(post, message)
-            await _accept(post.send)
+            await body.accept(post.send)
         elif message["method"] == "initialize":
             await self._initialize(post, message)
         else:
@@ -227,7 +248,7 @@ class StreamableHttp:
     def _admit_older(self, post: Post, message: Any) -> None:
         if type(message) is not dict:
             raise Refused(Problem.INVALID_MESSAGE)
-        method, params, _ = _checked(message)
+        method, params, _ = framing.checked(message)
         eras.check_older(post.headers, params.get("_meta") if params else None)
         gate.admit(post.principal, "response" if method is None else method)
 
@@ -313,7 +334,7 @@ class StreamableHttp:
             else:
                 await self._note(post, message)
         if not requests:
-            await _accept(post.send)
+            await body.accept(post.send)
             return
         reply = self._reply(post)
         calls = [self._call(post, message) for message in requests]
@@ -352,7 +373,7 @@ class StreamableHttp:
             await self._resume(post, session)
         elif post.scope["method"] == "DELETE":
             self._sessions.end(session)
-            await _answer(post.send, 200, b"")
+            await body.answer(post.send, 200, b"")
         else:
             raise Refused(Problem.METHOD_NOT_ALLOWED, headers=WITH_SESSION)
 
@@ -375,58 +396,11 @@ class StreamableHttp:
         stream.detach(post.send)
 
 
-def _checked(message: dict[str, Any]) -> tuple[str | None, dict[str, Any] | None, bool]:
-    """Get the method and the parameters of a message, and whether it has an id.
-
-    Raises:
-        Refused: It is not a JSON-RPC message.
-    """
-    method, params, has_id = message.get("method"), message.get("params"), "id" in message
-    if message.get("jsonrpc") != "2.0" or (has_id and not framing.is_id(message["id"])):
-        raise Refused(Problem.INVALID_MESSAGE)
-    if method is None:
-        if not has_id or not ("result" in message or "error" in message):
-            raise Refused(Problem.INVALID_MESSAGE)
-    elif type(method) is not str:
-        raise Refused(Problem.INVALID_MESSAGE)
-    if params is not None and type(params) is not dict:
-        raise Refused(Problem.INVALID_MESSAGE, "The message's params are not an object.")
-    return method, params, has_id
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Read a body; None: the client is gone."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        return None
-    if not message.get("more_body", False):
-        return bytes(message.get("body", b""))
-    parts = [message.get("body", b"")]
-    while message.get("more_body", False):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-    return b"".join(parts)
-
-
-def again(body: bytes, receive: Receive) -> Receive:
+def again(sent: bytes, receive: Receive) -> Receive:
     """Receive a body that was read before, and then what still comes."""
-    parts = [{"type": "http.request", "body": body, "more_body": False}]
+    parts = [{"type": "http.request", "body": sent, "more_body": False}]
 
     async def received() -> Message:
         return parts.pop() if parts else await receive()
 
     return received
-
-
-async def _accept(send: Send) -> None:
-    await _answer(send, 202, b"")
-
-
-async def _answer(send: Send, status: int, content: bytes) -> None:
-    headers = [(b"content-length", b"%d" % len(content))]
-    if content:
-        headers.append((b"content-type", b"application/json"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

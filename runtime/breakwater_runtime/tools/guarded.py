@@ -80,13 +80,18 @@ class Guarded:
             RpcError: There is no result, or too large a one.
         """
         if not self._check.is_needed:
-            await self._bounds.charge(call)
-            return self._bounds.hold(await self._backend.answer(call))
+            return self._bounds.hold(await self._examined(call))
         self._require(call)
-        await self._bounds.charge(call)
-        result = await self._backend.answer(call)
+        result = await self._examined(call)
         listed = LISTS.get(call.method)
         return self._bounds.hold(self._shown(call, result, listed) if listed else result)
+
+    async def _examined(self, call: Call) -> bytes:
+        """Answer what the policies allow, once no rate and no fault stands against it."""
+        await self._bounds.charge(call)
+        if call.examine is not None:
+            await call.examine(self._backend, call)
+        return await self._backend.answer(call)
 
     def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
         """Listen to what the policies allow.
@@ -125,6 +130,10 @@ class Guarded:
     def has_tool(self, name: str) -> bool:
         """Say whether there is a tool of this name."""
         return self._backend.has_tool(name)
+
+    def input_schema(self, tool: str) -> Mapping[str, Any] | None:
+        """Get the schema of a tool's arguments; None: it is not known."""
+        return self._backend.input_schema(tool)
 
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as headers."""

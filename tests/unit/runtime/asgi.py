@@ -2,7 +2,7 @@
 
 import asyncio
 import urllib.parse
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from starlette.types import ASGIApp, Message
@@ -78,18 +78,23 @@ def event(chunk: bytes) -> dict[str, Any]:
 class Caller:
     """Somebody who calls an endpoint."""
 
-    def __init__(self, app: ASGIApp, name: str = "alice", url: str = "/mcp") -> None:
+    def __init__(
+        self, app: ASGIApp, name: str = "alice", url: str = "/mcp", **headers: str | None
+    ) -> None:
         self._app = app
         self._path, _, self._query = url.partition("?")
+        self._headers = headers
         self._principal = Principal(name)
 
     def send(self, method: str, body: bytes = b"", **headers: str | None) -> Exchange:
-        given = {"content-type": "application/json", "accept": ACCEPT} | headers
+        given = {"content_type": "application/json", "accept": ACCEPT} | self._headers | headers
         scope: dict[str, Any] = {
             "type": "http",
             "scheme": "http",
             "client": ("127.0.0.1", 1),
             "method": method,
+            "scheme": "http",
+            "client": ("127.0.0.1", 1),
             "path": urllib.parse.unquote(self._path),
             "raw_path": self._path.encode(),
             "query_string": self._query.encode(),
@@ -133,3 +138,9 @@ class Caller:
         )
         await exchange.json()
         return exchange.headers.get("mcp-session-id")
+
+
+class Door(Protocol):
+    """Makes a caller of a path."""
+
+    def __call__(self, url: str, **headers: str | None) -> Caller: ...

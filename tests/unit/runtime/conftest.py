@@ -22,6 +22,7 @@ from breakwater_runtime.management.health import Health
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.observability.telemetry import Service, Telemetry
 from breakwater_runtime.protocol.session_ids import Pod
+from tests.unit.runtime.asgi import Caller, Door
 from tests.unit.runtime.fakes import (
     ADMIN,
     ALICE,
@@ -69,6 +70,7 @@ def process(
 ) -> Process:
     (keys.parent / "admin").write_text(f"{ADMIN}\n{EXPIRED} expires=2026-01-01T00:00:00Z\n")
     live_settings = LiveSettings(
+        endpoints=("StreamableHTTP", "SSE", "JSONRPC", "REST"),
         keys_directory=str(keys),
         operator_keys=(operator.public,),
         access=access,
@@ -105,6 +107,17 @@ def process(
         Places(),
         telemetry,
     )
+
+
+@pytest.fixture
+def door(process: Process) -> Door:
+    """Call any path of the public port with alice's key, or what is given in its place."""
+    public = app.public(process)
+
+    def at(url: str, **headers: str | None) -> Caller:
+        return Caller(public, "nobody", url, **{"x_api_key": ALICE, **headers})
+
+    return at
 
 
 @pytest.fixture

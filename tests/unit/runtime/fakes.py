@@ -58,6 +58,8 @@ class FakeBackend:
     channels: list[Channel] = field(default_factory=list)
     streams_ended: int = 0
     listening: bool = False
+    schemas: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    tools: set[str] = field(default_factory=lambda: {"echo"})
     lost_threads: int = 0
     ears: list[Deliver] = field(default_factory=list)
     pools: Mapping[str, PoolUse] = field(default_factory=dict)
@@ -83,7 +85,10 @@ class FakeBackend:
         self.bodies.append(call)
 
     def has_tool(self, name: str) -> bool:
-        return name == "echo"
+        return name in self.tools
+
+    def input_schema(self, tool: str) -> Mapping[str, Any] | None:
+        return self.schemas.get(tool)
 
     def declares_headers(self, _tool: str) -> bool:
         return True

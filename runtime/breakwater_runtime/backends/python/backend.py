@@ -183,6 +183,11 @@ class PythonBackend:
         """How many threads of synchronous tools are at work."""
         return {"threads": self._threads.use}
 
+    def input_schema(self, tool: str) -> Mapping[str, Any] | None:
+        """Get the schema of a tool's arguments."""
+        found = self._mcp._tool_manager.get_tool(tool)
+        return None if found is None else found.parameters
+
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
         found = self._mcp._tool_manager.get_tool(tool)

@@ -1,0 +1,1 @@
+"""Tools as plain HTTP: no JSON-RPC, no handshake, one error body."""

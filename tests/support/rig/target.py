@@ -239,6 +239,7 @@ def _prepare(
         "listen": {"publicPort": ports[0], "managementPort": ports[1]},
         "live": {
             "keysDirectory": "keys",
+            "endpoints": ["StreamableHTTP", "SSE", "JSONRPC", "REST"],
             "access": {"failuresPerMinute": 100_000} | access,
             "limits": {"requestsPerMinute": {"principal": OFTEN}} | limits,
             **live,

@@ -268,6 +268,8 @@ async def test_a_tool_that_is_called_too_often_is_refused(door: Door, process: P
     ("url", "body", "status", "code"),
     [
         pytest.param("/sse", b"[]", 400, "INVALID_BODY", id="list"),
+        pytest.param("/sse", b"null", 400, "INVALID_BODY", id="null"),
+        pytest.param("/tools/echo", b"null", 400, "INVALID_BODY", id="null-arguments"),
         pytest.param("/sse", b'{"input":{}}', 400, "INVALID_BODY", id="no-tool"),
         pytest.param("/sse", b'{"tool":"echo","input":[]}', 400, "INVALID_BODY", id="no-object"),
         pytest.param("/sse", b'{"tool":"echo","more":1}', 400, "INVALID_BODY", id="more"),

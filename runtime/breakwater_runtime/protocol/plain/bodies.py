@@ -14,6 +14,10 @@ MEMBERS = ("tool", "input")
 PREFIX = TOOL_PATH.rpartition("/")[0] + "/"
 
 
+GONE = object()
+"""Stands for the body of a client that left before it had sent it."""
+
+
 class Ask(NamedTuple):
     """Which tool is called with what."""
 
@@ -22,14 +26,14 @@ class Ask(NamedTuple):
 
 
 async def read(headers: McpHeaders, receive: Receive) -> Any:
-    """Read a body that is JSON; an empty one means nothing; None: the client is gone.
+    """Read a body that is JSON; an empty one means no arguments. `GONE`: the client is.
 
     Raises:
         Refused: It is something else.
     """
     content = await body.read(receive)
     if content is None:
-        return None
+        return GONE
     if not content and not headers.content_type:
         return {}
     if not is_json(headers.content_type):

@@ -126,7 +126,7 @@ class PlainTools:
                 Problem.NOT_ACCEPTABLE, f"Send Accept: {JSON}, {EVENT_STREAM} or {NDJSON}."
             )
         content = await bodies.read(http.headers, receive)
-        if content is None:
+        if content is bodies.GONE:
             return
         # Who takes JSON too gets a stream only once it is needed.
         asked_for = form is not None and JSON not in accepted
@@ -138,7 +138,7 @@ class PlainTools:
         if http.accepted.isdisjoint({EVENT_STREAM, "text/*", ANY}):
             raise Refused(Problem.NOT_ACCEPTABLE, f"Send Accept: {EVENT_STREAM}.")
         content = await bodies.read(http.headers, receive)
-        if content is not None:
+        if content is not bodies.GONE:
             ask = bodies.ask(content)
             await self._serve(http, ask, Events(ask.tool), asked_for=True)
 

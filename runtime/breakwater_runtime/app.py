@@ -71,8 +71,8 @@ from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.protocol.session_watch import SessionWatch
 from breakwater_runtime.protocol.sharing import Shared, Sharing
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
-from breakwater_runtime.tools.bounds import Bounds
 from breakwater_runtime.protocol.ticker import Ticker
+from breakwater_runtime.tools.bounds import Bounds
 from breakwater_runtime.tools.guarded import Guarded
 from breakwater_runtime.tools.policy_check import PolicyCheck
 from breakwater_runtime.tools.watch import Watch, Watching

@@ -378,12 +378,11 @@ class Problem(Enum):
         "The server failed.",
         "Tell whoever runs it the requestId.",
     )
-    TIMEOUT = Answer(
-        504,
+    RESPONSE_TOO_LARGE = Answer(
+        500,
         INTERNAL_ERROR,
-        "The call took too long.",
-        "Ask for less at once, or try again later. The call may have had its effect.",
-        retryable=True,
+        "The result is too large.",
+        "Ask for less at once, or have limits.responses.max raised.",
     )
     HTTP_VERSION_NOT_SUPPORTED = Answer(
         505,

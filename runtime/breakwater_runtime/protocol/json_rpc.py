@@ -1,7 +1,7 @@
 """`/rpc`: JSON-RPC 2.0 over HTTP, for clients that know methods and no transport of MCP."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mcp_types import METHOD_NOT_FOUND
@@ -95,13 +95,15 @@ class JsonRpc:
             return failed(message.era, call.id, failure)
         return await self._dispatcher.answer(message.era, call)
 
-    def charge(self, principal: Principal) -> None:
+    async def charge(self, principal: Principal) -> None:
         """Charge one request more than the HTTP request that it came in.
 
         Raises:
             Refused: There have been too many.
         """
-        self._charge(principal.name)
+        waiting = self._charge(principal.name)
+        if isinstance(waiting, Awaitable):
+            await waiting
 
 
 class Post:
@@ -193,7 +195,7 @@ class Post:
     async def _in_batch(self, number: int, message: Message) -> bytes:
         try:
             if number:
-                self._endpoint.charge(self._principal)
+                await self._endpoint.charge(self._principal)
             _, answer = await self._result(message)
         except Refused as refusal:
             answer = refused(message.id, refusal)

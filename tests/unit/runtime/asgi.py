@@ -93,8 +93,6 @@ class Caller:
             "scheme": "http",
             "client": ("127.0.0.1", 1),
             "method": method,
-            "scheme": "http",
-            "client": ("127.0.0.1", 1),
             "path": urllib.parse.unquote(self._path),
             "raw_path": self._path.encode(),
             "query_string": self._query.encode(),

@@ -343,7 +343,11 @@ FAILURES = [
     pytest.param(RpcError(-32602, "no"), "ok", 422, "INVALID_ARGUMENTS", id="arguments"),
     pytest.param(RpcError(-32042, "no"), "ok", 422, "TOOL_REFUSED", id="another"),
     pytest.param(
-        RpcError(-32000, "away", {"code": "OVERLOADED"}), "ok", 503, "OVERLOADED", id="own-code"
+        RpcError(-32603, "away", {"code": "SERVER_UNAVAILABLE", "retryable": True}),
+        "ok",
+        503,
+        "SERVER_UNAVAILABLE",
+        id="own-code",
     ),
     pytest.param(RuntimeError("what happened inside"), "ok", 500, "INTERNAL", id="exception"),
 ]
@@ -387,6 +391,7 @@ async def test_what_goes_wrong_in_a_tool_is_told_in_the_form_of_the_way(
         told = orjson.loads(content)
     assert exchange.status == (200 if streams else status)
     assert told["error"]["code"] == code
+    assert told["error"]["retryable"] is (code == "SERVER_UNAVAILABLE")
     assert b"inside" not in content
     assert told["requestId"] == exchange.headers["x-request-id"]
 

@@ -334,6 +334,11 @@ class ContainerBackend:
         """Say whether there is a tool of this name."""
         return name in self._tools
 
+    def input_schema(self, tool: str) -> Mapping[str, Any] | None:
+        """Get the schema of a tool's arguments; None: not known."""
+        schema = self._tools.get(tool, {}).get("inputSchema")
+        return schema if isinstance(schema, dict) else None
+
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
         return tool in self._declaring

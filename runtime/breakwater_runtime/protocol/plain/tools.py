@@ -212,7 +212,5 @@ def _refusal(failure: RpcError) -> Refused:
     return Refused(problem, "" if problem is Problem.INTERNAL else failure.message)
 
 
-OURS = frozenset(
-    {"code", "message", "hint", "retryable", "requestId", "correlationId", "timestamp"}
-)
+OURS = frozenset({"code", "message", "requestId", "correlationId", "timestamp"})
 """Members that the error body writes itself."""

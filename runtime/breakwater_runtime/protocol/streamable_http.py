@@ -286,8 +286,8 @@ class StreamableHttp:
         """
         if self._sharing is None or Request.of(post.scope).forwarded:
             raise Refused(Problem.SHUTTING_DOWN, NO_NEW_SESSIONS, retry_after=1)
-        body = orjson.dumps(message)
-        if not await self._sharing.hand_on(post.scope, again(body, post.receive), post.send):
+        sent = orjson.dumps(message)
+        if not await self._sharing.hand_on(post.scope, again(sent, post.receive), post.send):
             raise Refused(Problem.SHUTTING_DOWN, NO_NEW_SESSIONS, retry_after=1)
 
     async def _handshake(self, post: Post, reply: Reply, call: Call) -> Final:

@@ -105,7 +105,7 @@ def test_python_is_the_only_program_that_an_image_brings(
         for member in members
         if Path(member.name).parent.name in {"bin", "sbin"} and not member.isdir()
     }
-    ours = {"breakwater-operator", "breakwater-runtime"}
+    ours = {"breakwater", "kubectl-breakwater", "breakwater-operator", "breakwater-runtime"}
     assert programs - ours == {"python", "python3", "python3.11"}
     packages = {Path(member.name).name.split("-")[0] for member in members}
     assert not packages & {"pip", "setuptools", "wheel", "ensurepip", "dash", "busybox", "perl"}

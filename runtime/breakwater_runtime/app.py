@@ -131,12 +131,13 @@ def public(process: Process) -> ASGIApp:
         now=sources.now,
         error_body=lambda refusal, request_id: plain_body(refusal, request_id, sources.now()),
     )
+    session_watch = SessionWatch(audit, metrics.histogram(catalogue.SESSION_DURATION))
     mcp = StreamableHttp(
         backend,
         process.sharing.ids,
         lambda: live.loaded.session_limits,
         watch=watch,
-        session_watch=SessionWatch(audit, metrics.histogram(catalogue.SESSION_DURATION)),
+        session_watch=session_watch,
         gives_sessions=lambda: live.loaded.gives_sessions,
         sharing=process.sharing,
         is_draining=lambda: process.drain.begun,
@@ -146,9 +147,12 @@ def public(process: Process) -> ASGIApp:
     process.drain.keep_sessions(mcp.sessions_over, mcp.end_sessions)
     sse = LegacySse(
         partial(Conversation, backend=backend, dispatcher=dispatcher),
-        sources.new_id,
+        process.sharing,
         ticker,
+        limits=lambda: live.loaded.session_limits,
+        watch=session_watch,
         is_open=lambda: SSE in live.loaded.endpoints,
+        is_draining=lambda: process.drain.begun,
     )
     metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions + len(sse))
     metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)

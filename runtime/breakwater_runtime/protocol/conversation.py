@@ -15,7 +15,6 @@ from breakwater_runtime.protocol.dispatch import Dispatcher, failed, refused
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.questions import Questions
 from breakwater_runtime.protocol.reply import Nowhere, notification
-from breakwater_runtime.tools import gate
 
 LISTEN = "subscriptions/listen"
 
@@ -135,15 +134,13 @@ class Conversation:
     def __init__(
         self,
         conversation_id: str,
-        principal: Principal,
         outlet: Outlet,
         *,
         backend: Backend,
         dispatcher: Dispatcher,
     ) -> None:
-        """Begin a conversation with a principal."""
+        """Begin a conversation with whoever reads the outlet."""
         self.id = conversation_id
-        self.principal = principal
         self.outlet = outlet
         self._backend = backend
         self._dispatcher = dispatcher
@@ -187,39 +184,29 @@ class Conversation:
 
     # What the client says
 
-    def admit(self, message: Message) -> None:
-        """Let a message through, or refuse it.
-
-        Raises:
-            Refused: The principal's credential does not cover it.
-        """
-        gate.admit(self.principal, message.method or "response")
-
-    async def take(self, message: Message, scope: dict[str, Any]) -> None:
+    async def take(self, message: Message, scope: dict[str, Any], principal: Principal) -> None:
         """Do what an admitted message asks for; the answer goes out over the stream.
 
         Args:
             message: The message.
             scope: What brought it, as ASGI describes it.
+            principal: Who sent it: always the same one, but not always with the same scopes.
         """
         if message.method is None:
             self._questions.answered(message.content)
         elif message.id is not None:
-            await self._answer(message, message.method, message.id, scope)
+            await self._answer(message, self._call(message, scope, principal))
         elif message.method == "notifications/cancelled":
             self._cancel((message.params or {}).get("requestId"))
         elif message.era is Era.OLDER:
-            await self._backend.note(self._call(message, message.method, "", scope, self))
+            await self._backend.note(self._call(message, scope, principal))
 
-    async def _answer(
-        self, message: Message, method: str, message_id: str | int, scope: dict[str, Any]
-    ) -> None:
-        exchange = Exchange(self, can_ask=message.era is Era.OLDER)
-        key = (type(message_id), message_id)
+    async def _answer(self, message: Message, call: Call) -> None:
+        call.channel = exchange = Exchange(self, can_ask=message.era is Era.OLDER)
+        key = (type(call.id), call.id)
         self._calls.setdefault(key, []).append(exchange)
         self._quiet.clear()
         try:
-            call = self._call(message, method, message_id, scope, exchange)
             await exchange.finish(self._result(message, call))
         finally:
             self._calls[key].remove(exchange)
@@ -272,23 +259,16 @@ class Conversation:
             subscription.close()
         return framing.result(call.id, subscription.result)
 
-    def _call(
-        self,
-        message: Message,
-        method: str,
-        message_id: str | int,
-        scope: dict[str, Any],
-        channel: "Exchange | Conversation",
-    ) -> Call:
+    def _call(self, message: Message, scope: dict[str, Any], principal: Principal) -> Call:
         is_modern = message.era is Era.MODERN
         return Call(
-            method=method,
+            method=message.method or "",
             params=message.params,
-            id=message_id,
+            id="" if message.id is None else message.id,
             version=message.version if is_modern else self._version,
-            principal=self.principal,
+            principal=principal,
             scope=scope,
-            channel=channel,
+            channel=self,
             peer=None if is_modern else self._peer,
         )
 
@@ -321,5 +301,5 @@ def _is_id(value: object) -> bool:
     return type(value) in {str, int}
 
 
-Begin = Callable[[str, Principal, Outlet], Conversation]
-"""Begins a conversation of an id with a principal, who is reached by an outlet."""
+Begin = Callable[[str, Outlet], Conversation]
+"""Begins a conversation of an id with whoever reads an outlet."""

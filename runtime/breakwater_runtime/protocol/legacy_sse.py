@@ -22,7 +22,11 @@ from breakwater_runtime.protocol.conversation import (
     Message,
     understand,
 )
+from breakwater_runtime.protocol.session_watch import End, SessionWatch
+from breakwater_runtime.protocol.sessions import SessionLimits
+from breakwater_runtime.protocol.sharing import Sharing
 from breakwater_runtime.protocol.ticker import HEARTBEAT_SECONDS, Ticker
+from breakwater_runtime.tools import gate
 
 PARAMETER = "session_id"
 
@@ -31,12 +35,10 @@ WAITING_MAX = 1024
 
 RETRY_SECONDS = 5
 
-
-IDLE_SECONDS = 3600.0
-"""How long a session may be without a message and without a call; then its stream ends."""
-
-PER_PRINCIPAL = 1000
-"""Sessions of one principal; all together are bounded as streams are."""
+NOT_FOUND = (
+    "There is no such session. GET /mcp/sse begins one, and says where to post; it ends with its "
+    "stream."
+)
 
 
 class Stream:
@@ -124,13 +126,18 @@ class Session:
 
     stream: Stream
     conversation: Conversation
+    owner: str
+    began_at: float
+    ends_at: float
     last_used: float
-    ending: bool = False
+    end_reason: End | None = None
+    """Why it takes no more messages; None: it does."""
 
-    def end(self) -> None:
+    def end(self, reason: End) -> None:
         """Take no more messages; the stream ends once the calls have finished."""
-        self.ending = True
-        self.stream.end()
+        if self.end_reason is None:
+            self.end_reason = reason
+            self.stream.end()
 
 
 class LegacySse:
@@ -139,16 +146,22 @@ class LegacySse:
     def __init__(
         self,
         begin: Begin,
-        new_id: Callable[[], str],
+        sharing: Sharing,
         ticker: Ticker,
         *,
-        is_open: Callable[[], bool] = lambda: True,
+        limits: Callable[[], SessionLimits],
+        watch: SessionWatch,
+        is_open: Callable[[], bool],
+        is_draining: Callable[[], bool],
     ) -> None:
-        """Have conversations begun by `begin`, under ids made by `new_id`."""
+        """Have conversations begun by `begin`; `sharing` makes their ids and knows others'."""
         self._begin = begin
-        self._new_id = new_id
+        self._sharing = sharing
         self._ticker = ticker
+        self._limits = limits
+        self._watch = watch
         self._is_open = is_open
+        self._is_draining = is_draining
         self._sessions: dict[str, Session] = {}
         self._owned: Counter[str] = Counter()
 
@@ -166,15 +179,14 @@ class LegacySse:
         _, takes_events = headers.accepted(Request.of(scope).headers.get(b"accept", b"*/*"))
         if not takes_events:
             raise Refused(Problem.NOT_ACCEPTABLE, "Send Accept: text/event-stream.")
-        if self._owned[principal.name] >= PER_PRINCIPAL:
+        if self._is_draining():
+            await self._hand_on(scope, receive, send)
+            return
+        if self._owned[principal.name] >= self._limits().per_principal:
             raise Refused(Problem.TOO_MANY_SESSIONS, retry_after=RETRY_SECONDS)
-        session_id = self._new_id()
         stream = Stream(receive, send, self._ticker)
-        conversation = self._begin(session_id, principal, stream)
-        now = asyncio.get_running_loop().time()
-        self._sessions[session_id] = Session(stream, conversation, now)
-        self._owned[principal.name] += 1
-        self._ticker.add(self)
+        session_id, session = self._start(principal, stream)
+        conversation = session.conversation
         try:
             await stream.begin(f"{MESSAGES_PATH}?{PARAMETER}={quote(session_id, safe='')}")
             if await stream.until_over():
@@ -185,14 +197,39 @@ class LegacySse:
                 await stream.finish()
         finally:
             stream.lose()
-            self._forget(session_id, principal)
+            self._forget(session_id, session)
             await conversation.close()
 
-    def _forget(self, session_id: str, principal: Principal) -> None:
-        self._sessions.pop(session_id, None)
-        self._owned[principal.name] -= 1
-        if not self._owned[principal.name]:
-            del self._owned[principal.name]
+    async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have another pod begin the session; this one ends soon.
+
+        Raises:
+            Refused: None is known. The client asks again, and does not find us any more.
+        """
+        is_ours = Request.of(scope).forwarded
+        if is_ours or not await self._sharing.hand_on(scope, receive, send):
+            message = "This replica stops, and begins no sessions any more."
+            raise Refused(Problem.SHUTTING_DOWN, message, retry_after=1)
+
+    def _start(self, principal: Principal, stream: Stream) -> tuple[str, Session]:
+        limits, now = self._limits(), asyncio.get_running_loop().time()
+        session_id = self._sharing.ids.make(principal.name, limits.lifetime_seconds)
+        conversation = self._begin(session_id, stream)
+        ends_at = now + limits.lifetime_seconds
+        session = Session(stream, conversation, principal.name, now, ends_at, now)
+        self._sessions[session_id] = session
+        self._owned[principal.name] += 1
+        self._ticker.add(self)
+        self._watch.started(principal.name)
+        return session_id, session
+
+    def _forget(self, session_id: str, session: Session) -> None:
+        del self._sessions[session_id]
+        self._owned[session.owner] -= 1
+        if not self._owned[session.owner]:
+            del self._owned[session.owner]
+        seconds = asyncio.get_running_loop().time() - session.began_at
+        self._watch.ended(session.owner, session.end_reason or "client", seconds)
         if not self._sessions:
             self._ticker.discard(self)
 
@@ -205,31 +242,37 @@ class LegacySse:
         Raises:
             Refused: There is no such session, or the body is not a message.
         """
-        session = self._find(scope)
+        session_id, principal = _session_id(scope), _principal(scope)
+        session = self._sessions.get(session_id)
+        if session is None and not Request.of(scope).forwarded:
+            owner = self._sharing.way_to(session_id, principal.name)
+            if owner is not None:
+                await owner(scope, receive, send)
+                return
+        session = self._own(session, principal)
         message = await self._message(scope, receive)
         if message is None:
             return
-        session.conversation.admit(message)
+        gate.admit(principal, message.method or "response")
         session.last_used = asyncio.get_running_loop().time()
         await body.accept(send)
-        taken = session.conversation.take(message, dict(scope))
+        taken = session.conversation.take(message, dict(scope), principal)
         if message.method == LISTEN:  # it may go on for hours, and is bounded with its session
             self._ticker.spawn(taken)
         else:
             await taken
 
-    def _find(self, scope: Scope) -> Session:
-        """Find the session of a request; those of other principals do not exist for it."""
-        given = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [])
-        session = self._sessions.get(given[0]) if len(given) == 1 else None
-        if (
-            session is None
-            or session.ending
-            or session.conversation.principal.name != _principal(scope).name
-        ):
-            hint = "GET /mcp/sse begins a session, and says where to post; it ends with its stream."
-            raise Refused(Problem.SESSION_NOT_FOUND, f"There is no such session. {hint}")
-        return session
+    def _own(self, session: Session | None, principal: Principal) -> Session:
+        """Let a principal have its session; those of others do not exist for it.
+
+        Raises:
+            Refused: It has none of this id.
+        """
+        if session is not None and session.end_reason is None:
+            if session.owner == principal.name:
+                return session
+            self._watch.refused()
+        raise Refused(Problem.SESSION_NOT_FOUND, NOT_FOUND)
 
     async def _message(self, scope: Scope, receive: Receive) -> Message | None:
         if not headers.is_json(Request.of(scope).headers.get(b"content-type", b"")):
@@ -250,18 +293,26 @@ class LegacySse:
     def end_streams(self) -> None:
         """Have every stream ended, once its calls have finished."""
         for session in tuple(self._sessions.values()):
-            session.end()
+            session.end("drain")
 
     def tick(self, now: float) -> None:
-        """Keep streams alive; end those that nobody used for long, and all once it is closed."""
-        is_open = self._is_open()
+        """Keep streams alive; end those whose time is over, and all once they are closed."""
+        is_open, idle_seconds = self._is_open(), self._limits().idle_seconds
         for session in tuple(self._sessions.values()):
             if session.conversation.busy:
                 session.last_used = now
-            idle = now - session.last_used >= IDLE_SECONDS
-            if (idle or not is_open) and not session.ending:
-                session.end()
+            if not is_open:
+                session.end("drain")
+            elif now >= session.ends_at:
+                session.end("expired")
+            elif now - session.last_used >= idle_seconds:
+                session.end("idle")
             session.stream.beat(now)
+
+
+def _session_id(scope: Scope) -> str:
+    given = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER, [])
+    return given[0] if len(given) == 1 else ""
 
 
 def _principal(scope: Scope) -> Principal:

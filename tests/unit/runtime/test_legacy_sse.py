@@ -11,6 +11,7 @@ from breakwater_contract.access import Access, Policy
 from breakwater_runtime.app import Process
 from breakwater_runtime.calls import Call, RpcError
 from breakwater_runtime.protocol import ticker
+from breakwater_runtime.protocol.sessions import SessionLimits
 from tests.unit.runtime.asgi import MODERN, Door, Exchange, event
 from tests.unit.runtime.fakes import FakeBackend
 
@@ -88,7 +89,7 @@ async def test_answers_come_over_the_stream(connect: Open, backend: FakeBackend)
     answer = await client.hears()
     await posted.ended()
 
-    assert client.url == "/mcp/messages?session_id=made-2"
+    assert client.url.startswith("/mcp/messages?session_id=")
     assert (posted.status, await posted.chunk()) == (202, b"")
     assert answer == {"jsonrpc": "2.0", "id": 7, "result": {"tools": []}}
     assert backend.bodies[0].principal.name == "alice"
@@ -380,10 +381,11 @@ async def test_open_streams_end_well_once_their_endpoint_is_closed(
 
 @pytest.mark.requirement("K2", "G4")
 @pytest.mark.usefixtures("hurried")
-async def test_a_session_that_nobody_uses_ends(
-    connect: Open, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limits", [{"idle_seconds": 0.05}, {"lifetime_seconds": 0.05}])
+async def test_a_session_ends_that_nobody_uses_or_whose_time_is_over(
+    connect: Open, process: Process, limits: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("breakwater_runtime.protocol.legacy_sse.IDLE_SECONDS", 0.05)
+    object.__setattr__(process.live.loaded, "session_limits", SessionLimits(**limits))
     client = await connect()
 
     await client.ended()
@@ -393,9 +395,9 @@ async def test_a_session_that_nobody_uses_ends(
 
 @pytest.mark.requirement("K2")
 async def test_a_principal_has_so_many_sessions_and_no_more(
-    connect: Open, door: Door, process: Process, monkeypatch: pytest.MonkeyPatch
+    connect: Open, door: Door, process: Process
 ) -> None:
-    monkeypatch.setattr("breakwater_runtime.protocol.legacy_sse.PER_PRINCIPAL", 2)
+    object.__setattr__(process.live.loaded, "session_limits", SessionLimits(per_principal=2))
     first, second = [await connect() for _ in range(2)]
 
     exchange = door("/mcp/sse").send("GET")
@@ -408,3 +410,25 @@ async def test_a_principal_has_so_many_sessions_and_no_more(
     assert exchange.headers["retry-after"] == "5"
     assert (await second.answer_to(1, "tools/list"))["id"] == 1
     assert process.metrics.registry.get_sample_value("mcp_sessions") == 2
+
+
+@pytest.mark.requirement("T17")
+async def test_a_draining_replica_begins_no_session(door: Door, process: Process) -> None:
+    process.drain.begin()
+
+    exchange = door("/mcp/sse").send("GET")
+    answer = await exchange.json()
+
+    assert (exchange.status, answer["error"]["code"]) == (503, "SHUTTING_DOWN")
+    assert exchange.headers["retry-after"] == "1"
+
+
+@pytest.mark.requirement("T8")
+async def test_sessions_are_recorded(connect: Open, process: Process) -> None:
+    client = await connect()
+    client.stream.disconnect()
+    await client.stream.ended()
+
+    sample = process.metrics.registry.get_sample_value
+    assert sample("mcp_security_events_total", {"event": "session.started"}) == 1
+    assert sample("mcp_security_events_total", {"event": "session.ended"}) == 1

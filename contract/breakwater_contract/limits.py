@@ -58,7 +58,7 @@ class Headers(Model):
 
 
 class Timeouts(Model):
-    """How slow a client may be before it is taken for one that only occupies a place."""
+    """How slow a client may be, and the MCP server behind, before they only occupy a place."""
 
     headers: Duration = Duration("10s")
     """From a request's first byte, or from the connection's begin, to the end of its headers."""
@@ -68,6 +68,9 @@ class Timeouts(Model):
     """How long a client may leave its answer unread; `slowest` prolongs it."""
     slowest: Quantity = Quantity("8Ki")
     """Bytes per second that prolong the two: who sends or reads faster is never cut."""
+    call: Duration = Duration("10m")
+    """How long a backend may take for a request, whatever it says meanwhile; then that is cancelled
+    and answered with TIMEOUT. Listening to changes may take for ever."""
 
 
 class Queue(Model):
@@ -117,7 +120,7 @@ class Limits(Model):
     headers: Headers = Headers()
     """How large what stands in front of it may be."""
     timeouts: Timeouts = Timeouts()
-    """How slow a client may be."""
+    """How slow a client and a backend may be."""
     in_flight: Count = 1000
     """Requests that are answered at the same time; open streams do not count."""
     queue: Queue = Queue()

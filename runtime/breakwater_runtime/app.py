@@ -121,7 +121,11 @@ def public(process: Process) -> ASGIApp:
     check = PolicyCheck(lambda: live.loaded.policies, audit)
     # The policies stand in front of each backend, not of all together: they speak of a backend and
     # of names that it gives.
-    bounds = Bounds(charges.tool, lambda: live.loaded.wire.response_bytes)
+    bounds = Bounds(
+        charges.tool,
+        lambda: live.loaded.wire.response_bytes,
+        lambda: live.loaded.wire.call_seconds,
+    )
     backend = compose([Guarded(each, check, bounds) for each in process.backends])
     watch = Watch(backend, _watching(process, audit))
     dispatcher, ticker = Dispatcher(backend, watch), Ticker()

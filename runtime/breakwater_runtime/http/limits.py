@@ -43,6 +43,7 @@ class WireLimits:
     """Connections from one address."""
     body_bytes: int
     response_bytes: int
+    call_seconds: float
     trusts: Callable[[str], bool] = lambda _: False
     """Says whether an address is a proxy's that many others stand behind."""
 
@@ -61,5 +62,6 @@ class WireLimits:
             address_connections=limits.connections_per_address,
             body_bytes=limits.bodies.max.bytes,
             response_bytes=limits.responses.max.bytes,
+            call_seconds=limits.timeouts.call.seconds,
             trusts=trusts,
         )

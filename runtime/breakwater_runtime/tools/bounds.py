@@ -1,10 +1,11 @@
-"""How often a tool may be called, and how much a result may hold."""
+"""How often a tool may be called, how long it may take, and how much a result may hold."""
 
 from collections.abc import Awaitable, Callable
 
 from mcp_types import INTERNAL_ERROR
 
 from breakwater_runtime.calls import Call, RpcError
+from breakwater_runtime.tools.deadlines import Deadlines
 
 Charge = Callable[[object], Awaitable[None] | None]
 """Refuses the call of a tool that is called too often; where it has to ask, comes back to it."""
@@ -13,10 +14,22 @@ Charge = Callable[[object], Awaitable[None] | None]
 class Bounds:
     """Holds calls and results to the limits of the moment."""
 
-    def __init__(self, charge: Charge, response_bytes_max: Callable[[], int]) -> None:
-        """Charge tools by `charge`, and let results of up to `response_bytes_max` pass."""
+    def __init__(
+        self,
+        charge: Charge,
+        response_bytes_max: Callable[[], int],
+        seconds_max: Callable[[], float],
+    ) -> None:
+        """Charge tools by `charge`, and let results of up to `response_bytes_max` pass.
+
+        Args:
+            charge: Charges a call to its tool.
+            response_bytes_max: How large a result may be.
+            seconds_max: How long a backend may take for it.
+        """
         self._charge = charge
         self._response_bytes_max = response_bytes_max
+        self.deadlines = Deadlines(seconds_max)
 
     async def charge(self, call: Call) -> None:
         """Charge a call that the policies let through: what is denied costs nobody anything.

@@ -1,5 +1,6 @@
 """A backend as a caller may see it: what the policies deny is neither used nor listed."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from breakwater_runtime.calls import Call, Channel, Peer
 from breakwater_runtime.tools.bounds import Bounds
 from breakwater_runtime.tools.policy import Kind
 from breakwater_runtime.tools.policy_check import PolicyCheck
+
+LISTEN = "subscriptions/listen"
 
 
 class _Listed(NamedTuple):
@@ -91,7 +94,20 @@ class Guarded:
         await self._bounds.charge(call)
         if call.examine is not None:
             await call.examine(self._backend, call)
-        return await self._backend.answer(call)
+        if call.method == LISTEN:  # it takes as long as its client wants to hear
+            return await self._backend.answer(call)
+        return await self._timed(call)
+
+    async def _timed(self, call: Call) -> bytes:
+        deadlines = self._bounds.deadlines
+        deadline = deadlines.begin()
+        try:
+            return await self._backend.answer(call)
+        except asyncio.CancelledError:
+            deadlines.judge(deadline)
+            raise
+        finally:
+            deadlines.end(deadline)
 
     def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
         """Listen to what the policies allow.
@@ -167,7 +183,7 @@ def _used(call: Call) -> Iterator[tuple[Kind, str]]:
     params = call.params or {}
     if call.method == "completion/complete":
         yield from _completed(params.get("ref"))
-    elif call.method == "subscriptions/listen":
+    elif call.method == LISTEN:
         wanted = params.get("notifications")
         uris = wanted.get("resourceSubscriptions") if isinstance(wanted, dict) else None
         for uri in uris if isinstance(uris, list) else ():

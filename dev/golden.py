@@ -7,16 +7,32 @@ from typing import Any
 
 import yaml
 
+from breakwater_contract.names import CERTIFICATE_FILE, PRIVATE_KEY_FILE
 from breakwater_contract.settings import OperatorKey
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
+from breakwater_operator.kube.kinds import OPTIONAL
 from breakwater_operator.render import Claim, Intent, Issuer, children, revision, ring, secrets
+from breakwater_operator.render.serving_certificate import ServingCertificate
 
 FOLDER = "tests/golden"
 PLATFORM = Platform.parse(
     {
         "namespace": "breakwater-system",
         "images": {"runtime": "registry.example/breakwater-runtime:0.1.0"},
+        "monitoring": {
+            "labels": {"release": "prometheus"},
+            "otlp": {"endpoint": "http://collector.telemetry.svc:4318"},
+        },
+        "network": {
+            "gateways": [{"namespaceLabels": {"kubernetes.io/metadata.name": "infra"}}],
+            "egress": [
+                {
+                    "namespaceLabels": {"kubernetes.io/metadata.name": "telemetry"},
+                    "ports": [{"port": 4317}],
+                }
+            ],
+        },
     }
 )
 OPERATOR_KEY = OperatorKey(kid="k1", public_key="-----BEGIN PUBLIC KEY-----\n(one of the tests)\n")
@@ -53,11 +69,21 @@ class Case:
                     if claim["kind"] == "PersistentVolumeClaim"
                 },
                 issuer=ISSUER,
+                certificate=_certificate(server),
+                kinds=frozenset(kind.name for kind in OPTIONAL),
             )
         )
 
     def _find(self, kind: str) -> dict[str, Any]:
         return next(document for document in self.documents if document["kind"] == kind)
+
+
+def _certificate(server: McpServer) -> ServingCertificate:
+    """A stand-in for what the Secret of this name holds."""
+    if server.tls is None:
+        return ServingCertificate({})
+    name = str(server.certificate_secret).encode()
+    return ServingCertificate({CERTIFICATE_FILE: name, PRIVATE_KEY_FILE: name})
 
 
 def cases(root: Path) -> list[Case]:

@@ -6,7 +6,9 @@ from typing import Any
 from breakwater_operator.api.conditions import ConditionType
 from breakwater_operator.api.crd import DESCRIPTION, crd
 from breakwater_operator.api.leaves import effect
+from breakwater_operator.api.platform import PlatformChoices
 from breakwater_operator.api.reasons import Reason
+from breakwater_operator.api.schema import structural
 from dev import environment
 from dev.cli_page import cli_page
 from dev.environment import NOTE
@@ -15,6 +17,14 @@ from dev.metrics_page import metrics_page
 API = (
     "`kubectl explain mcpservers.breakwater.dev.spec` says the same. API version: "
     "`breakwater.dev/v1alpha1`; short name `bmcp`; category `breakwater`."
+)
+PLATFORM = (
+    "The owner of a platform decides some things for all servers: defaults, who may reach whom, "
+    "and what manifests may name. These are the fields of `platform` in the chart's values, and "
+    "stand beside the others in the operator's configuration file. Tenants cannot widen them; what "
+    "they may not write is refused with `Accepted=False`, reason `NotAllowed`, and what runs stays "
+    "as it is. A change restarts the operator and no server: defaults of pods are for new "
+    "revisions."
 )
 CONDITIONS = (
     "Every McpServer has these six conditions, and no others, as soon as the operator has seen it. "
@@ -29,6 +39,7 @@ def pages() -> dict[str, str]:
     """Write every page, by its name."""
     return {
         "mcpserver": _mcpserver(),
+        "platform": _platform(),
         "conditions": _conditions(),
         "cli": cli_page(),
         "environment": environment.page(),
@@ -45,6 +56,11 @@ def _mcpserver() -> str:
         *_section("status", schema["properties"]["status"]),
     ]
     return "\n".join([NOTE, "# McpServer", "", DESCRIPTION, "", API, "", *sections])
+
+
+def _platform() -> str:
+    sections = _section("platform", structural(PlatformChoices))
+    return "\n".join([NOTE, "# What the platform decides", "", PLATFORM, "", *sections])
 
 
 def _section(path: str, schema: Schema) -> Iterator[str]:

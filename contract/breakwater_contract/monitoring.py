@@ -48,19 +48,11 @@ class Monitoring(Model):
     """Traces; unset: none are made. They are sent to where OTLP goes."""
 
 
-class Otlp(Model):
+class Collector(Model):
     """Where telemetry is sent, as OTLP over HTTP."""
 
     endpoint: Annotated[str, StringConstraints(pattern=URL, max_length=2048)]
     """The collector's URL; `/v1/traces` and `/v1/metrics` are added to it."""
-    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=32)
-    """Headers to send with it. For secrets there is `headersFile`."""
-    headers_file: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
-    """A file with more headers, one `name: value` per line; a relative path is relative to the
-    settings file. It is read again when it changes."""
-    ca_file: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
-    """The certificates, as PEM, by one of which the collector's must be signed; likewise. Unset:
-    those of the system."""
     timeout: Duration = Duration("10s")
     """How long the collector may take to answer."""
     metrics: Duration | None = None
@@ -70,3 +62,16 @@ class Otlp(Model):
         Annotated[str, StringConstraints(max_length=1024)],
     ] = Field(default_factory=dict, max_length=64)
     """Attributes of the process beyond its name, version and identity."""
+
+
+class Otlp(Collector):
+    """Where telemetry is sent, and with what credentials."""
+
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=32)
+    """Headers to send with it. For secrets there is `headersFile`."""
+    headers_file: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    """A file with more headers, one `name: value` per line; a relative path is relative to the
+    settings file. It is read again when it changes."""
+    ca_file: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = None
+    """The certificates, as PEM, by one of which the collector's must be signed; likewise. Unset:
+    those of the system."""

@@ -80,6 +80,10 @@ INTERNAL_FILES = (RING_FILE, INTERNAL_CA_FILE, INTERNAL_CERTIFICATE_FILE, INTERN
 INTERNAL_HASHED = ".internal/"
 """What stands before the names of these files in the live hash; no principal starts with a dot."""
 
+CERTIFICATE_FILE = ".tls.crt"
+PRIVATE_KEY_FILE = ".tls.key"
+"""Among the keys, where the pods end TLS: the certificate with its chain, and its key."""
+
 RUN_AS = 65532
 """User, group and fsGroup of every container we build."""
 

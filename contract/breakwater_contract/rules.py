@@ -53,6 +53,16 @@ def exactly_one(*fields: str) -> str:
     return f"[{', '.join(f'has(self.{field})' for field in fields)}].exists_one(is, is)"
 
 
+def exactly_one_set(message: str, *values: object) -> None:
+    """Check a union by presence.
+
+    Raises:
+        ValueError: None of them is set, or several are.
+    """
+    if sum(value is not None for value in values) != 1:
+        raise ValueError(message)
+
+
 def like(pattern: str) -> str:
     """Write the call that is true of a text with the shape that a pattern gives."""
     return f"matches(r'{pattern}')"

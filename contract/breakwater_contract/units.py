@@ -1,6 +1,7 @@
 """Durations and sizes as people write them in Kubernetes: `30s`, `1Mi`."""
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Self
 
@@ -67,6 +68,37 @@ class Duration(_Unit):
         """The same length of time in seconds."""
         parts = re.findall(r"([0-9.]+)(ms|s|m|h)", self)
         return float(sum(Decimal(number) * SECONDS[unit] for number, unit in parts))
+
+
+@dataclass(frozen=True)
+class Between:
+    """Bounds of a duration: for `Annotated[Duration, Between("1s", "30m")]`."""
+
+    least: str
+    most: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, convert: GetJsonSchemaHandler
+    ) -> Schema:
+        found = convert(schema)
+        least, most = f"duration('{self.least}')", f"duration('{self.most}')"
+        bounds = f"{least} <= duration(self) && duration(self) <= {most}"
+        known = found.get("x-kubernetes-validations", [])
+        return found | rules(*known, rule(bounds, self._wanted))
+
+    @property
+    def _wanted(self) -> str:
+        return f"write a duration from {self.least} to {self.most}"
+
+    def _check(self, value: Duration) -> Duration:
+        if not Duration(self.least).seconds <= value.seconds <= Duration(self.most).seconds:
+            raise ValueError(self._wanted)
+        return value
 
 
 class Quantity(_Unit):

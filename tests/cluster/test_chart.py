@@ -44,6 +44,7 @@ CHANGES = {
     "operator.priorityClassName": "high",
     "runtime.repository": "mirror/runtime",
     "runtime.tag": "2.0",
+    "platform": {"gateway": "infra/public"},
 }
 """Another value for each of the chart's."""
 
@@ -152,6 +153,22 @@ def test_the_operator_can_read_its_configuration(helm: Helm) -> None:
     assert (platform.namespace, platform.instance) == ("breakwater-system", "b-breakwater")
     assert platform.watch_namespaces == ("team-a", "team-b")
     assert (platform.images.pull_policy, platform.images.pull_secrets) == ("Never", ("registry",))
+
+
+def test_the_operator_reads_what_the_platforms_owner_chose(helm: Helm) -> None:
+    objects = rendered(
+        helm,
+        "platform.gateway=infra/public",
+        "platform.operatorClass=blue",
+        "platform.allowed.registries[0]=registry.example/*",
+        "platform.monitoring.labels.release=prometheus",
+    )
+
+    platform = config(objects)
+
+    assert (platform.gateway, platform.operator_class) == ("infra/public", "blue")
+    assert platform.allowed.registries == ("registry.example/*",)
+    assert platform.monitoring.labels == {"release": "prometheus"}
 
 
 def test_the_longest_release_name_leaves_names_that_the_operator_accepts(helm: Helm) -> None:

@@ -14,7 +14,9 @@ from breakwater_operator.kube.kinds import (
     CONFIG_MAP,
     CONTROLLER_REVISION,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     MCP_SERVER,
+    NETWORK_POLICY,
     POD,
     SECRET,
     SERVICE,
@@ -61,8 +63,11 @@ def test_a_short_manifest_becomes_all_its_children_and_is_ready(weather: Ground)
         ("Secret", "weather-live"),
         ("ConfigMap", "weather-live"),
         ("ControllerRevision", f"weather-{revision}"),
+        ("NetworkPolicy", "weather"),
+        ("PodDisruptionBudget", "weather"),
         ("Deployment", "weather-a"),
         ("Service", "weather"),
+        ("Service", "weather-metrics"),
     }
     status = weather.find(MCP_SERVER, "weather")["status"]
     assert {one["type"]: one["status"] for one in status["conditions"]} == {
@@ -92,7 +97,7 @@ def test_making_a_server_costs_one_write_per_child_and_few_of_its_status(op: Gro
     op.quiet()
     counted = op.proxy.counted(before)
     children = sum(counted[f"PATCH {kind.plural}"] for kind in KINDS.values())
-    assert children == len(op.children("thrift")) == 7
+    assert children == len(op.children("thrift")) == 10
     assert counted["PATCH mcpservers/status"] <= 3
     assert set(counted) <= {"PATCH mcpservers/status", "POST events"} | {
         f"PATCH {kind.plural}" for kind in KINDS.values()
@@ -117,6 +122,9 @@ DELETIONS = [
     pytest.param(CONTROLLER_REVISION, "{}-{revision}", id="ControllerRevision"),
     pytest.param(DEPLOYMENT, "{}-a", id="Deployment"),
     pytest.param(SERVICE, "{}", id="Service"),
+    pytest.param(SERVICE, "{}-metrics", id="Service-metrics"),
+    pytest.param(NETWORK_POLICY, "{}", id="NetworkPolicy"),
+    pytest.param(DISRUPTION_BUDGET, "{}", id="PodDisruptionBudget"),
 ]
 
 

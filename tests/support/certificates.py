@@ -1,4 +1,4 @@
-"""A certificate for localhost that vouches for itself."""
+"""Certificates that vouch for themselves."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +8,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+FOR_LONG = datetime(2100, 1, 1, tzinfo=UTC)
+
 
 def localhost_certificate(folder: Path) -> tuple[Path, Path]:
     """Write a certificate and its key; good for a long time, since clients look at the clock."""
+    certificate, key = self_signed("localhost", FOR_LONG)
+    crt, private = folder / "tls.crt", folder / "tls.key"
+    crt.write_bytes(certificate)
+    private.write_bytes(key)
+    return crt, private
+
+
+def self_signed(host: str, until: datetime = FOR_LONG) -> tuple[bytes, bytes]:
+    """Make a certificate and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -20,14 +31,12 @@ def localhost_certificate(folder: Path) -> tuple[Path, Path]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .not_valid_after(until)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    crt, private = folder / "tls.crt", folder / "tls.key"
-    crt.write_bytes(certificate.public_bytes(pem))
-    private.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return crt, private
+    return certificate.public_bytes(pem), private

@@ -57,7 +57,8 @@ class FakeProber:
         except ApiError as error:
             return Probe(reached=False, fault=str(error))
         keys = {name: base64.b64decode(value) for name, value in mounted["data"].items()}
-        hash_key = keys.pop(HASH_KEY_FILE)
+        hash_key = keys[HASH_KEY_FILE]
+        keys = {name: value for name, value in keys.items() if not name.startswith(".")}
         return Probe(
             reached=True, live=live_hash(hash_key, settings["data"]["v1.json"].encode(), keys)
         )

@@ -46,9 +46,18 @@ RIGHT: dict[str, list[Any]] = {
         "10.1.2.3/32",
     ],
     "durations": ["500ms", "30s", "1h30m", "1.5s", "0s"],
+    "period": ["1s", "30s", "30m"],
+    "stabilization": ["0s", "1h", "1.5s"],
+    "scrapeInterval": ["1s", "15s", "1h"],
+    "maxUnavailable": [0, 1, "25%", "100%", "0%"],
+    "minAvailable": [1, "50%"],
+    "host": ["mcp.example", "a"],
+    "gateway": ["infra/public", "a/b.c"],
+    "values": ["a", ""],
+    "priorityClassName": ["important"],
     "sizes": ["1", "512Ki", "1Mi", "1.5Gi", "2G"],
 }
-NETWORKS = {"allow", "deny", "trustedProxies"}
+NETWORKS = {"allow", "deny", "trustedProxies", "cidr", "except"}
 WRONG: dict[str, list[Any]] = {
     "name": ["breakwater", "Bad_name", "x" * 64, "a.b", "data"],
     "mountPath": [
@@ -81,6 +90,15 @@ WRONG: dict[str, list[Any]] = {
         "::ffff:10.0.0.0/104", "10.0.0.0/255.0.0.0", "fe80::1%eth0", "x", "", "1::2::3",
     ],
     "durations": ["1", "1 s", "-1s", "1d", "", "s", "1s\n"],
+    "period": ["0s", "31m", "1"],
+    "stabilization": ["1h1s", "-1s"],
+    "scrapeInterval": ["999ms", "2h"],
+    "maxUnavailable": [-1, 1001, "25", "101%", "007%", ""],
+    "minAvailable": ["1", "a%"],
+    "host": ["MCP.example", "*.example", ""],
+    "gateway": ["public", "a/b/c", "A/b", "/b"],
+    "values": ["a b", "x" * 64],
+    "priorityClassName": ["system-node-critical", "A"],
     "sizes": ["1 Mi", "-1", "1m", "", "1P"],
 }  # fmt: skip
 BYTES_RIGHT: list[Any] = [
@@ -102,6 +120,10 @@ ONE_OF = (
     {"secretKeyRef", "configMapKeyRef"},
     {"value", "valueFrom"},
     {"requests", "limits"},
+    {"maxUnavailable", "minAvailable"},
+    {"cidr", "namespaceLabels"},
+    {"issuer", "secretName"},
+    {"gateway", "ingressClassName"},
 )
 """Fields of which a right object has one."""
 
@@ -133,6 +155,8 @@ def _complete(spec: Object) -> None:
     spec["backends"] = spec["backends"][:1]
     python = spec["backends"][0]["python"]
     access = spec.get("access", {})
+    placement = spec.get("pod", {}).get("placement", {})
+    _mend(spec, placement)
     for policy in access.get("policies", ()):
         policy.setdefault("tools", ["*"])
         if policy["effect"] == "Deny":
@@ -144,6 +168,7 @@ def _complete(spec: Object) -> None:
         ("volumeMounts", "mountPath", python),
         ("volumes", "name", spec.get("pod", {})),
         ("policies", "name", access),
+        ("topologySpread", "topologyKey", placement),
     ):
         if field in holder:
             holder[field] = list({item[key]: item for item in holder[field]}.values())
@@ -152,6 +177,38 @@ def _complete(spec: Object) -> None:
         volumes = spec.setdefault("pod", {}).setdefault("volumes", [])
         known = {volume["name"] for volume in volumes}
         volumes += [{"name": name, "emptyDir": {}} for name in sorted(mounted - known)]
+
+
+def _mend_placement(placement: Object) -> None:
+    for node in (*placement.get("requiredNodes", ()), *placement.get("preferredNodes", ())):
+        node |= {"operator": "In", "values": ["a", *node.get("values", ())]}
+    for toleration in placement.get("tolerations", ()):
+        toleration |= {"operator": "Exists", "effect": "NoExecute"}
+        toleration.pop("value", None)
+
+
+def _mend(spec: Object, placement: Object) -> None:
+    """Make parts fit each other that were chosen each for itself."""
+    _mend_placement(placement)
+    scaling = spec.get("autoscaling", {})
+    if scaling:
+        low, high = scaling.get("min", 2), scaling.get("max", 10)
+        scaling["min"], scaling["max"] = min(low, high), max(low, high)
+    for pace in (scaling.get("scaleUp"), scaling.get("scaleDown")):
+        if pace is not None:
+            pace.setdefault("pods", 1)
+    for rule in spec.get("egressRules", ()):
+        if "except" in rule:
+            rule |= {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}
+        if "cidr" in rule:
+            rule.pop("namespaceLabels", None)
+            rule.pop("podLabels", None)
+        for port in rule.get("ports", ()):
+            port.pop("endPort", None)
+    certificate = spec.get("expose", {}).get("certificate", {})
+    if "issuer" not in certificate:
+        certificate.pop("issuerKind", None)
+    certificate.pop("minVersion", None)
 
 
 @st.composite
@@ -166,7 +223,9 @@ def _values(draw: st.DrawFn, schema: Object, name: str, rate: int) -> Any:
         return draw(st.lists(items, min_size=schema.get("minItems", 0), max_size=2))
     if "additionalProperties" in schema:
         values = _values(schema["additionalProperties"], "", rate)
-        keys = st.sampled_from(["", "x" * 129] if is_wrong else ["search", "a.b"])
+        keys = st.sampled_from(
+            ["", "x" * 129, "a b", "kubernetes.io/x"] if is_wrong else ["search", "a.b"]
+        )
         return draw(st.dictionaries(keys, values, max_size=2))
     return draw(_leaves(schema, name, is_wrong=is_wrong))
 
@@ -195,11 +254,11 @@ def _objects(draw: st.DrawFn, schema: Object, rate: int) -> Object:
 def _leaves(schema: Object, name: str, *, is_wrong: bool) -> st.SearchStrategy[Any]:
     if "enum" in schema:
         return st.sampled_from(["Other"] if is_wrong else schema["enum"])
-    if schema.get("x-kubernetes-int-or-string") and name != "cpu":
+    if schema.get("x-kubernetes-int-or-string") and name not in RIGHT:
         return st.sampled_from(BYTES_WRONG if is_wrong else BYTES_RIGHT)
     if schema.get("type") == "boolean":
         return st.sampled_from(["true"]) if is_wrong else st.booleans()
-    if schema.get("type") == "integer" and name not in RIGHT:
+    if schema.get("type") == "integer" and name != "replicas":
         low, high = schema["minimum"], schema["maximum"]
         return st.sampled_from([low - 1, high + 1, "2"] if is_wrong else [low, low + 1, high])
     return st.sampled_from(
@@ -211,6 +270,8 @@ def _sort(schema: Object, name: str) -> str:
     """What kind of text a field holds: by its name, or by what is said where it is wrong."""
     if name in NETWORKS:
         return "networks"
+    if name in RIGHT:
+        return name
     said = [rule["message"] for rule in schema.get("x-kubernetes-validations", ())]
     kinds = {Duration.WANTED: "durations", Quantity.WANTED: "sizes"}
     return next((kinds[one] for one in said if one in kinds), name)

@@ -3,6 +3,8 @@
 All but a few words are the runtime's own settings, so that an option is written once.
 """
 
+from typing import Annotated
+
 from breakwater_contract.access import Access as RuntimeAccess
 from breakwater_contract.access import (
     AccessRules,
@@ -12,7 +14,9 @@ from breakwater_contract.access import (
     ServiceAccountTokens,
 )
 from breakwater_contract.model import Model
+from breakwater_contract.rules import atomic
 from breakwater_operator.api.fields import DnsSubdomain
+from breakwater_operator.api.network import Peer
 
 
 class KeyAccess(Model):
@@ -24,6 +28,8 @@ class KeyAccess(Model):
     ` expires=` and a time such as 2027-01-31T00:00:00Z. Changes reach running pods within
     seconds. Absent: one key is generated, as entry `default` of the Secret
     `<name>-keys`."""
+    retain: bool = False
+    """Whether the generated key outlives the McpServer; one of the same name takes it up again."""
 
 
 class Access(AccessRules):
@@ -35,6 +41,10 @@ class Access(AccessRules):
     """OAuth: tokens of an issuer, sent as `Authorization: Bearer`."""
     service_accounts: ServiceAccountTokens | None = None
     """Workloads of this cluster, by tokens of their service accounts."""
+
+    clients: Annotated[tuple[Peer, ...], atomic(32)] = ()
+    """Pods that may connect at all, beside the platform's gateways. Absent: everybody may, for
+    nobody gets further without a credential."""
 
     def for_runtime(self, accounts: ServiceAccounts | None) -> RuntimeAccess:
         """Say the same as the runtime is told it.

@@ -13,7 +13,7 @@ from breakwater_operator.api.fields import (
     EntryPoint,
     EnvName,
 )
-from breakwater_operator.api.pod import VolumeMount
+from breakwater_operator.api.volumes import VolumeMount
 
 ONE_VALUE = "write value or valueFrom, not both"
 NO_NUL = "the value of a variable cannot hold the character NUL; take it out"

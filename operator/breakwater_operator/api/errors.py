@@ -14,6 +14,8 @@ class Fault:
     """The field, as in `spec.backends[main].python.server`."""
     message: str
     """What was found, what is accepted, what to write."""
+    reason: Reason = Reason.SPEC_INVALID
+    """Of the condition that says so."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"

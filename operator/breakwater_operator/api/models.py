@@ -6,21 +6,26 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_contract.rules import list_map, rule, rules
+from breakwater_contract.rules import atomic, list_map, rule, rules
 from breakwater_contract.settings import Endpoints
 from breakwater_contract.shapes import matches
 from breakwater_operator.api import names
 from breakwater_operator.api.access import Access
 from breakwater_operator.api.backends import Backend
 from breakwater_operator.api.errors import Fault, SpecError
+from breakwater_operator.api.expose import Certificate, Expose
 from breakwater_operator.api.fields import (
     SERVER_NAME,
     SERVER_NAME_MAX,
+    DnsSubdomain,
     ImageReference,
 )
 from breakwater_operator.api.limits import Limits
+from breakwater_operator.api.monitoring import Monitoring
+from breakwater_operator.api.network import Egress, EgressRule
 from breakwater_operator.api.parse import parse
 from breakwater_operator.api.pod import PodSpec
+from breakwater_operator.api.scaling import Autoscaling
 
 NAME_SHAPE = (
     f"metadata.name must have at most {SERVER_NAME_MAX} characters, lower-case letters, digits "
@@ -99,6 +104,21 @@ class McpServerSpec(Model):
     """What the pods get: volumes and resources."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 2
     """How many pods serve. `kubectl scale` changes it."""
+    autoscaling: Autoscaling | None = None
+    """How many pods serve, by load; `replicas` is then only what the server starts with."""
+    expose: Expose | None = None
+    """How clients from outside the cluster reach the server. Absent: they do not."""
+    egress: Egress | None = None
+    """What the pods may connect to. `Internet`: every address but private ones and those that
+    clouds keep metadata at. `None`: nothing but the server's own pods and what the platform opens
+    for all. Absent: DNS, and what `access.jwt` needs, too."""
+    egress_rules: Annotated[tuple[EgressRule, ...], atomic(32)] = ()
+    """What they may connect to besides."""
+    monitoring: Monitoring = Monitoring()
+    """How the server is watched."""
+    operator_class: DnsSubdomain | None = None
+    """Which operator looks after the server, where there are several. Absent: the one without a
+    class."""
     suspend: bool = False
     """Whether all pods are taken away while everything else stays."""
 
@@ -171,5 +191,29 @@ class McpServer(Model):
 
     @property
     def wanted_replicas(self) -> int:
-        """How many pods there should be now."""
-        return 0 if self.spec.suspend else self.spec.replicas
+        """How many pods there should be now, where a manifest says it: at first, by load."""
+        if self.spec.suspend:
+            return 0
+        scaling = self.spec.autoscaling
+        if scaling is None:
+            return self.spec.replicas
+        return max(scaling.min, min(self.spec.replicas, scaling.max))
+
+    @property
+    def is_autoscaled(self) -> bool:
+        """Whether load decides how many pods there are."""
+        return self.spec.autoscaling is not None and not self.spec.suspend
+
+    @property
+    def tls(self) -> Certificate | None:
+        """The certificate that pods end TLS with; None: they do not."""
+        expose = self.spec.expose
+        return expose.certificate if expose is not None and expose.in_pod else None
+
+    @property
+    def certificate_secret(self) -> str | None:
+        """The Secret with the certificate of the host; None: it has none."""
+        certificate = self.spec.expose.certificate if self.spec.expose is not None else None
+        if certificate is None:
+            return None
+        return certificate.secret_name or names.certificate(self.name)

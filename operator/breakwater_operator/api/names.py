@@ -8,6 +8,9 @@ MANAGER = "breakwater"
 STATUS_MANAGER = "breakwater-status"
 """Field manager of the status; apart, so that applying one never drops fields of the other."""
 
+REPLICAS_MANAGER = "breakwater-replicas"
+"""Field manager that holds the number of pods while it is handed over to an autoscaler."""
+
 FIRST_SLOT = "a"
 """The slot of a server's first Deployment."""
 
@@ -18,6 +21,16 @@ GENERATED_KEY = "default"
 def key_secret(server: str) -> str:
     """Name the Secret with the generated key."""
     return f"{server}-keys"
+
+
+def certificate(server: str) -> str:
+    """Name the Secret that cert-manager writes."""
+    return f"{server}-tls"
+
+
+def metrics(server: str) -> str:
+    """Name the Service behind which all pods of a server are scraped."""
+    return f"{server}-metrics"
 
 
 def live(server: str) -> str:
@@ -50,6 +63,6 @@ def selector(labels: dict[str, str]) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
-def url(server: str, namespace: str) -> str:
+def url(server: str, namespace: str, *, tls: bool = False) -> str:
     """Where clients inside the cluster find the server."""
-    return f"http://{server}.{namespace}.svc:{PUBLIC_PORT}{MCP_PATH}"
+    return f"{'https' if tls else 'http'}://{server}.{namespace}.svc:{PUBLIC_PORT}{MCP_PATH}"

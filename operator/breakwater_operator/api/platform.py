@@ -6,10 +6,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from breakwater_contract.model import Model
+from breakwater_contract.monitoring import Collector
+from breakwater_contract.rules import atomic
+from breakwater_operator.api.expose import GatewayName
 from breakwater_operator.api.fields import DnsLabel, DnsSubdomain, ImageReference
+from breakwater_operator.api.labels import LabelKey, LabelValue
+from breakwater_operator.api.network import EgressRule, Peer
 from breakwater_operator.api.parse import parse
+from breakwater_operator.api.resources import Resources
 
 PullPolicy = Literal["Always", "IfNotPresent", "Never"]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Patterns = Annotated[tuple[Pattern, ...], atomic(256)]
+VolumeType = Literal["persistentVolumeClaim", "configMap", "emptyDir"]
 
 
 class Images(Model):
@@ -23,7 +32,82 @@ class Images(Model):
     """Secrets with registry credentials; they must exist in the namespace of each server."""
 
 
-class Platform(Model):
+class Network(Model):
+    """Who may reach servers, and whom every server may reach, whatever its manifest says."""
+
+    gateways: Annotated[tuple[Peer, ...], atomic(16)] = ()
+    """Pods of gateways and ingress controllers: they reach the public port of servers that narrow
+    who may."""
+    prometheus: Annotated[tuple[Peer, ...], atomic(16)] = (
+        Peer(namespace_labels={}, pod_labels={"app.kubernetes.io/name": "prometheus"}),
+    )
+    """Pods that scrape the management port. Absent: those with the label
+    `app.kubernetes.io/name: prometheus`, of any namespace."""
+    egress: Annotated[tuple[EgressRule, ...], atomic(32)] = ()
+    """What every server may connect to: collectors of traces, shared stores."""
+
+
+class Allowed(Model):
+    """What manifests may name. `*` stands for any characters; an empty list allows everything."""
+
+    registries: Patterns = ()
+    """Images, as in `registry.example/team/*`."""
+    issuers: Patterns = ()
+    """OAuth issuers of `access.jwt`."""
+    certificate_issuers: Patterns = ()
+    """Issuers of certificates, by their names."""
+    gateways: Patterns = ()
+    """Gateways, as `namespace/name`."""
+    ingress_classes: Patterns = ()
+    """Classes of Ingress."""
+    hosts: Patterns = ()
+    """Host names of `expose.host`, as in `*.apps.example`. `{namespace}` stands for the namespace
+    of the server."""
+    volumes: Annotated[tuple[VolumeType, ...], atomic(3)] = ()
+    """Kinds of volumes."""
+    networks: Patterns = ()
+    """Networks that `egressRules` may open, exactly as written there."""
+    internet: bool = True
+    """Whether `egress: Internet` may be written."""
+    priority_classes: Patterns = ()
+    """Priority classes."""
+    pod_labels: Patterns = ()
+    """Keys of `pod.labels`."""
+    pod_annotations: Patterns = ()
+    """Keys of `pod.annotations`."""
+    anonymous: bool = True
+    """Whether `access.insecureAnonymous` may be true."""
+
+
+class PlatformMonitoring(Model):
+    """What the platform's monitoring wants to find."""
+
+    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=16)] = Field(
+        default_factory=dict
+    )
+    """Labels of ServiceMonitors and PodMonitors, by which Prometheus selects them."""
+    otlp: Collector | None = None
+    """Where servers send traces, and metrics where it says how often; absent: nowhere."""
+
+
+class PlatformChoices(Model):
+    """What the platform's owner chooses: `platform` in the chart's values."""
+
+    operator_class: DnsSubdomain | None = None
+    """The `spec.operatorClass` of the servers that are looked after; absent: those without one."""
+    gateway: GatewayName | None = None
+    """The Gateway of servers that are exposed and name none."""
+    resources: Resources = Resources()
+    """CPU, memory and disk of pods whose manifest says nothing about them."""
+    network: Network = Network()
+    """Who may reach servers, and whom they may reach."""
+    monitoring: PlatformMonitoring = PlatformMonitoring()
+    """What monitoring wants to find."""
+    allowed: Allowed = Allowed()
+    """What manifests may name."""
+
+
+class Platform(PlatformChoices):
     """The operator's configuration file."""
 
     namespace: DnsLabel

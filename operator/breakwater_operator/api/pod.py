@@ -1,229 +1,74 @@
 """The parts of a pod that users may choose."""
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_contract.rules import ATOMIC, exactly_one, list_map, quoted, rule, rules
-from breakwater_contract.shapes import Shape
-from breakwater_operator.api.fields import DataKey, DnsLabel, DnsSubdomain
-from breakwater_operator.api.quantity import Bytes, Cpu, ListedBytes, amount
-
-MOUNT_PATH = r"^(/[^/:\x00-\x1f]+)+$"
-RELATIVE_PATH = r"^[^/\x00-\x1f]+(/[^/\x00-\x1f]+)*$"
-
-MOUNT_PATH_SHAPE = "write an absolute path without ':' and without a '/' at its end, as in /data"
-RELATIVE_PATH_SHAPE = "write a relative path without a '/' at either end, as in models/small"
-
-MountPath = Annotated[str, Shape(MOUNT_PATH, 512, MOUNT_PATH_SHAPE)]
-RelativePath = Annotated[str, Shape(RELATIVE_PATH, 512, RELATIVE_PATH_SHAPE)]
-
-TAKEN_PATHS = (
-    "/bin", "/dev", "/etc", "/etc/breakwater", "/etc/breakwater-keys", "/lib", "/lib64", "/opt",
-    "/opt/breakwater", "/proc", "/run", "/sbin", "/sys",
-    "/tmp",  # noqa: S108 (named in order to be refused)
-    "/usr", "/usr/bin", "/usr/lib",
-    "/usr/local", "/usr/local/bin", "/usr/local/lib", "/var", "/var/run",
-)  # fmt: skip
-"""A volume here would hide the system, the runtime, its settings, or a folder that is already
-writable."""
-
-TAKEN_TREES = ("/etc/breakwater/", "/etc/breakwater-keys/", "/opt/breakwater/", "/proc/", "/sys/")
-"""Nor may one be anywhere below these."""
-
-VOLUME_PREFIX = "breakwater"
-"""Names of our own volumes begin so."""
-
-TAKEN_PATH = (
-    "this folder belongs to the system or to Breakwater; mount the volume at a folder of its own, "
-    "such as /data"
+from breakwater_contract.rules import list_map, rule, rules
+from breakwater_operator.api.labels import (
+    RESERVED,
+    AnnotationValue,
+    LabelKey,
+    LabelValue,
+    reserved,
+    reserved_rule,
 )
-NO_DOTS = "'.' and '..' are not allowed in a path; write it out"
-TAKEN_NAME = "names that begin with 'breakwater' are taken; choose another one"
-ONE_SOURCE = "write exactly one of persistentVolumeClaim, configMap and emptyDir"
-REQUEST_OVER_LIMIT = "requests.{0} is above limits.{0}; lower the request or raise the limit"
+from breakwater_operator.api.placement import Placement
+from breakwater_operator.api.resources import Resources
+from breakwater_operator.api.scaling import Disruption
+from breakwater_operator.api.volumes import Volume
 
-DOTS = "(^|/)[.][.]?(/|$)"
-NO_DOTS_RULE = f"!self.{{}}.matches('{DOTS}')"
-
-
-def _has_dots(path: str) -> bool:
-    return re.search(DOTS, path) is not None
+Id = Annotated[int, Field(ge=1, le=2_147_483_647)]
+"""A user or a group; 0 is root, which no server is."""
 
 
-class VolumeMount(Model):
-    """A volume in the file system of a backend."""
+class PodSecurity(Model):
+    """As whom the processes run. All else of a pod's security is fixed, as strict as can be."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                f"!(self.mountPath in {quoted(TAKEN_PATHS)}) && "
-                f"!{quoted(TAKEN_TREES)}.exists(tree, self.mountPath.startsWith(tree))",
-                TAKEN_PATH,
-                ".mountPath",
-            ),
-            rule(NO_DOTS_RULE.format("mountPath"), NO_DOTS, ".mountPath"),
-            rule("!has(self.subPath) || " + NO_DOTS_RULE.format("subPath"), NO_DOTS, ".subPath"),
-        )
-    )
-
-    name: DnsLabel
-    """The volume: a name of `spec.pod.volumes`."""
-    mount_path: MountPath
-    """The folder at which it appears: an absolute path, one that does not hide the system."""
-    read_only: bool = False
-    """Whether writing there is forbidden."""
-    sub_path: RelativePath | None = None
-    """The folder inside the volume that appears, as a relative path; absent: the whole volume."""
-
-    @model_validator(mode="after")
-    def _paths(self) -> Self:
-        if self.mount_path in TAKEN_PATHS or self.mount_path.startswith(TAKEN_TREES):
-            raise ValueError(f"mountPath {self.mount_path}: {TAKEN_PATH}")
-        if _has_dots(self.mount_path) or _has_dots(self.sub_path or ""):
-            raise ValueError(NO_DOTS)
-        return self
-
-
-class ClaimVolume(Model):
-    """A PersistentVolumeClaim in the namespace of the server."""
-
-    claim_name: DnsSubdomain
-    """Name of the claim. One that is ReadWriteOnce needs `replicas: 1`, and a change then stops
-    the old pod before it starts the new one."""
-    read_only: bool = False
-    """Whether it is mounted read-only everywhere."""
-
-
-class KeyToPath(Model):
-    """One entry of a ConfigMap as a file."""
-
-    key: DataKey
-    """The entry."""
-    path: RelativePath
-    """The file, relative to the mount."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(rule(NO_DOTS_RULE.format("path"), NO_DOTS, ".path"))
-    )
-
-    @model_validator(mode="after")
-    def _no_dots(self) -> Self:
-        if _has_dots(self.path):
-            raise ValueError(f"path {self.path}: {NO_DOTS}")
-        return self
-
-
-class ConfigMapVolume(Model):
-    """A ConfigMap in the namespace of the server, its entries as files."""
-
-    name: DnsSubdomain
-    """Name of the ConfigMap."""
-    items: Annotated[tuple[KeyToPath, ...], Field(max_length=64, json_schema_extra=ATOMIC)] = ()
-    """Which entries become files, and where; absent: all of them, each under its key."""
-    optional: bool = False
-    """Whether pods start without it."""
-
-
-class EmptyDirVolume(Model):
-    """A folder that is empty when a pod starts and gone when it ends."""
-
-    medium: Literal["Memory"] | None = None
-    """`Memory` keeps it in RAM and counts towards the memory limit; absent: on the node's disk."""
-    size_limit: ListedBytes | None = None
-    """A pod that writes more than this, as in `1Gi`, is evicted; absent: no limit."""
-
-
-class Volume(Model):
-    """A volume that backends can mount. Exactly one of its sources is set."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(exactly_one("persistentVolumeClaim", "configMap", "emptyDir"), ONE_SOURCE),
-            rule(f"!self.name.startsWith('{VOLUME_PREFIX}')", TAKEN_NAME, ".name"),
-        )
-    )
-
-    name: DnsLabel
-    """What `volumeMounts` call it."""
-    persistent_volume_claim: ClaimVolume | None = None
-    """A PersistentVolumeClaim, for data that outlives pods."""
-    config_map: ConfigMapVolume | None = None
-    """A ConfigMap, for files that are part of the deployment."""
-    empty_dir: EmptyDirVolume | None = None
-    """An empty folder, for what may be lost."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        sources = (self.persistent_volume_claim, self.config_map, self.empty_dir)
-        if sum(source is not None for source in sources) != 1:
-            raise ValueError(ONE_SOURCE)
-        if self.name.startswith(VOLUME_PREFIX):
-            raise ValueError(f"name {self.name}: {TAKEN_NAME}")
-        return self
-
-
-class Amounts(Model):
-    """Amounts of what a node has."""
-
-    cpu: Cpu | None = None
-    """Processors: `500m` is half of one."""
-    memory: Bytes | None = None
-    """Memory, as in `512Mi`."""
-    ephemeral_storage: Annotated[Bytes | None, Field(alias="ephemeral-storage")] = None
-    """Disk of the node for logs, `/tmp` and emptyDir volumes, as in `1Gi`."""
-
-
-def _within_limits(resource: str) -> str:
-    """Write in CEL that a request is no larger than the limit of the same resource."""
-    name = resource.replace("-", "__dash__")
-    request, limit = f"self.requests.{name}", f"self.limits.{name}"
-    return (
-        f"!has(self.requests) || !has(self.limits) || !has({request}) || !has({limit}) || "
-        f"!isQuantity(string({request})) || !isQuantity(string({limit})) || "
-        f"quantity(string({request})).compareTo(quantity(string({limit}))) <= 0"
-    )
-
-
-RESOURCES = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral_storage"}
-"""Names of resources, and of their fields in Python."""
-
-
-class Resources(Model):
-    """What a pod is promised and what it may use at most.
-
-    A resource that is named in neither keeps the defaults: cpu 100m requested, memory 128Mi
-    requested and 512Mi at most.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            *(rule(_within_limits(name), REQUEST_OVER_LIMIT.format(name)) for name in RESOURCES)
-        )
-    )
-
-    requests: Amounts = Amounts()
-    """What the scheduler sets aside for the pod."""
-    limits: Amounts = Amounts()
-    """What the pod may use at most; above its memory limit it is killed, above cpu slowed down."""
-
-    @model_validator(mode="after")
-    def _requests_within_limits(self) -> Self:
-        for name, field in RESOURCES.items():
-            request, limit = getattr(self.requests, field), getattr(self.limits, field)
-            if request and limit and amount(request) > amount(limit):
-                raise ValueError(REQUEST_OVER_LIMIT.format(name))
-        return self
+    run_as_user: Id | None = None
+    """The user; absent: 65532."""
+    run_as_group: Id | None = None
+    """The group; absent: 65532."""
+    fs_group: Id | None = None
+    """The group that owns volumes; absent: 65532."""
+    fs_group_change_policy: Literal["OnRootMismatch", "Always"] = "OnRootMismatch"
+    """Whether every file of a volume is given to that group at each start."""
 
 
 class PodSpec(Model):
     """What the pods get."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(reserved_rule("labels"), RESERVED, ".labels"),
+            rule(reserved_rule("annotations"), RESERVED, ".annotations"),
+        )
+    )
+
+    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] = Field(
+        default_factory=dict
+    )
+    """More labels of the pods."""
+    annotations: Annotated[dict[LabelKey, AnnotationValue], Field(max_length=32)] = Field(
+        default_factory=dict
+    )
+    """More annotations of the pods."""
     volumes: Annotated[
         tuple[Volume, ...], Field(max_length=32, json_schema_extra=list_map("name"))
     ] = ()
     """Volumes that backends can mount by name."""
     resources: Resources = Resources()
     """CPU, memory and disk of the runtime's container."""
+    placement: Placement = Placement()
+    """Where they run."""
+    security_context: PodSecurity = PodSecurity()
+    """As whom their processes run."""
+    disruption: Disruption | None = None
+    """How many may be missing while nodes are drained. Absent: one at a time."""
+
+    @model_validator(mode="after")
+    def _own_keys(self) -> Self:
+        if taken := sorted(filter(reserved, {**self.labels, **self.annotations})):
+            raise ValueError(f"{', '.join(taken)}: {RESERVED}")
+        return self

@@ -26,6 +26,13 @@ class Reason(StrEnum):
             "write instead. What ran before keeps running."
         ),
     )
+    NOT_ALLOWED = (
+        "NotAllowed",
+        (
+            "The manifest names something that the platform's owner does not allow: a registry, a "
+            "host, a network. What ran before keeps running."
+        ),
+    )
 
     AVAILABLE = ("Available", "All wanted replicas are ready.")
     PODS_NOT_READY = ("PodsNotReady", "Fewer pods are ready than wanted; the message counts them.")
@@ -106,6 +113,27 @@ class Reason(StrEnum):
         (
             "The API server did not say who signs the tokens of this cluster's service accounts, "
             "so `spec.access.serviceAccounts` lets nobody in."
+        ),
+    )
+    CERTIFICATE_MISSING = (
+        "CertificateMissing",
+        (
+            "The Secret with the certificate of `spec.expose` does not exist or holds none; a "
+            "certificate taken over before stays in use."
+        ),
+    )
+    CERTIFICATE_WRONG = (
+        "CertificateWrong",
+        (
+            "The certificate of `spec.expose` cannot be used: it does not fit its key, is not for "
+            "the host, or has ended."
+        ),
+    )
+    KIND_MISSING = (
+        "KindMissing",
+        (
+            "The manifest needs a kind of object that this cluster does not know, such as an "
+            "HTTPRoute without the Gateway API; it is made once the kind is there."
         ),
     )
     CLAIM_MISSING = (

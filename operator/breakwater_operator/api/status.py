@@ -36,6 +36,8 @@ class AddressStatus(Model):
 
     url: Annotated[str, Field(max_length=512)]
     """The MCP endpoint, inside the cluster."""
+    external_url: Annotated[str, Field(max_length=512)] | None = None
+    """The same from outside, where `spec.expose` leads there."""
 
 
 class KeysStatus(Model):

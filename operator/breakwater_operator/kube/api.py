@@ -49,6 +49,7 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
@@ -76,6 +77,28 @@ class KubeApi:
     async def document(self, path: str) -> Object:
         """Read what the API server says of itself, as at `/openid/v1/jwks`."""
         return await self._ask("get", "GET", NON_RESOURCE, path)
+
+    async def discover(self, etag: str) -> tuple[list[Object], str] | None:
+        """Read which groups, versions and kinds there are.
+
+        Args:
+            etag: Of the last answer; empty where there was none.
+
+        Returns:
+            The groups and their etag; None where nothing has changed since that answer.
+        """
+        headers = {"Accept": _DISCOVERY} | ({"If-None-Match": etag} if etag else {})
+        limits = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
+        response = await self._open("get", "GET", NON_RESOURCE, "/apis", headers, None, limits)
+        try:
+            if response.status == 304:
+                return None
+            answer = orjson.loads(await response.read())
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ApiError(f"discovery: {error!r}") from error
+        finally:
+            response.release()
+        return answer.get("items") or [], response.headers.get("ETag", "")
 
     async def get(
         self, kind: Kind, namespace: str, name: str, *, metadata_only: bool = False

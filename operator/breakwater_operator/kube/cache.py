@@ -61,6 +61,12 @@ class Cache:
         """Forget an object that an own request removed; nobody is told."""
         self._forget(live, version(live))
 
+    def clear(self) -> None:
+        """Forget everything; nobody is told."""
+        self._objects.clear()
+        self._groups.clear()
+        self._gone.clear()
+
     def saw(self, kind: str, live: dict[str, Any]) -> None:
         """Take over a watch event of type `kind`."""
         if kind == "DELETED":

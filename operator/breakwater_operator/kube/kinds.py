@@ -44,15 +44,34 @@ SERVICE = Kind("v1", "Service", "services")
 POD = Kind("v1", "Pod", "pods")
 CLAIM = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+INGRESS = Kind("networking.k8s.io/v1", "Ingress", "ingresses")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+REFERENCE_GRANT = Kind("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", "referencegrants")
+CERTIFICATE = Kind("cert-manager.io/v1", "Certificate", "certificates")
+SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
+POD_MONITOR = Kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
-CHILDREN = (SERVICE_ACCOUNT, SECRET, CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, SERVICE)
-"""The kinds that an McpServer's children have, in the order they are written.
+CHILDREN = (
+    SERVICE_ACCOUNT,
+    SECRET,
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    NETWORK_POLICY,
+    DISRUPTION_BUDGET,
+    DEPLOYMENT,
+    AUTOSCALER,
+    SERVICE,
+    INGRESS,
+)
+"""The kinds that an McpServer's children have and every cluster knows."""
 
-What a pod needs to start stands before the Deployment, and the Service comes last, so that its
-address never leads to pods of a server that is half made.
-"""
+OPTIONAL = (HTTP_ROUTE, REFERENCE_GRANT, CERTIFICATE, SERVICE_MONITOR, POD_MONITOR)
+"""Those that a cluster knows only where their project is installed."""
 
 REFERENCED = (SECRET, CONFIG_MAP, CLAIM)
 """The kinds that an McpServer may name without owning them."""

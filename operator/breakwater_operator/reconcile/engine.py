@@ -22,6 +22,7 @@ from breakwater_operator.reconcile import journal, signing
 from breakwater_operator.reconcile.events import Events
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.meters import Meters
+from breakwater_operator.reconcile.optional import OptionalKinds
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
 from breakwater_operator.reconcile.reconciler import Reconciler, Result
 from breakwater_operator.reconcile.servers import Servers
@@ -91,6 +92,7 @@ class Engine:
         self._queue = Queue()
         self._servers = Servers(self._server_changed)
         self._world = World(api, platform.watch_namespaces, self._wake, self._wake_soon)
+        self._optional = OptionalKinds(api, self._world, self._wake_all)
         self._leadership = Leadership(
             api, (platform.namespace, platform.instance), outside.instance, outside.now
         )
@@ -100,7 +102,7 @@ class Engine:
         self._rounds = Rounds(
             prober or HttpProber(lambda: self._known_signing().key), self._wake, meters.probe
         )
-        self._issuer = ClusterIssuer(api, self._queue.add)
+        self._issuer = ClusterIssuer(api, self._wake)
         self._events = Events(api, outside.instance, outside.now)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_compared = False
@@ -125,6 +127,7 @@ class Engine:
         leading = self._leadership.run(self._lead)
         self._tasks.append(asyncio.create_task(leading, name="the election of a leader"))
         self._tasks.append(asyncio.create_task(self._compare_often(), name="the comparison"))
+        self._tasks.append(asyncio.create_task(self._optional.run(), name="discovery"))
         self._tasks.append(asyncio.create_task(self._issuer.run(), name="the issuer's poll"))
 
     async def stop(self) -> None:
@@ -152,6 +155,8 @@ class Engine:
         ]
         if self._is_working and self._signing is None:
             waiting.append("the signing key is not loaded yet")
+        if not self._optional.looked.is_set():
+            waiting.append("optional kinds are not discovered yet")
         if not self._is_compared:
             waiting.append("McpServers are not listed yet")
         return waiting
@@ -172,6 +177,11 @@ class Engine:
         if self._is_working:
             self._queue.add(key, priority)
 
+    def _wake_all(self) -> None:
+        """Ask for a pass over everything, after whatever users wait for."""
+        for key in self._servers.keys():  # noqa: SIM118 - not a mapping
+            self._wake(key, Priority.ROUTINE)
+
     def _wake_soon(self, key: Key) -> None:
         if self._is_working:
             self._queue.add_after(key, REPORT_SECONDS)
@@ -184,11 +194,11 @@ class Engine:
     async def _lead(self) -> None:
         """Pass over every server, then over each that changes, for as long as this one leads."""
         await self._world.wait_full()
+        await self._optional.looked.wait()
         self._is_working = True
         try:
             self._signing = await self._load_signing()
-            for key in self._servers.keys():  # noqa: SIM118 - not a mapping
-                self._queue.add(key, Priority.ROUTINE)
+            self._wake_all()
             await self._work_all(self._reconciler(self._signing))
         finally:
             self._is_working = False
@@ -279,8 +289,7 @@ class Engine:
                 wait = backoff.next_seconds()
             if time.monotonic() > resync:
                 resync = time.monotonic() + _spread(RESYNC_SECONDS)
-                for key in self._servers.keys():  # noqa: SIM118 - not a mapping
-                    self._wake(key, Priority.ROUTINE)
+                self._wake_all()
             await asyncio.sleep(wait)
 
     async def _compare(self) -> None:

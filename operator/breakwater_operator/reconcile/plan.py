@@ -11,14 +11,16 @@ from breakwater_contract.names import SERVER_LABEL
 from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.names import MANAGER
 from breakwater_operator.api.reasons import Reason
-from breakwater_operator.kube.kinds import CHILDREN, CONTROLLER_REVISION, Kind
+from breakwater_operator.kube.kinds import CHILDREN, CONTROLLER_REVISION, OPTIONAL, Kind
 from breakwater_operator.reconcile.world import controller, is_mcp_server
 from breakwater_operator.render import drift, exclusive
 from breakwater_operator.status.facts import Problem
 
 Object = dict[str, Any]
 
-KINDS: Mapping[tuple[str, str], Kind] = {(kind.api_version, kind.name): kind for kind in CHILDREN}
+KINDS: Mapping[tuple[str, str], Kind] = {
+    (kind.api_version, kind.name): kind for kind in (*CHILDREN, *OPTIONAL)
+}
 
 
 class Step(Enum):
@@ -45,6 +47,8 @@ class Child:
     kind: Kind
     desired: Object
     live: Object | None
+    at_birth: Object | None = None
+    """What it is made with beside that, and others may change later."""
 
     @property
     def title(self) -> str:
@@ -69,7 +73,9 @@ def step(child: Child, uid: str) -> Step:
     if live is None:
         return Step.CREATE
     owner = controller(live)
-    if owner is None:
+    if owner is None and outlives(child.desired) and is_labelled(live, child.desired):
+        found = Step.REPAIR
+    elif owner is None:
         found = Step.ADOPT if is_labelled(live, child.desired) else Step.LEAVE
     elif owner["uid"] == uid:
         found = Step.REPAIR
@@ -89,7 +95,14 @@ def is_clean(child: Child) -> bool:
     live = child.live
     if live is None:
         return False
-    return not drift.differs(child.desired, live) and not exclusive.foreign(child.desired, live)
+    is_as_rendered = not drift.differs(child.desired, live)
+    is_freed = not outlives(child.desired) or controller(live) is None
+    return is_as_rendered and is_freed and not exclusive.foreign(child.desired, live)
+
+
+def outlives(desired: Object) -> bool:
+    """Whether a child stays when its server goes."""
+    return not desired["metadata"].get("ownerReferences")
 
 
 def is_labelled(live: Object, desired: Object) -> bool:

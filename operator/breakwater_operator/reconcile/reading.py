@@ -27,6 +27,8 @@ class Reading:
     """The Secret with the copies of the keys."""
     internal: Object | None
     """The Secret that the pods share."""
+    certificate: Object | None
+    """The Secret with the certificate that pods end TLS with."""
     revisions: list[Object]
     """The server's ControllerRevisions."""
     claims: Mapping[str, claims.Claim]
@@ -39,13 +41,15 @@ async def read(server: McpServer, world: World) -> Reading:
     """Look at everything that a server refers to; what has not changed costs no request."""
     secret = (SECRET, server.namespace, key_secret_name(server))
     named = [(CLAIM, server.namespace, name) for name in claims.named(server)]
-    world.references.use((server.namespace, server.name), [secret, *named])
+    tls = [(SECRET, server.namespace, name)] if (name := _certificate(server)) else []
+    world.references.use((server.namespace, server.name), [secret, *tls, *named])
     secrets = world.children[SECRET]
     found = await asyncio.gather(*(world.references.read(reference) for reference in named))
     return Reading(
         source=secrets.get(*secret[1:]) or await world.references.read(secret),
         copy=secrets.get(server.namespace, names.live(server.name)),
         internal=secrets.get(server.namespace, names.internal(server.name)),
+        certificate=await world.references.read(tls[0]) if tls else None,
         revisions=_revisions(server, world),
         claims={
             name: claims.Claim(tuple(live.get("spec", {}).get("accessModes") or ()))
@@ -58,6 +62,11 @@ async def read(server: McpServer, world: World) -> Reading:
             if live is None
         ],
     )
+
+
+def _certificate(server: McpServer) -> str | None:
+    """The Secret whose certificate pods need; that of a Gateway or Ingress is theirs to read."""
+    return server.certificate_secret if server.tls is not None else None
 
 
 def _revisions(server: McpServer, world: World) -> list[Object]:

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from breakwater_contract.names import LIVE_ANNOTATION, REVISION_LABEL, SLOT_LABEL
-from breakwater_operator.api import names
+from breakwater_operator.api import allowed, names
 from breakwater_operator.api.errors import Fault, NotReadyError, SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import (
+    AUTOSCALER,
     CONFIG_MAP,
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -33,17 +34,20 @@ from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.world import World
-from breakwater_operator.reconcile.write import Writer
+from breakwater_operator.reconcile.write import Writer, merged
 from breakwater_operator.render import (
     Intent,
     Issuer,
     children,
     claims,
     live,
+    missing,
     revision,
     ring,
     secrets,
+    serving_certificate,
 )
+from breakwater_operator.render.deployment import at_birth
 from breakwater_operator.status import Facts, Pod, conclude
 from breakwater_operator.status.facts import Problem
 
@@ -124,7 +128,7 @@ class Reconciler:
             ApiError: The cluster failed where nothing could be done about it.
         """
         owner = self.servers.get(key)
-        if owner is None or owner["metadata"].get("deletionTimestamp"):
+        if owner is None or owner["metadata"].get("deletionTimestamp") or self._is_others(owner):
             return self._gone(key)
         try:
             seen = await self._make(owner)
@@ -159,18 +163,26 @@ class Reconciler:
         wait = before[1] + TAKEOVER_SECONDS - self.clock()
         return wait if wait > 0 and owner.get("status") else None
 
+    def _is_others(self, owner: Object) -> bool:
+        """Whether another operator looks after a server."""
+        chosen = (owner.get("spec") or {}).get("operatorClass")
+        return bool(chosen != self.platform.operator_class)
+
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""
         seen = Seen()
         try:
             seen.server = server = McpServer.parse(owner)
+            allowed.check(server, self.platform)
             intent = await self._intent(server, seen)
-            desired = [self._child(manifest) for manifest in children(intent)]
+            desired = [self._child(manifest, intent) for manifest in children(intent)]
         except SpecError as error:
             # What runs keeps running: no child is touched while nobody can say what it should be.
             seen.faults = error.faults
             return seen
         seen.intent, seen.live = intent, live.wanted(intent)
+        seen.waits += missing(intent)
+        await self._free(server, desired)
         written = await self.writer.write(server.uid, desired, lambda: self._confirm(owner))
         seen.waits += written.waits
         seen.problems += written.problems
@@ -180,13 +192,22 @@ class Reconciler:
             await self._prune(intent, desired)
         return seen
 
+    async def _free(self, server: McpServer, desired: Sequence[Child]) -> None:
+        """Take away an autoscaler that should not be, before we say ourselves how many pods."""
+        surplus = plan.surplus(self.world.owned(server.uid), desired)
+        await self.writer.prune([child for child in surplus if child.kind == AUTOSCALER])
+
     async def _intent(self, server: McpServer, seen: Seen) -> Intent:
         """Resolve what a manifest leaves to the cluster."""
         reading = await read(server, self.world)
         keys = secrets.resolve(
             server, reading.source, reading.copy, self.signing.seed, self.entropy(KEY_BYTES)
         )
-        seen.waits += [*reading.waits, *([keys.wait] if keys.wait is not None else [])]
+        certificate = serving_certificate.resolve(
+            server, reading.certificate, reading.copy, self.now()
+        )
+        waits = (keys.wait, certificate.wait)
+        seen.waits += [*reading.waits, *(wait for wait in waits if wait is not None)]
         seen.faults = claims.faults(server, reading.claims)
         held_ring = ring.read(reading.internal)
         intent = Intent(
@@ -198,6 +219,8 @@ class Reconciler:
             operator_keys=(self.signing.key.public,),
             claims=reading.claims,
             issuer=await self._issuer(server, seen),
+            certificate=certificate,
+            kinds=self.world.kinds,
         )
         if held_ring is None:
             return intent
@@ -236,7 +259,8 @@ class Reconciler:
         )
         if running is None:
             raise SpecError(faults)
-        spec = server.spec.model_copy(update={"replicas": claims.REPLICAS_MAX})
+        fewer = {"replicas": claims.REPLICAS_MAX, "autoscaling": None}
+        spec = server.spec.model_copy(update=fewer)
         return server.model_copy(update={"spec": spec})
 
     async def _observe(self, key: Key, owner: Object, seen: Seen) -> list[Pod]:
@@ -345,11 +369,17 @@ class Reconciler:
             raise
         self.world.pods.wrote(answer)
 
-    def _child(self, manifest: Object) -> Child:
+    def _child(self, manifest: Object, intent: Intent) -> Child:
         kind = plan.kind_of(manifest)
         metadata = manifest["metadata"]
         found = self.world.children[kind].get(metadata["namespace"], metadata["name"])
-        return Child(kind, manifest, found)
+        if kind != DEPLOYMENT or "replicas" in manifest["spec"]:
+            return Child(kind, manifest, found)
+        begin = at_birth(intent)
+        # An autoscaler leaves a Deployment alone that has no pods at all.
+        if found is not None and found["spec"].get("replicas") == 0:
+            return Child(kind, merged(manifest, begin), found)
+        return Child(kind, manifest, found, begin)
 
     def _gone(self, key: Key) -> Result:
         self.world.forget(key)

@@ -14,6 +14,7 @@ from breakwater_operator.kube.kinds import (
     CONTROLLER_REVISION,
     ENDPOINT_SLICE,
     MCP_SERVER,
+    OPTIONAL,
     POD,
     Kind,
 )
@@ -22,6 +23,9 @@ from breakwater_operator.reconcile.references import References
 from breakwater_operator.reconcile.trim import child, endpoint_slice, pod
 
 MANAGED = f"app.kubernetes.io/managed-by={MANAGER}"
+
+SERVICE_LABEL = "kubernetes.io/service-name"
+"""Which Service an EndpointSlice is of; the one for metrics has slices too."""
 
 Object = dict[str, Any]
 
@@ -52,7 +56,12 @@ class World:
         self._wake = wake
         self._wake_soon = wake_soon
         self._namespaces: Sequence[str | None] = namespaces or (None,)
-        self.children = {kind: Cache(self._child_changed, child, _owner_uid) for kind in CHILDREN}
+        self._api = api
+        self.children = {
+            kind: Cache(self._child_changed, child, _owner_uid) for kind in (*CHILDREN, *OPTIONAL)
+        }
+        self.kinds: frozenset[str] = frozenset()
+        """The optional kinds that the cluster knows, and whose caches are full."""
         self.lost: dict[Key, Object] = {}
         """The last state of each ControllerRevision that somebody deleted, by its name: where it is
         needed again, it is made from that and not from today's defaults."""
@@ -82,7 +91,16 @@ class World:
 
     def ready_endpoints(self, key: Key) -> int:
         """How many endpoints of a server's Service take requests."""
-        return sum(live["ready"] for live in self.endpoints.together(key))
+        found = self.endpoints.together(key)
+        return sum(live["ready"] for live in found if _service(live) == key[1])
+
+    def informers_of(self, kind: Kind) -> list[Informer]:
+        """Make the informers of an optional kind; the caller runs them."""
+        cache = self.children[kind]
+        return [
+            Informer(self._api, kind, cache, namespace=namespace, selector=MANAGED)
+            for namespace in self._namespaces
+        ]
 
     def _child_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None and old is not None and old["kind"] == CONTROLLER_REVISION.name:
@@ -96,7 +114,8 @@ class World:
         _tell(self._wake_soon, {server_of(old), server_of(new)})
 
     def _informers(self, api: KubeApi) -> Iterator[Informer]:
-        caches = [*self.children.items(), (POD, self.pods), (ENDPOINT_SLICE, self.endpoints)]
+        children = [(kind, self.children[kind]) for kind in CHILDREN]
+        caches = [*children, (POD, self.pods), (ENDPOINT_SLICE, self.endpoints)]
         for namespace in self._namespaces:
             for kind, cache in caches:
                 yield Informer(api, kind, cache, namespace=namespace, selector=MANAGED)
@@ -131,6 +150,11 @@ def _owner(live: Object | None) -> Key | None:
     if live is None or owner is None or not is_mcp_server(owner):
         return None
     return live["metadata"]["namespace"], owner["name"]
+
+
+def _service(endpoints: Object) -> str | None:
+    name: str | None = (endpoints["metadata"].get("labels") or {}).get(SERVICE_LABEL)
+    return name
 
 
 def _owner_uid(live: Object) -> str | None:

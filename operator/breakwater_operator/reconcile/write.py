@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from breakwater_operator.api.errors import NotReadyError
-from breakwater_operator.api.names import MANAGER
+from breakwater_operator.api.names import MANAGER, REPLICAS_MANAGER
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.reconcile import journal, plan
 from breakwater_operator.reconcile.plan import Child, Step
 from breakwater_operator.reconcile.world import World
-from breakwater_operator.render import drift, exclusive
+from breakwater_operator.render import exclusive
 from breakwater_operator.status.facts import Problem
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,8 @@ class Writer:
     async def _create(self, uid: str, child: Child) -> tuple[Child, Step]:
         """Create a child; where something has its name, say what that is and what to do to it."""
         try:
-            live = await self._api.create_applied(child.kind, child.desired, manager=MANAGER)
+            manifest = merged(child.desired, child.at_birth or {})
+            live = await self._api.create_applied(child.kind, manifest, manager=MANAGER)
         except ApiError as error:
             if not error.conflict:
                 raise
@@ -121,12 +122,30 @@ class Writer:
             return
         child = await self._clean(child)
         live = child.live
-        if live is not None and drift.differs(child.desired, live):
+        if live is not None and not plan.is_clean(child):
+            await self._hand_over(child, live)
             manifest = _for(child.desired, live)
             live = await self._api.apply(child.kind, manifest, manager=MANAGER)
             child = self._wrote(child, live)
             journal.note("applied", child.title)
         self._remember(child)
+
+    async def _hand_over(self, child: Child, live: Object) -> None:
+        """Keep what we set and from now on others decide, before the apply that leaves it out.
+
+        An applied field that its only manager leaves out is removed, and falls back to a default: a
+        Deployment of five pods to one.
+        """
+        if child.at_birth is None or not _owns_replicas(live):
+            return
+        metadata = {key: live["metadata"][key] for key in ("namespace", "name", "uid")}
+        held = {
+            "apiVersion": child.kind.api_version,
+            "kind": child.kind.name,
+            "metadata": metadata,
+            "spec": {"replicas": live["spec"]["replicas"]},
+        }
+        await self._api.apply(child.kind, held, manager=REPLICAS_MANAGER)
 
     async def _clean(self, child: Child) -> Child:
         live = child.live
@@ -165,6 +184,26 @@ class Writer:
             self._world.children[child.kind].wrote(answer)
         self._futile.pop(child.title, None)
         journal.note("deleted", child.title)
+
+
+def merged(manifest: Object, more: Object) -> Object:
+    """Put more fields into a manifest."""
+    found = dict(manifest)
+    for field_name, value in more.items():
+        inner = found.get(field_name)
+        found[field_name] = merged(inner, value) if isinstance(inner, dict) else value
+    return found
+
+
+def _owns_replicas(live: Object) -> bool:
+    """Whether our applied fields of a Deployment contain the number of its pods."""
+    return any(
+        entry.get("manager") == MANAGER
+        and entry.get("operation") == "Apply"
+        and not entry.get("subresource")
+        and "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
+        for entry in live["metadata"].get("managedFields") or ()
+    )
 
 
 def _once(confirm: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

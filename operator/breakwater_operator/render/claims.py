@@ -44,16 +44,19 @@ def faults(server: McpServer, claims: Mapping[str, Claim]) -> tuple[Fault, ...]:
 
 
 def _faults(server: McpServer, claims: Mapping[str, Claim]) -> Iterator[Fault]:
-    if server.wanted_replicas <= REPLICAS_MAX:
+    scaling = server.spec.autoscaling
+    most = scaling.max if scaling is not None else server.spec.replicas
+    if server.spec.suspend or most <= REPLICAS_MAX:
         return
     for name in named(server):
         claim = claims.get(name)
         if claim is not None and not claim.shared:
             yield Fault(
-                "spec.replicas",
-                f"{server.spec.replicas} pods cannot share PersistentVolumeClaim "
+                "spec.replicas" if scaling is None else "spec.autoscaling.max",
+                f"{most} pods cannot share PersistentVolumeClaim "
                 f"{server.namespace}/{name}, which is {', '.join(claim.access_modes)}; write "
-                "replicas: 1, or mount a claim that is ReadWriteMany",
+                f"replicas: 1{' without autoscaling' if scaling else ''}, or mount a claim that is "
+                "ReadWriteMany",
             )
 
 

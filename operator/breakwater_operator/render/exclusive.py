@@ -48,6 +48,15 @@ OURS: Mapping[str, tuple[str, ...]] = {
     "Service": ("/spec/ports", "/spec/selector"),
     "Secret": ("/data",),
     "ConfigMap": ("/data",),
+    "NetworkPolicy": ("/spec",),
+    "PodDisruptionBudget": ("/spec",),
+    "HorizontalPodAutoscaler": ("/spec",),
+    "Ingress": ("/spec",),
+    "HTTPRoute": ("/spec/hostnames", "/spec/parentRefs", "/spec/rules"),
+    "ReferenceGrant": ("/spec",),
+    "Certificate": ("/spec/dnsNames", "/spec/issuerRef"),
+    "ServiceMonitor": ("/spec/endpoints", "/spec/selector"),
+    "PodMonitor": ("/spec/podMetricsEndpoints", "/spec/selector"),
 }
 """Parts in which everything is ours."""
 
@@ -71,7 +80,11 @@ def foreign(desired: Manifest, live: Live) -> list[Operation]:
     another has none of both). To be sent before the apply, under the same field manager.
     """
     kind = desired["kind"]
-    removed = [_remove(path) for path in NEVER.get(kind, ()) if _get(live, path)]
+    removed = [
+        _remove(path)
+        for path in NEVER.get(kind, ())
+        if _get(live, path) and _get(desired, path) is None
+    ]
     replaced = [
         _replace(path, ours)
         for path, ours, theirs in _parts(desired, live)

@@ -11,6 +11,7 @@ from breakwater_operator.render.claims import Claim
 from breakwater_operator.render.revision import Revision
 from breakwater_operator.render.ring import Ring
 from breakwater_operator.render.secrets import Keys
+from breakwater_operator.render.serving_certificate import NONE, ServingCertificate
 
 
 @dataclass(frozen=True)
@@ -41,5 +42,9 @@ class Intent:
     """The claims that the pods mount, by name; one that does not exist is absent."""
     issuer: Issuer | None = None
     """The cluster's; None where nobody asks or it is not known."""
+    certificate: ServingCertificate = NONE
+    """What pods show to clients, from `serving_certificate.resolve`."""
+    kinds: frozenset[str] = frozenset()
+    """The optional kinds that the cluster knows, by name."""
     slot: str = FIRST_SLOT
     """The slot whose pods clients reach."""

@@ -18,7 +18,12 @@ def key_secret(intent: Intent) -> Manifest | None:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": metadata(intent.server, intent.keys.secret_name, annotations=annotations),
+        "metadata": metadata(
+            intent.server,
+            intent.keys.secret_name,
+            annotations=annotations,
+            outlives=intent.server.spec.access.keys.retain,
+        ),
         "type": "Opaque",
         "data": {GENERATED_KEY: base64.b64encode(key).decode()},
     }

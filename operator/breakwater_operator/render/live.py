@@ -1,7 +1,8 @@
 """What running pods take over without a restart, and the name of one state of it."""
 
 from breakwater_contract.access import Access, ServiceAccounts
-from breakwater_contract.names import KEYS_DIRECTORY
+from breakwater_contract.monitoring import Otlp
+from breakwater_contract.names import KEYS_DIRECTORY, MCP_PATH
 from breakwater_contract.settings import LiveSettings, live_files, live_hash
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.render.intent import Intent, Issuer
@@ -21,6 +22,7 @@ def live_settings(intent: Intent) -> bytes:
     Raises:
         SpecError: The manifest asks of access what it cannot mean in this cluster.
     """
+    collector = intent.platform.monitoring.otlp
     settings = LiveSettings(
         keys_directory=KEYS_DIRECTORY,
         access=_access(intent),
@@ -28,6 +30,8 @@ def live_settings(intent: Intent) -> bytes:
         endpoints=intent.server.spec.endpoints,
         limits=intent.server.spec.limits.for_runtime(),
         sessions="Auto" if _finds_sessions(intent) else "Never",
+        monitoring=intent.server.spec.monitoring.for_runtime(),
+        otlp=Otlp(**dict(collector)) if collector is not None else None,
     )
     return written(settings).encode()
 
@@ -40,7 +44,8 @@ def wanted(intent: Intent) -> str:
 
 def _finds_sessions(intent: Intent) -> bool:
     """Whether a request finds its session whichever pod it comes to."""
-    return _shares(intent) or intent.server.spec.replicas <= 1
+    server = intent.server
+    return _shares(intent) or (server.wanted_replicas <= 1 and not server.is_autoscaled)
 
 
 def _shares(intent: Intent) -> bool:
@@ -66,6 +71,9 @@ def issuer(config_map: Live | None) -> Issuer | None:
 
 def _access(intent: Intent) -> Access:
     access, cluster = intent.server.spec.access, intent.issuer
+    expose = intent.server.spec.expose
+    if expose is not None and access.public_url is None:
+        access = access.model_copy(update={"public_url": f"https://{expose.host}{MCP_PATH}"})
     if access.service_accounts is None or cluster is None:
         return access.for_runtime(None)
     if access.jwt and access.jwt.issuer == cluster.url:

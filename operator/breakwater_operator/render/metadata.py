@@ -8,6 +8,7 @@ from breakwater_operator.api.names import MANAGER
 
 API_VERSION = f"{API_GROUP}/v1alpha1"
 KIND = "McpServer"
+COMPONENT_LABEL = "app.kubernetes.io/component"
 
 
 def labels(server: McpServer) -> dict[str, str]:
@@ -18,7 +19,7 @@ def labels(server: McpServer) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": "mcp-server",
         "app.kubernetes.io/instance": server.name,
-        "app.kubernetes.io/component": "runtime",
+        COMPONENT_LABEL: "runtime",
         "app.kubernetes.io/managed-by": MANAGER,
         "app.kubernetes.io/part-of": MANAGER,
         SERVER_LABEL: server.name,
@@ -30,8 +31,10 @@ def metadata(
     name: str,
     more_labels: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,
+    *,
+    outlives: bool = False,
 ) -> dict[str, Any]:
-    """Metadata of a child: it goes when its server goes."""
+    """Metadata of a child: it goes when its server goes, unless it `outlives` that."""
     owner = {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -45,5 +48,5 @@ def metadata(
         "namespace": server.namespace,
         "labels": labels(server) | (more_labels or {}),
         **({"annotations": annotations} if annotations else {}),
-        "ownerReferences": [owner],
+        **({} if outlives else {"ownerReferences": [owner]}),
     }

@@ -24,8 +24,9 @@ from breakwater_contract.names import (
 from breakwater_operator.api.backends import EnvVar
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
-from breakwater_operator.api.pod import RESOURCES, Amounts
+from breakwater_operator.api.resources import RESOURCES, Amounts
 from breakwater_operator.render.metadata import labels
+from breakwater_operator.render.placement import placement
 from breakwater_operator.render.probes import probes
 from breakwater_operator.render.settings import settings
 from breakwater_operator.render.volumes import mounts, volumes
@@ -52,8 +53,11 @@ def template(server: McpServer, platform: Platform, revision: str) -> dict[str, 
     """Render the pod template of a revision, without the label of a slot."""
     return {
         "metadata": {
-            "labels": labels(server) | {REVISION_LABEL: revision},
-            "annotations": {SETTINGS_ANNOTATION: settings(server, revision)},
+            "labels": {**server.spec.pod.labels, **labels(server), REVISION_LABEL: revision},
+            "annotations": {
+                **server.spec.pod.annotations,
+                SETTINGS_ANNOTATION: settings(server, revision),
+            },
         },
         "spec": {
             "serviceAccountName": server.name,
@@ -61,14 +65,8 @@ def template(server: McpServer, platform: Platform, revision: str) -> dict[str, 
             "enableServiceLinks": False,
             "dnsPolicy": "ClusterFirst",
             "terminationGracePeriodSeconds": _grace_seconds(server),
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": RUN_AS,
-                "runAsGroup": RUN_AS,
-                "fsGroup": RUN_AS,
-                "fsGroupChangePolicy": "OnRootMismatch",
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": _security(server),
+            **placement(server),
             **_pull_secrets(platform),
             "containers": [_container(server, platform)],
             "volumes": volumes(server),
@@ -79,6 +77,18 @@ def template(server: McpServer, platform: Platform, revision: str) -> dict[str, 
 def _grace_seconds(server: McpServer) -> int:
     drain = math.ceil(server.spec.limits.sessions.drain.seconds)
     return DRAIN_OPEN_SECONDS + drain + STOP_MARGIN_SECONDS
+
+
+def _security(server: McpServer) -> dict[str, Any]:
+    chosen = server.spec.pod.security_context
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": chosen.run_as_user or RUN_AS,
+        "runAsGroup": chosen.run_as_group or RUN_AS,
+        "fsGroup": chosen.fs_group or RUN_AS,
+        "fsGroupChangePolicy": chosen.fs_group_change_policy,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 def _container(server: McpServer, platform: Platform) -> dict[str, Any]:
@@ -102,7 +112,7 @@ def _container(server: McpServer, platform: Platform) -> dict[str, Any]:
             {"name": INTERNAL_PORT_NAME, "containerPort": INTERNAL_PORT, "protocol": "TCP"},
         ],
         **probes(),
-        "resources": resources(server),
+        "resources": resources(server, platform),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -122,18 +132,19 @@ def _of_the_pod(name: str, path: str) -> dict[str, Any]:
     return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
-def resources(server: McpServer) -> dict[str, Any]:
-    """Resources of the runtime's container: defaults only for what the user says nothing about."""
-    chosen = server.spec.pod.resources
-    requests, limits = _amounts(chosen.requests), _amounts(chosen.limits)
-    named = requests.keys() | limits.keys()
+def resources(server: McpServer, platform: Platform) -> dict[str, Any]:
+    """Resources of the runtime's container.
+
+    The platform's count for what the manifest says nothing about, and ours for what neither does.
+    """
+    requests, limits = dict(DEFAULT_REQUESTS), dict(DEFAULT_LIMITS)
+    for chosen in (platform.resources, server.spec.pod.resources):
+        asked, allowed = _amounts(chosen.requests), _amounts(chosen.limits)
+        named = asked.keys() | allowed.keys()
+        requests = _without(requests, named) | asked
+        limits = _without(limits, named) | allowed
     return {
-        kind: amounts
-        for kind, amounts in (
-            ("requests", _without(DEFAULT_REQUESTS, named) | requests),
-            ("limits", _without(DEFAULT_LIMITS, named) | limits),
-        )
-        if amounts
+        kind: amounts for kind, amounts in (("requests", requests), ("limits", limits)) if amounts
     }
 
 

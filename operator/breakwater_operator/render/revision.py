@@ -48,6 +48,9 @@ def spec_hash(server: McpServer) -> str:
     """
     spec = server.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     chosen = _sorted(select(spec, Effect.REVISION))
+    if server.tls is not None:
+        # Whether pods speak TLS follows from what else leads to them.
+        chosen = {**chosen, "tls": True}
     text = json.dumps(chosen, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

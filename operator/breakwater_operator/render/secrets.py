@@ -114,9 +114,9 @@ def _principals(secret: Live) -> dict[str, bytes]:
     return {key: base64.b64decode(data[key]) for key in sorted(data) if not key.startswith(".")}
 
 
-def encoded(keys: Keys) -> dict[str, str]:
-    """The data of the Secret `<name>-live`."""
-    content = {**keys.principals, HASH_KEY_FILE: keys.hash_key}
+def encoded(keys: Keys, files: Mapping[str, bytes]) -> dict[str, str]:
+    """The data of the Secret `<name>-live`: keys, and other files whose names begin with a dot."""
+    content = {**keys.principals, **files, HASH_KEY_FILE: keys.hash_key}
     return {key: base64.b64encode(value).decode() for key, value in sorted(content.items())}
 
 

@@ -26,7 +26,7 @@ def service(intent: Intent) -> Manifest:
                     "port": PUBLIC_PORT,
                     "targetPort": PUBLIC_PORT_NAME,
                     "protocol": "TCP",
-                    "appProtocol": "http",
+                    "appProtocol": "http" if intent.server.tls is None else "https",
                 }
             ],
         },

@@ -4,8 +4,15 @@ import json
 from typing import Any
 
 from breakwater_contract.backends import Backend, PythonBackend
+from breakwater_contract.limits import Tls
 from breakwater_contract.model import Model
-from breakwater_contract.names import INTERNAL_DIRECTORY, LIVE_FILE
+from breakwater_contract.names import (
+    CERTIFICATE_FILE,
+    INTERNAL_DIRECTORY,
+    KEYS_DIRECTORY,
+    LIVE_FILE,
+    PRIVATE_KEY_FILE,
+)
 from breakwater_contract.settings import Internal, Listen, RuntimeSettings, ServerIdentity
 from breakwater_operator.api.models import McpServer
 
@@ -23,8 +30,19 @@ def settings(server: McpServer, revision: str) -> str:
             listen=Listen(host="0.0.0.0"),  # noqa: S104 (a pod's address is not known beforehand)
             internal=Internal(directory=INTERNAL_DIRECTORY),
             drain=server.spec.limits.sessions.drain,
+            tls=_tls(server),
             live_file=LIVE_FILE,
         )
+    )
+
+
+def _tls(server: McpServer) -> Tls | None:
+    if server.tls is None:
+        return None
+    return Tls(
+        certificate_file=f"{KEYS_DIRECTORY}/{CERTIFICATE_FILE}",
+        key_file=f"{KEYS_DIRECTORY}/{PRIVATE_KEY_FILE}",
+        min_version=server.tls.min_version or "1.3",
     )
 
 

@@ -14,7 +14,7 @@ from breakwater_contract.names import (
 from breakwater_contract.settings import SETTINGS_VERSION
 from breakwater_operator.api import names
 from breakwater_operator.api.models import McpServer
-from breakwater_operator.api.pod import ConfigMapVolume, EmptyDirVolume, Volume, VolumeMount
+from breakwater_operator.api.volumes import ConfigMapVolume, EmptyDirVolume, Volume, VolumeMount
 
 SETTINGS_VOLUME = "breakwater"
 KEYS_VOLUME = "breakwater-keys"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from breakwater_contract.names import MCP_PATH
 from breakwater_operator.api import names
 from breakwater_operator.api.conditions import Condition, written
 from breakwater_operator.api.status import NAME_MAX, VERSION_MAX, VERSIONS_MAX
@@ -57,7 +58,10 @@ def conclude(facts: Facts) -> dict[str, Any]:
 def _address(facts: Facts) -> Mapping[str, Any] | None:
     if facts.server is None:
         return facts.previous.get("address")
-    return {"url": names.url(facts.name, facts.namespace)}
+    expose = facts.server.spec.expose
+    outside = f"https://{expose.host}{MCP_PATH}" if expose is not None else None
+    inside = names.url(facts.name, facts.namespace, tls=facts.server.tls is not None)
+    return {"url": inside, **({"externalUrl": outside} if outside is not None else {})}
 
 
 def _keys(facts: Facts) -> Mapping[str, Any] | None:

@@ -19,8 +19,11 @@ def accepted(facts: Facts) -> Condition:
     """Say whether the manifest can be acted upon."""
     if facts.faults:
         message = "; ".join(map(str, facts.faults))
-        return Condition(ConditionType.ACCEPTED, "False", Reason.SPEC_INVALID, message)
-    return Condition(ConditionType.ACCEPTED, "True", Reason.SPEC_ACCEPTED, "the manifest is valid")
+        return Condition(ConditionType.ACCEPTED, "False", facts.faults[0].reason, message)
+    message = "the manifest is valid"
+    if facts.server is not None and facts.server.spec.autoscaling is not None:
+        message += "; spec.replicas is only the start value, for spec.autoscaling decides"
+    return Condition(ConditionType.ACCEPTED, "True", Reason.SPEC_ACCEPTED, message)
 
 
 def available(facts: Facts) -> Condition:
@@ -68,7 +71,7 @@ def progressing(facts: Facts) -> Condition:
 def _progress(facts: Facts) -> tuple[Status, Reason, str]:
     state = rollout(facts)
     if facts.faults:
-        return "False", Reason.SPEC_INVALID, "nothing is changed until the manifest is corrected"
+        return "False", facts.faults[0].reason, "nothing is changed until the manifest is corrected"
     if facts.waits:
         return "True", facts.waits[0].reason, "; ".join(map(str, facts.waits))
     if state.is_late and state.is_current:

@@ -56,7 +56,10 @@ def rollout(facts: Facts) -> Rollout:
 
 
 def _wanted(facts: Facts, otherwise: int) -> int:
-    return facts.server.wanted_replicas if facts.server is not None else otherwise
+    # Where load decides, what the Deployment says is what is wanted.
+    if facts.server is None or (facts.server.is_autoscaled and facts.deployment is not None):
+        return otherwise
+    return facts.server.wanted_replicas
 
 
 def _is_current(facts: Facts, deployment: Mapping[str, Any], status: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from breakwater_operator.kube.kinds import (
     EVENT,
     LEASE,
     MCP_SERVER,
+    OPTIONAL,
     POD,
     Kind,
 )
@@ -29,7 +30,7 @@ USED = {
     ENDPOINT_SLICE: FOLLOW,
     EVENT: {"create"},
     # A server-side apply that makes an object needs create beside patch.
-    **{child: FOLLOW | {"get", "create", "patch", "delete"} for child in CHILDREN},
+    **{child: FOLLOW | {"get", "create", "patch", "delete"} for child in (*CHILDREN, *OPTIONAL)},
 }
 SUBRESOURCES = {"mcpservers/status": {"patch"}, "mcpservers/finalizers": {"update"}}
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from breakwater_operator.api.platform import PlatformChoices
+
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "charts/breakwater"
 OF_PARENT_CHARTS = "global"
@@ -68,3 +70,10 @@ def test_the_chart_has_the_version_of_the_project() -> None:
     chart = read("Chart.yaml")
 
     assert {chart["version"], chart["appVersion"]} == {project["version"]}
+
+
+def test_the_platforms_owner_may_write_what_the_operator_reads() -> None:
+    names = SCHEMA["properties"]["platform"]["propertyNames"]["enum"]
+
+    fields = PlatformChoices.model_fields.items()
+    assert set(names) == {field.alias or name for name, field in fields}

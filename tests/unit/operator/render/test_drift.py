@@ -129,8 +129,9 @@ def test_an_immutable_secret_with_the_right_data_stays() -> None:
 def test_the_strategy_follows_the_claim(
     modes: list[str] | None, replicas: int, strategy: str
 ) -> None:
-    deployment = claiming(modes, replicas).children()[-1]
+    children = claiming(modes, replicas).children()
 
+    (deployment,) = (child for child in children if child["kind"] == "Deployment")
     assert deployment["spec"]["strategy"]["type"] == strategy
 
 

@@ -16,7 +16,7 @@ from dev import golden
 
 ROOT = Path(__file__).parents[4]
 CASES = {case.path.rpartition("/")[2]: case for case in golden.cases(ROOT)}
-COMPLETE = ("everything", "otherwise")
+COMPLETE = ("everything", "otherwise", "ingress", "public")
 """Cases that together have every leaf: some fields exclude others."""
 
 SPEC = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
@@ -25,7 +25,7 @@ Path_ = tuple[str | int, ...]
 
 OTHERS = (
     "1800m", "1536Mi", "1G", "registry.example/other:1", "48s", "2027-02-28", "192.0.2.0/24",
-    "https://other.example", "Never",
+    "https://other.example", "Never", "30%",
 )  # fmt: skip
 """Other values for texts of which a letter more makes nothing: the first that is accepted."""
 
@@ -101,14 +101,18 @@ def changed(case: golden.Case, path: Path_, new: Any) -> golden.Case:
 
 def parts(case: golden.Case) -> dict[Effect, str]:
     """What is rendered, by what makes it change."""
-    children = {(child["kind"], child["metadata"]["name"]): child for child in case.children()}
-    (revision,) = (child for (kind, _), child in children.items() if kind == "ControllerRevision")
-    live = [child for (_, name), child in children.items() if name.endswith("-live")]
-    template = revision["data"]["template"]
+    children = case.children()
+    (revision,) = (child for child in children if child["kind"] == "ControllerRevision")
+    live = [child for child in children if child["metadata"]["name"].endswith("-live")]
+    others = [child for child in children if child is not revision and child not in live]
+    for child in others:
+        child["spec"] = {k: v for k, v in child.get("spec", {}).items() if k != "template"}
+    # Which operator renders them comes before all.
+    operator = case.documents[0]["spec"].get("operatorClass")
     return {
-        Effect.REVISION: json.dumps([revision["metadata"]["name"], template]),
+        Effect.REVISION: json.dumps([revision["metadata"]["name"], revision["data"]["template"]]),
         Effect.LIVE: json.dumps(live),
-        Effect.CHILDREN: json.dumps(children[("Deployment", "crm-a")]["spec"]["replicas"]),
+        Effect.CHILDREN: json.dumps([operator, others]),
     }
 
 
@@ -140,8 +144,9 @@ def test_a_changed_leaf_does_what_its_effect_says_and_touches_no_pod_beyond(
     turned = next(filter(None, attempts(case, path, before)), None)
 
     if turned is None:
-        # A name that something else refers to, a policy with scopes: refused, unless both change.
-        assert path[-1] in {"name", "effect"}
+        # A name that something else refers to, a policy with scopes, a network with exceptions, a
+        # toleration with a value: refused, unless both change.
+        assert path[-1] in {"name", "effect", "cidr", "operator"}
         return
     assert effect(named(path)) in turned
     assert turned <= {effect(named(path)), Effect.CHILDREN}

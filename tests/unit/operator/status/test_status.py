@@ -115,7 +115,7 @@ def test_the_whole_status_is_one_that_the_definition_describes() -> None:
     status = conclude(HEALTHY)
 
     described = McpServerStatus.model_validate(status)
-    assert described.model_dump(by_alias=True, mode="json") == status
+    assert described.model_dump(by_alias=True, mode="json", exclude_none=True) == status
     assert status["address"] == {"url": "http://web.team-a.svc:8080/mcp"}
     assert status["selector"] == "breakwater.dev/server=web,breakwater.dev/slot=a"
     assert (status["replicas"], status["readyReplicas"], status["revision"]) == (2, 2, "r1")

@@ -1,0 +1,113 @@
+"""The certificate that pods end TLS with: taken from its Secret, checked, and kept."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from breakwater_contract.names import CERTIFICATE_FILE, PRIVATE_KEY_FILE
+from breakwater_operator.api.errors import NotReadyError
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.reasons import Reason
+from breakwater_operator.render.manifest import Live
+
+SOURCE = {CERTIFICATE_FILE: "tls.crt", PRIVATE_KEY_FILE: "tls.key"}
+"""What pods mount, and which entry of a Secret of type kubernetes.io/tls it is."""
+
+
+@dataclass(frozen=True)
+class ServingCertificate:
+    """What pods show to clients. Its text shows nothing."""
+
+    files: Mapping[str, bytes] = field(repr=False)
+    """By the name of the file; empty where there has never been a good one."""
+    wait: NotReadyError | None = None
+    """What is wrong with the newest one, if something is."""
+
+
+NONE = ServingCertificate({})
+
+
+def resolve(
+    server: McpServer, source: Live | None, copy: Live | None, now: datetime
+) -> ServingCertificate:
+    """Decide which certificate pods show now.
+
+    Args:
+        server: A server whose pods end TLS; others need none.
+        source: The Secret with the certificate as it is; None where there is none.
+        copy: The Secret `<name>-live` as it is; None where there is none.
+        now: The time.
+    """
+    if server.tls is None:
+        return NONE
+    held = _read(copy, dict(zip(SOURCE, SOURCE, strict=True)))
+    where = f"Secret {server.namespace}/{server.certificate_secret}"
+    after = "; pods keep the one they have" if held else "; no pod gets ready until then"
+    if source is None:
+        return _waits(held, Reason.CERTIFICATE_MISSING, f"{where} {_absent(server)}{after}")
+    found = _read(source, SOURCE)
+    if not found:
+        said = (
+            f"{where} has no tls.crt and tls.key; write both, as `kubectl create secret tls` does"
+        )
+        return _waits(held, Reason.CERTIFICATE_MISSING, said + after)
+    host = server.spec.expose.host if server.spec.expose is not None else ""
+    if fault := _fault(found, host, now):
+        said = f"{where}: {fault}; write a certificate for {host} with its key{after}"
+        return _waits(held, Reason.CERTIFICATE_WRONG, said)
+    return ServingCertificate(found)
+
+
+def _absent(server: McpServer) -> str:
+    if server.tls is not None and server.tls.issuer is not None:
+        return f"is not there yet: cert-manager's Certificate {server.name} says why"
+    return "does not exist; create it as `kubectl create secret tls` does, or correct its name"
+
+
+def _waits(held: Mapping[str, bytes], reason: Reason, message: str) -> ServingCertificate:
+    return ServingCertificate(held, NotReadyError(reason, message))
+
+
+def _read(secret: Live | None, entries: Mapping[str, str]) -> dict[str, bytes]:
+    data = (secret or {}).get("data") or {}
+    try:
+        return {file: base64.b64decode(data[entry]) for file, entry in entries.items()}
+    except (KeyError, binascii.Error):
+        return {}
+
+
+def _fault(files: Mapping[str, bytes], host: str, now: datetime) -> str | None:
+    """Say why a pair cannot be used; None: it can."""
+    try:
+        certificate = x509.load_pem_x509_certificates(files[CERTIFICATE_FILE])[0]
+        key = load_pem_private_key(files[PRIVATE_KEY_FILE], password=None)
+    except (ValueError, TypeError) as error:
+        # What the library says of a key may contain parts of it.
+        return f"tls.crt or tls.key is no PEM that can be read ({type(error).__name__})"
+    if certificate.public_key() != key.public_key():
+        return "tls.key is not the key of the first certificate in tls.crt"
+    if certificate.not_valid_after_utc <= now:
+        return f"the certificate ended at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+    names = _names(certificate)
+    if not any(_is_for(host, name) for name in names):
+        return f"the certificate is for {', '.join(names) or 'nobody'}, not for {host}"
+    return None
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return found.value.get_values_for_type(x509.DNSName)
+
+
+def _is_for(host: str, name: str) -> bool:
+    if name.startswith("*."):
+        return host.partition(".")[2].lower() == name[2:].lower()
+    return host.lower() == name.lower()

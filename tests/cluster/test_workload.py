@@ -1,0 +1,302 @@
+"""What stands around a server's pods, on a real API server: scaling, budgets, policies, routes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from breakwater_operator.kube.kinds import (
+    AUTOSCALER,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    HTTP_ROUTE,
+    INGRESS,
+    MCP_SERVER,
+    NETWORK_POLICY,
+    SECRET,
+    SERVICE,
+    Kind,
+)
+from tests.support.certificates import FOR_LONG, self_signed
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("operator")
+    name = f"work-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+        yield made
+
+
+def replicas(op: Ground, name: str) -> int:
+    return int(op.find(DEPLOYMENT, f"{name}-a")["spec"]["replicas"])
+
+
+def scaled(op: Ground, name: str, count: int) -> None:
+    """Scale a Deployment as an autoscaler does."""
+    path = f"{DEPLOYMENT.path(op.namespace, f'{name}-a', 'scale')}?fieldManager=autoscaler"
+    merge = "application/merge-patch+json"
+    op.api.request("PATCH", path, {"spec": {"replicas": count}}, merge)
+
+
+@pytest.mark.requirement("T16")
+def test_an_autoscaler_takes_the_number_of_pods_over_and_none_is_lost(op: Ground) -> None:
+    op.ready("surge", replicas=5)
+
+    op.ready("surge", replicas=5, autoscaling={"max": 8})
+
+    assert replicas(op, "surge") == 5
+    spec = op.find(AUTOSCALER, "surge-a")["spec"]
+    assert [(one["resource"]["name"], one["resource"]["target"]["averageUtilization"])
+            for one in spec["metrics"]] == [("cpu", 70), ("memory", 80)]  # fmt: skip
+    # A new revision is applied without a number: the one that was ours until now must stay.
+    op.ready(
+        "surge",
+        replicas=5,
+        autoscaling={"max": 8},
+        runtime={"image": "registry.example/other:2"},
+    )
+    assert replicas(op, "surge") == 5
+
+
+def test_what_an_autoscaler_decides_stays_and_is_given_back_at_once(op: Ground) -> None:
+    op.ready("tide", autoscaling={"min": 2, "max": 9})
+    scaled(op, "tide", 7)
+    op.quiet()
+    assert replicas(op, "tide") == 7
+    assert "only the start value" in op.condition("tide", "Accepted")["message"]
+
+    op.patch(MCP_SERVER, "tide", {"spec": {"autoscaling": None, "replicas": 7}})
+
+    eventually(lambda: op.get(AUTOSCALER, "tide-a") is None, "the autoscaler is gone")
+    op.wait("tide", "Progressing", "False")
+    assert replicas(op, "tide") == 7
+    scaled(op, "tide", 4)
+    eventually(lambda: replicas(op, "tide") == 7, "the number is ours again")
+
+
+def test_a_suspended_server_comes_back_with_pods_although_load_decides(op: Ground) -> None:
+    op.ready("nap", autoscaling={"min": 3, "max": 9})
+    op.patch(MCP_SERVER, "nap", {"spec": {"suspend": True}})
+    eventually(lambda: replicas(op, "nap") == 0, "it sleeps")
+    assert op.get(AUTOSCALER, "nap-a") is None
+
+    op.patch(MCP_SERVER, "nap", {"spec": {"suspend": False}})
+
+    eventually(lambda: replicas(op, "nap") == 3, "it is awake")
+    op.wait("nap", "Ready")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change"),
+    [
+        pytest.param(NETWORK_POLICY, "{}", {"spec": {"ingress": [{}]}}, id="policy-opened"),
+        pytest.param(NETWORK_POLICY, "{}", {"spec": {"egress": None}}, id="egress-removed"),
+        pytest.param(DISRUPTION_BUDGET, "{}", {"spec": {"maxUnavailable": 2}}, id="budget"),
+        pytest.param(
+            DISRUPTION_BUDGET,
+            "{}",
+            {"spec": {"selector": {"matchLabels": {"app": "x"}}}},
+            id="budget-selector",
+        ),
+        pytest.param(AUTOSCALER, "{}-a", {"spec": {"maxReplicas": 99}}, id="autoscaler"),
+        pytest.param(
+            SERVICE, "{}-metrics", {"spec": {"publishNotReadyAddresses": False}}, id="metrics"
+        ),
+        pytest.param(INGRESS, "{}", {"spec": {"rules": [{"host": "evil.example"}]}}, id="ingress"),
+    ],
+)
+def test_what_somebody_edits_comes_back(op: Ground, kind: Kind, name: str, change: Any) -> None:
+    wanted = {
+        "autoscaling": {"max": 5},
+        "expose": {"host": "drift.example", "ingressClassName": "nginx"},
+    }
+    op.ready("drift", **wanted)
+    before = op.find(kind, name.format("drift"))["spec"]
+
+    op.patch(kind, name.format("drift"), change)
+
+    def is_back() -> bool:
+        return bool(op.find(kind, name.format("drift"))["spec"] == before)
+
+    eventually(is_back, f"{kind.name} is back", seconds=5)
+
+
+def test_what_is_no_longer_asked_for_goes(op: Ground) -> None:
+    op.ready("less", expose={"host": "less.example", "ingressClassName": "nginx"})
+    assert op.get(INGRESS, "less") is not None
+
+    op.patch(MCP_SERVER, "less", {"spec": {"expose": None}})
+
+    eventually(lambda: op.get(INGRESS, "less") is None, "the Ingress is gone")
+
+
+def test_a_server_of_another_class_is_left_to_another_operator(op: Ground) -> None:
+    op.apply("theirs", operatorClass="blue")
+    op.ready("ours")
+
+    assert op.children("theirs") == {}
+    assert "status" not in op.find(MCP_SERVER, "theirs")
+
+
+def test_a_retained_key_outlives_its_server_and_is_taken_up_again(op: Ground) -> None:
+    op.ready("keeper", access={"keys": {"retain": True}})
+    key = op.find(SECRET, "keeper-keys")["data"]["default"]
+
+    op.delete(MCP_SERVER, "keeper")
+    eventually(lambda: op.get(SERVICE, "keeper") is None, "the children are gone")
+    op.ready("keeper", access={"keys": {"retain": True}})
+
+    assert op.find(SECRET, "keeper-keys")["data"]["default"] == key
+    op.patch(MCP_SERVER, "keeper", {"spec": {"access": {"keys": {"retain": False}}}})
+    eventually(
+        lambda: op.find(SECRET, "keeper-keys")["metadata"].get("ownerReferences"),
+        "the key belongs to the server",
+    )
+
+
+class TestTls:
+    def secret(
+        self, op: Ground, name: str, host: str, until: datetime = FOR_LONG
+    ) -> dict[str, str]:
+        certificate, key = self_signed(host, until)
+        data = {"tls.crt": certificate, "tls.key": key}
+        encoded = {entry: base64.b64encode(value).decode() for entry, value in data.items()}
+        if op.get(SECRET, name) is None:
+            op.create(SECRET, name, type="kubernetes.io/tls", data=encoded)
+        else:
+            op.patch(SECRET, name, {"data": encoded})
+        return encoded
+
+    @pytest.mark.requirement("T1")
+    def test_a_renewed_certificate_reaches_the_pods_and_restarts_none(self, op: Ground) -> None:
+        self.secret(op, "web-cert", "web.example")
+        expose = {"host": "web.example", "certificate": {"secretName": "web-cert"}}
+        before = op.ready("web", expose=expose)["status"]
+
+        renewed = self.secret(op, "web-cert", "web.example")
+
+        def is_copied() -> bool:
+            data = op.find(SECRET, "web-live")["data"]
+            return (data[".tls.crt"], data[".tls.key"]) == tuple(renewed.values())
+
+        eventually(is_copied, "the new pair is copied", seconds=5)
+        assert op.find(MCP_SERVER, "web")["status"]["revision"] == before["revision"]
+        assert before["address"] == {
+            "url": f"https://web.{op.namespace}.svc:8080/mcp",
+            "externalUrl": "https://web.example/mcp",
+        }
+
+    @pytest.mark.parametrize(
+        ("host", "until", "says"),
+        [
+            pytest.param(
+                "other.example", FOR_LONG, "is for other.example, not for shop.example", id="for"
+            ),
+            pytest.param("shop.example", LONG_AGO, "the certificate ended at", id="ended"),
+        ],
+    )
+    def test_a_wrong_certificate_is_named_and_the_good_one_stays(
+        self, op: Ground, host: str, until: datetime, says: str
+    ) -> None:
+        good = self.secret(op, "shop-cert", "shop.example")
+        expose = {"host": "shop.example", "certificate": {"secretName": "shop-cert"}}
+        op.ready("shop", expose=expose)
+
+        self.secret(op, "shop-cert", host, until)
+
+        found = op.wait("shop", "Ready", "False", "CertificateWrong")
+        assert says in found["message"]
+        assert op.find(SECRET, "shop-live")["data"][".tls.crt"] == good["tls.crt"]
+        self.secret(op, "shop-cert", "shop.example")
+        op.wait("shop", "Ready")
+
+    def test_a_missing_certificate_is_waited_for(self, op: Ground) -> None:
+        expose = {"host": "late.example", "certificate": {"secretName": "late-cert"}}
+        op.apply("late", expose=expose)
+        found = op.wait("late", "Ready", "False", "CertificateMissing")
+        assert "kubectl create secret tls" in found["message"]
+
+        self.secret(op, "late-cert", "late.example")
+
+        op.wait("late", "Ready")
+
+
+ROUTES: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {
+        "name": "httproutes.gateway.networking.k8s.io",
+        "annotations": {"api-approved.kubernetes.io": "unapproved, of a test"},
+    },
+    "spec": {
+        "group": "gateway.networking.k8s.io",
+        "scope": "Namespaced",
+        "names": {"kind": "HTTPRoute", "plural": "httproutes", "singular": "httproute"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "x-kubernetes-preserve-unknown-fields": True,
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+class TestAnOptionalKind:
+    PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+    def test_is_used_once_it_is_there(self, op: Ground) -> None:
+        op.apply("door", expose={"host": "door.example", "gateway": "infra/public"})
+        found = op.wait("door", "Ready", "False", "KindMissing")
+        assert "install the Gateway API" in found["message"]
+        op.api.create(self.PATH, ROUTES)
+        try:
+            eventually(lambda: op.get(HTTP_ROUTE, "door") is not None, "the route", seconds=60)
+
+            spec = op.find(HTTP_ROUTE, "door")["spec"]
+            assert spec["hostnames"] == ["door.example"]
+            assert spec["rules"][0]["timeouts"] == {"request": "0s", "backendRequest": "0s"}
+            op.wait("door", "Ready")
+            op.patch(HTTP_ROUTE, "door", {"spec": {"hostnames": ["evil.example"]}})
+            eventually(
+                lambda: op.find(HTTP_ROUTE, "door")["spec"]["hostnames"] == ["door.example"],
+                "the route is back",
+            )
+        finally:
+            op.api.delete(f"{self.PATH}/httproutes.gateway.networking.k8s.io")
+
+
+def test_an_absent_kind_is_named_once(op: Ground) -> None:
+    op.ready("plain")
+
+    named = [
+        line["kind"]
+        for line in map(
+            json.loads, filter(lambda x: x.startswith("{"), op.operator.log.splitlines())
+        )
+        if line["message"] == "the cluster does not know this kind"
+    ]
+    assert sorted(named) == sorted(set(named))
+    assert "ServiceMonitor" in named

@@ -5,10 +5,10 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from starlette.responses import Response
 from starlette.types import Scope
 
+from breakwater_runtime.backends.encoding import dumps
 from breakwater_runtime.calls import API_VERSION, Problem, Refused, Request
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Errors:
         is_rpc = scope["path"] in self._json_rpc and not is_plain
         form = rpc_body if is_rpc else plain_body
         return Response(
-            orjson.dumps(form(refusal, request.id, self._now())),
+            dumps(form(refusal, request.id, self._now())),
             status_code=refusal.problem.value.status,
             headers={**self._challenges(refusal), **_headers(refusal)},
             media_type="application/json",

@@ -286,7 +286,7 @@ class StreamableHttp:
         """
         if self._sharing is None or Request.of(post.scope).forwarded:
             raise Refused(Problem.SHUTTING_DOWN, NO_NEW_SESSIONS, retry_after=1)
-        sent = orjson.dumps(message)
+        sent = framing.dumps(message)
         if not await self._sharing.hand_on(post.scope, again(sent, post.receive), post.send):
             raise Refused(Problem.SHUTTING_DOWN, NO_NEW_SESSIONS, retry_after=1)
 

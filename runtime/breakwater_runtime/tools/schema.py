@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
 from jsonschema import Draft202012Validator, exceptions, validators
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+
+from breakwater_runtime.backends.encoding import dumps
 
 FAULTS_MAX = 10
 VALUE_CHARACTERS_MAX = 200
@@ -50,7 +51,7 @@ class Schema:
 def compiled(source: Mapping[str, Any]) -> Schema:
     """Compile a schema; one that is none fits everything, and the tool decides."""
     kind = validators.validator_for(source, default=Draft202012Validator)
-    if b'"patternProperties"' in orjson.dumps(source):
+    if b'"patternProperties"' in dumps(source):
         return Schema(None)  # what it does not name cannot be told without its patterns
     try:
         kind.check_schema(dict(source))
@@ -89,4 +90,4 @@ def _fault(path: list[str], message: str) -> Fault:
 
 
 def _short(value: Any) -> str:
-    return orjson.dumps(value).decode()[:VALUE_CHARACTERS_MAX]
+    return dumps(value).decode()[:VALUE_CHARACTERS_MAX]

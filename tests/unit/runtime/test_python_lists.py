@@ -110,3 +110,16 @@ async def test_a_list_that_depends_on_more_is_made_each_time() -> None:
             assert orjson.loads(await backend.answer(call("tools/list")))["tools"] == []
         with pytest.raises(RpcError):
             await backend.answer(call("tools/list", cursor=7))
+
+
+@pytest.mark.requirement("G5")
+@pytest.mark.parametrize("said", [2**64, [-(2**80)], {"roots": 2**64}, "\ud800"])
+async def test_capabilities_that_are_none_are_the_callers_mistake(
+    backend: PythonBackend, said: object
+) -> None:
+    meta = META | {"io.modelcontextprotocol/clientCapabilities": said}
+
+    for method, params in {"tools/list": {}, "tools/call": {"name": "first"}}.items():
+        with pytest.raises(RpcError) as refused:
+            await backend.answer(call(method, _meta=meta, **params))
+        assert refused.value.code == -32602

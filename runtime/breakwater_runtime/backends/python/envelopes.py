@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from typing import Any
 
-import orjson
 from mcp.server.connection import Connection
 from mcp_types import (
     CLIENT_CAPABILITIES_META_KEY,
@@ -13,6 +12,8 @@ from mcp_types import (
 from mcp_types import methods as wire
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
+
+from breakwater_runtime.backends.encoding import dumps
 
 REMEMBERED = 512
 """How many kinds of clients are remembered; what one sends is a few hundred bytes."""
@@ -70,7 +71,7 @@ class Envelopes:
         )
 
     def _knows(self, version: str, meta: dict[str, Any]) -> bool:
-        said = orjson.dumps(
+        said = dumps(
             (
                 version,
                 meta.get(CLIENT_CAPABILITIES_META_KEY, 0),

@@ -7,6 +7,7 @@ import orjson
 from starlette.types import Receive, Send
 
 from breakwater_runtime.calls import Call, Problem, Refused, Request
+from breakwater_runtime.protocol import framing
 from breakwater_runtime.protocol.plain.forms import REPORTS, Form
 from breakwater_runtime.protocol.reply import SILENT_SECONDS, Final, Reply
 from breakwater_runtime.protocol.ticker import HEARTBEAT_SECONDS, Ticker
@@ -75,7 +76,7 @@ class PlainReply(Reply):
         return Final(200, (document(result),))
 
     def _error(self, refusal: Refused) -> bytes:
-        content = orjson.dumps(self._error_body(refusal, self._request.id))
+        content = framing.dumps(self._error_body(refusal, self._request.id))
         return self._last_words(content)
 
     def _last_words(self, content: bytes) -> bytes:

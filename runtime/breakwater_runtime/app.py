@@ -147,6 +147,7 @@ def public(process: Process) -> ASGIApp:
         is_draining=lambda: process.drain.begun,
         lines=plain.lines,
         takes_lines=lambda: REST in live.loaded.endpoints,
+        charge=charges.request,
     )
     process.drain.keep_sessions(mcp.sessions_over, mcp.end_sessions)
     sse = LegacySse(

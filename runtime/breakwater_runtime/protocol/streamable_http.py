@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
 from breakwater_runtime.protocol import body, eras, framing, streams
-from breakwater_runtime.protocol.dispatch import Dispatcher, failed
+from breakwater_runtime.protocol.dispatch import Dispatcher, failed, refused
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, kinds, read
 from breakwater_runtime.protocol.listeners import Listener
@@ -81,8 +81,13 @@ class StreamableHttp:
         is_draining: Callable[[], bool] = lambda: False,
         lines: "Lines | None" = None,
         takes_lines: Callable[[], bool] = lambda: False,
+        charge: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Serve one backend; `sharing` knows where the sessions of other pods are."""
+        """Serve one backend; `sharing` knows where the sessions of other pods are.
+
+        `charge` charges each request of a batch to its principal.
+        """
+        self._charge = charge
         self._is_draining = is_draining
         self._backend = backend
         self._gives_sessions = gives_sessions
@@ -343,8 +348,18 @@ class StreamableHttp:
         await reply.answer(self._all(calls, post.headers))
 
     async def _all(self, calls: list[Call], headers: McpHeaders) -> Final:
-        answers = (self._dispatcher.answer_in_batch(call, headers) for call in calls)
+        answers = (self._in_batch(*each, headers) for each in enumerate(calls))
         return Final(200, await asyncio.gather(*answers), batch=True)
+
+    async def _in_batch(self, number: int, call: Call, headers: McpHeaders) -> bytes:
+        try:
+            if number:  # the HTTP request paid for the first
+                waiting = self._charge(call.principal.name)
+                if isinstance(waiting, Awaitable):
+                    await waiting
+        except Refused as refusal:
+            return refused(call.id, refusal)
+        return await self._dispatcher.answer_in_batch(call, headers)
 
     def _reply(self, post: Post) -> Reply:
         if post.session is None:

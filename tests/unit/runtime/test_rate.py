@@ -167,3 +167,19 @@ async def test_a_call_that_the_policies_deny_costs_the_others_nothing(
 
     assert [answer.status_code for answer in denied] == [403] * 3
     assert [answer.status_code for answer in let_through] == [200, 429]
+
+
+@pytest.mark.requirement("G5", "T4")
+async def test_a_batch_costs_as_much_as_its_requests_one_by_one(
+    public: httpx2.AsyncClient, process: Process, backend: FakeBackend
+) -> None:
+    limit(process, Limits(requests_per_minute=Rates(principal=3)))
+    batch = [{"jsonrpc": "2.0", "id": number, "method": "ping"} for number in range(5)]
+
+    answer = await public.post(
+        "/mcp", content=json.dumps(batch), headers=MCP | {"mcp-protocol-version": "2025-03-26"}
+    )
+
+    errors = [each.get("error", {}).get("data", {}).get("code") for each in answer.json()]
+    assert errors == [None, None, None, "RATE_LIMITED", "RATE_LIMITED"]
+    assert len(backend.bodies) == 3

@@ -133,7 +133,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         metrics=metrics,
         live=live,
         telemetry=Telemetry(_service(start), metrics, start.importing),
-        backends=[_backend(each, start.path.parent) for each in settings.backends],
+        backends=[_backend(each, start) for each in settings.backends],
         health=Health(),
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
@@ -179,17 +179,26 @@ def _take(process: Process, loaded: Loaded) -> None:
     process.telemetry.apply(loaded.monitoring, loaded.collector)
 
 
-def _backend(settings: BackendSettings, folder: Path) -> Backend:
+def _backend(settings: BackendSettings, start: Start) -> Backend:
     """Make one backend.
 
     Raises:
         StartError: It cannot be as it is configured.
     """
     if settings.container is not None:
-        return containers.backend(settings.name, settings.container, folder)
+        return containers.backend(
+            settings.name, settings.container, start.path.parent, _pod(start.settings)
+        )
     if settings.python is not None:
         return PythonBackend(settings.name, settings.python.server)
     raise StartError(f"backends[{settings.name}]: nothing to serve")
+
+
+def _pod(settings: RuntimeSettings) -> containers.Pod:
+    """Say which sockets may be open where the runtime runs."""
+    ports = settings.listen
+    own = (ports.public_port, ports.management_port, ports.internal_port)
+    return containers.Pod(own, is_ours=bool(settings.server.uid))
 
 
 def _live(start: Start, metrics: Metrics) -> Live:

@@ -49,12 +49,21 @@ def over_stdio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fronts.Fron
             yield front
 
 
+@pytest.fixture(scope="module")
+def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fronts.Front]:
+    with fronts.oracle(tmp_path_factory.mktemp("container")) as server:
+        container = {"http": {"port": server.port}}
+        with fronts.runtime(tmp_path_factory.mktemp("http"), {"container": container}) as front:
+            yield front
+
+
 @pytest.mark.requirement("A5")
+@pytest.mark.parametrize("transport", ["over_stdio", "over_http"])
 @pytest.mark.parametrize("revision", suite.REVISIONS)
-async def test_the_runtime_passes_every_scored_scenario_in_front_of_a_command(
-    over_stdio: fronts.Front, revision: str
+async def test_the_runtime_passes_every_scored_scenario_in_front_of_a_container(
+    request: pytest.FixtureRequest, transport: str, revision: str
 ) -> None:
-    front = over_stdio
+    front: fronts.Front = request.getfixturevalue(transport)
     proxy = KeyProxy("127.0.0.1", front.port, front.key, own_port=front.page_port)
 
     async with proxy.serving() as origin:

@@ -11,7 +11,7 @@ import orjson
 
 from breakwater_contract.backends import ContainerBackend as Settings
 from breakwater_runtime.backends import container
-from breakwater_runtime.backends.container import ContainerBackend
+from breakwater_runtime.backends.container import ContainerBackend, Pod
 from breakwater_runtime.calls import Call, Principal
 from tests.support import children
 from tests.support.children import Helper
@@ -90,7 +90,7 @@ async def backend(helper: Helper, **settings: Any) -> AsyncIterator[ContainerBac
 async def starting(helper: Helper, **settings: Any) -> AsyncIterator[ContainerBackend]:
     """Run a backend in front of a helper, however it is."""
     told = Settings.model_validate({"stdio": {"socket": str(helper.socket)}, **settings})
-    made = container.backend("main", told, Path("/"))
+    made = container.backend("main", told, Path("/"), Pod())
     async with made.running():
         yield made
 

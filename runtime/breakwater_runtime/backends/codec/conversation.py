@@ -7,19 +7,16 @@ an answer finds the one request that it belongs to.
 import asyncio
 import itertools
 import logging
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import orjson
-from mcp_types import INTERNAL_ERROR
-from mcp_types.jsonrpc import INVALID_REQUEST
 
 from breakwater_runtime.backends.codec import eras, messages
 from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE, envelope
 from breakwater_runtime.backends.codec.instance import About, Sinks, too_slow, unavailable
 from breakwater_runtime.backends.codec.messages import Result
 from breakwater_runtime.backends.codec.pending import Pending, with_token
-from breakwater_runtime.backends.encoding import dumps
+from breakwater_runtime.backends.codec.questions import Questions
 from breakwater_runtime.calls import Call, RpcError
 
 logger = logging.getLogger(__name__)
@@ -31,9 +28,6 @@ SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 
 GARBAGE_BYTES_MAX = 1024 * 1024
 """How much a server may write that is no message before it is taken for no MCP server."""
-
-QUESTIONS_MAX = 64
-"""How many questions of a server may wait for an answer."""
 
 ALIVE_SECONDS = 5.0
 """How long a server that was told of a cancelled call may need to answer a ping."""
@@ -70,7 +64,7 @@ class Conversation:
         self._numbers = itertools.count(1)
         self._pending: dict[int, Pending] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asked: dict[Any, asyncio.Task[None]] = {}
+        self._questions = Questions(backend, self._answer, wire.write)
         self._garbage = 0
         self._checking = False
         self._lost: asyncio.Future[str] = self._loop.create_future()
@@ -221,7 +215,8 @@ class Conversation:
             params = message.get("params")
             given = params if isinstance(params, dict) else None
             if "id" in message:
-                self._take_question(message["id"], method, given)
+                pending = self._only_call()
+                self._questions.take(message["id"], method, given, pending)
             else:
                 self._take_notification(method, given)
             return False
@@ -230,7 +225,11 @@ class Conversation:
         if pending is None or number is None:
             return False
         self._garbage = 0
-        _settle(pending, number, message)
+        outcome = messages.outcome(number, message)
+        if isinstance(outcome, RpcError):
+            pending.fail(outcome)
+        else:
+            pending.succeed(outcome)
         return True
 
     def _take_notification(self, method: str, params: dict[str, Any] | None) -> None:
@@ -238,9 +237,7 @@ class Conversation:
             self._take_progress(params or {})
             return
         if method == CANCELLED:
-            asked = self._asked.get(_hashable((params or {}).get("requestId")))
-            if asked is not None:
-                asked.cancel()
+            self._questions.cancel((params or {}).get("requestId"))
             return
         meta = (params or {}).get("_meta")
         subscription = meta.get(SUBSCRIPTION_ID) if isinstance(meta, dict) else None
@@ -273,41 +270,10 @@ class Conversation:
         (number,) = self.calls
         return self._pending.get(number)
 
-    def _take_question(self, message_id: Any, method: str, params: dict[str, Any] | None) -> None:
-        if method == "ping":
-            self._wire.write(messages.answer(message_id, {}))
-            return
-        key = _hashable(message_id)
-        if len(self._asked) >= QUESTIONS_MAX or key in self._asked:
-            self._wire.write(
-                messages.refusal(message_id, INVALID_REQUEST, "too many questions at once")
-            )
-            return
-        call = self._only_call()
-        task = self._spawn(self._answer(message_id, method, params, call))
-        self._asked[key] = task
-        if call is not None:
-            call.questions.add(task)
-
     async def _answer(
-        self, message_id: Any, method: str, params: dict[str, Any] | None, pending: Pending | None
-    ) -> None:
-        call = pending.call if pending is not None else None
-        try:
-            answer = messages.answer(
-                message_id, await self._sinks.asked(self, method, params, call)
-            )
-        except RpcError as error:
-            answer = messages.refusal(message_id, error.code, error.message, error.data)
-        except Exception:
-            logger.exception("a server's question failed", extra={"backend": self._backend})
-            answer = messages.refusal(message_id, INTERNAL_ERROR, "Internal error")
-        finally:
-            self._asked.pop(_hashable(message_id), None)
-            if pending is not None:
-                pending.questions.discard(_current())
-        if not self._lost.done():
-            self._wire.write(answer)
+        self, method: str, params: dict[str, Any] | None, call: Call | None
+    ) -> dict[str, Any]:
+        return await self._sinks.asked(self, method, params, call)
 
     # The end
 
@@ -320,6 +286,7 @@ class Conversation:
             pending.fail(self._gone(written=pending.written))
         for task in tuple(self._tasks):
             task.cancel()
+        self._questions.close()
 
     def _gone(self, *, written: bool) -> RpcError:
         message = f"The server of backend {self._backend} is gone: {self.lost}."
@@ -330,24 +297,3 @@ class Conversation:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _settle(pending: Pending, number: int, message: Mapping[str, Any]) -> None:
-    result = message.get("result")
-    if isinstance(result, dict):
-        pending.succeed(Result(number, dumps(result), result))
-        return
-    error = message.get("error")
-    if isinstance(error, dict) and type(error.get("code")) is int:
-        said = error.get("message")
-        pending.fail(RpcError(error["code"], str(said), error.get("data")))
-        return
-    pending.fail(RpcError(INTERNAL_ERROR, "The server's answer has neither result nor error"))
-
-
-def _hashable(value: Any) -> Any:
-    return (type(value), value) if isinstance(value, str | int | float | None) else repr(value)
-
-
-def _current() -> Any:
-    return asyncio.current_task()

@@ -16,7 +16,7 @@ from mcp_types.version import (
     MODERN_PROTOCOL_VERSIONS,
 )
 
-from breakwater_runtime.backends.codec.instance import About
+from breakwater_runtime.backends.codec.instance import HTTP_STATUS, About
 from breakwater_runtime.backends.codec.messages import Result
 from breakwater_runtime.calls import RpcError
 
@@ -123,7 +123,10 @@ async def _initialize(ask: Ask, tell: Tell, initialize: Mapping[str, Any]) -> Ab
 
 
 def _refused(method: str, error: RpcError) -> Exception:
-    if isinstance(error.data, dict) and error.data.get("code") == "SERVER_UNAVAILABLE":
+    data = error.data if isinstance(error.data, dict) else {}
+    if (status := data.get(HTTP_STATUS)) is not None:
+        return GreetingError(f"it answers {method} with the HTTP status {status}")
+    if data.get("code") == "SERVER_UNAVAILABLE":
         return error
     return GreetingError(f"it answers {method} with the error {error.code}")
 

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 from breakwater_runtime.backends.codec.messages import Result
 from breakwater_runtime.calls import Call, Problem, RpcError
 
+HTTP_STATUS = "httpStatus"
+"""The member of an error's data that says with which status a server refused a request."""
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -83,6 +86,12 @@ def unavailable(backend: str, message: str, *, retryable: bool) -> RpcError:
         retryable: Whether nothing of the call was executed.
     """
     return _failed(Problem.SERVER_UNAVAILABLE, backend, message, retryable=retryable)
+
+
+def is_untouched(error: RpcError) -> bool:
+    """Say whether a call failed before a server had seen it."""
+    data = error.data if isinstance(error.data, dict) else {}
+    return data.get("code") == Problem.SERVER_UNAVAILABLE.name and data.get("retryable") is True
 
 
 def too_slow(backend: str, message: str) -> RpcError:

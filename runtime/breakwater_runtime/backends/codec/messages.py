@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
+from mcp_types import INTERNAL_ERROR
 
 from breakwater_runtime.backends.encoding import dumps
+from breakwater_runtime.calls import RpcError
 
 _RESULT_LAST = re.compile(rb'\{"jsonrpc":"2\.0","id":([0-9]{1,15}),"result":')
 _RESULT_FIRST = b'{"result":'
@@ -77,6 +79,17 @@ def result(line: bytes) -> Result | None:
         return Result(number, raw, orjson.loads(raw))
     except orjson.JSONDecodeError:
         return None
+
+
+def outcome(number: int, message: Mapping[str, Any]) -> Result | RpcError:
+    """Read an answer that `result` could not."""
+    content = message.get("result")
+    if isinstance(content, dict):
+        return Result(number, dumps(content), content)
+    error = message.get("error")
+    if isinstance(error, dict) and type(error.get("code")) is int:
+        return RpcError(error["code"], str(error.get("message")), error.get("data"))
+    return RpcError(INTERNAL_ERROR, "The server's answer has neither result nor error")
 
 
 def number_of(value: Any) -> int | None:

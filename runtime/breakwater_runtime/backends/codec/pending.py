@@ -20,7 +20,7 @@ class Pending:
         """Wait for what a caller asked, or for what we ask ourselves."""
         self.call = call
         self.written = False
-        self.progress_token = _token(call)
+        self.progress_token = token_of(call)
         self.result: Result | None = None
         self.error: RpcError | None = None
         self.questions: set[asyncio.Task[None]] = set()
@@ -75,7 +75,8 @@ class Pending:
             question.cancel()
 
 
-def _token(call: Call | None) -> str | int | None:
+def token_of(call: Call | None) -> str | int | None:
+    """Get the progress token of a caller; None: it wants no progress."""
     meta = (call.params or {}).get("_meta") if call is not None else None
     token = meta.get("progressToken") if isinstance(meta, dict) else None
     return token if type(token) in {str, int} else None

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,10 +16,17 @@ from breakwater_contract.names import OPERATOR_PRINCIPAL
 from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
 from breakwater_runtime.backends.codec import eras
 from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE, GreetingError, envelope
-from breakwater_runtime.backends.codec.instance import About, Instance, Sinks, unavailable
+from breakwater_runtime.backends.codec.instance import (
+    About,
+    Instance,
+    Sinks,
+    is_untouched,
+    unavailable,
+)
 from breakwater_runtime.backends.container import questions
 from breakwater_runtime.backends.container.pool import Key, OpeningError, Pool, PoolLimits
 from breakwater_runtime.backends.container.questions import Client
+from breakwater_runtime.backends.container.transport import Transport
 from breakwater_runtime.calls import Call, Channel, Peer, RpcError
 
 logger = logging.getLogger(__name__)
@@ -49,36 +56,6 @@ class Session:
     async def close(self) -> None:
         """Stop what the session had for itself."""
         self._backend.forget(self)
-
-
-OpenInstance = Callable[["ContainerBackend", Key, Sinks], Awaitable[Instance]]
-
-
-class Transport:
-    """How instances of one server come to be."""
-
-    async def run(self) -> None:
-        """Do what has to be done all the time."""
-
-    async def reachable(self) -> None:
-        """Wait until there is somebody to ask."""
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """What is wrong, as far as it can be told from here."""
-        return ()
-
-    async def open(
-        self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
-    ) -> Instance:
-        """Open an instance and greet it.
-
-        Raises:
-            OpeningError: It cannot be opened.
-            GreetingError: It does not speak MCP in this era.
-            RpcError: It went away meanwhile.
-        """
-        raise NotImplementedError
 
 
 class ContainerBackend:
@@ -123,7 +100,8 @@ class ContainerBackend:
     def pools(self) -> Mapping[str, PoolUse]:
         """How many instances there are."""
         at_work = sum(1 for _, instance in self._pool.instances() if instance.calls)
-        return {"instances": PoolUse(at_work, len(self._pool), self._pool.limit, 0)}
+        instances = PoolUse(at_work, len(self._pool), self._pool.limit, 0)
+        return {"instances": instances, **self._transport.pools}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -138,6 +116,7 @@ class ContainerBackend:
 
     async def _stop(self) -> None:
         self._pool.close_all()
+        await self._transport.stop()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -196,6 +175,7 @@ class ContainerBackend:
                 break
         self._tools = tools
         self._declaring = frozenset(name for name, tool in tools.items() if _declares(tool))
+        self._transport.describe(tools)
 
     async def _sweep(self) -> None:
         while True:
@@ -226,6 +206,16 @@ class ContainerBackend:
         if method == "ping":
             return b"{}"
         instance = self._pool.ready(self._key(call, modern)) or await self._get(call, modern)
+        try:
+            return await self._ask(instance, call, modern=modern)
+        except RpcError as error:
+            if instance.lost is None or not is_untouched(error):
+                raise
+        # It went away without having seen the call: nobody need know.
+        return await self._ask(await self._get(call, modern), call, modern=modern)
+
+    async def _ask(self, instance: Instance, call: Call, *, modern: bool) -> bytes:
+        method = call.method
         if instance.about.modern == modern:
             result = await instance.request(method, call.params, call)
             raw = result.raw
@@ -250,8 +240,8 @@ class ContainerBackend:
 
     async def _get(self, call: Call, modern: bool) -> Instance:
         await self._known()
-        for finding in self._transport.findings:
-            said = f"Backend {self.name} cannot be reached: {finding.message}."
+        if any(each.reason is Reason.UNREACHABLE for each in self._transport.findings):
+            said = f"Backend {self.name} cannot be reached."
             raise unavailable(self.name, said, retryable=True)
         try:
             return await self._pool.get(self._key(call, modern))

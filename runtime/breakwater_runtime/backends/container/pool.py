@@ -63,6 +63,7 @@ class Pool:
         self._limits = limits
         self._slots: dict[Key, Slot] = {}
         self._watches: set[asyncio.Task[None]] = set()
+        self._closed = False
         self.limit = limits.max
 
     def ready(self, key: Key) -> Instance | None:
@@ -82,6 +83,9 @@ class Pool:
         instance = self.ready(key)
         if instance is not None:
             return instance
+        if self._closed:
+            said = f"Backend {self._backend} is being stopped."
+            raise unavailable(self._backend, said, retryable=True)
         slot = self._slots.get(key)
         if slot is None:
             self._make_room()
@@ -185,7 +189,8 @@ class Pool:
                 self.close(key)
 
     def close_all(self) -> None:
-        """Close everything."""
+        """Close everything, and open nothing any more."""
+        self._closed = True
         for key in list(self._slots):
             self.close(key)
         for watch in self._watches:

@@ -9,10 +9,10 @@ from breakwater_contract.backends import Reason
 from breakwater_runtime.backends.backend import Finding
 from breakwater_runtime.backends.codec.greeting import GreetingError, greet
 from breakwater_runtime.backends.codec.instance import Instance, Sinks
-from breakwater_runtime.backends.container.backend import Transport
 from breakwater_runtime.backends.container.helper import Helper, HelperError
 from breakwater_runtime.backends.container.pipes import converse
 from breakwater_runtime.backends.container.pool import OpeningError
+from breakwater_runtime.backends.container.transport import Transport
 from breakwater_runtime.calls import RpcError
 
 

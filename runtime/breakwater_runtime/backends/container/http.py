@@ -1,0 +1,197 @@
+"""A server in another container that speaks HTTP on the pod's loopback address."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakSet
+
+from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
+
+from breakwater_contract.backends import ContainerBackend as Settings
+from breakwater_contract.backends import Http, Reason
+from breakwater_runtime.backends.backend import Finding, PoolUse
+from breakwater_runtime.backends.codec.greeting import GreetingError, greet
+from breakwater_runtime.backends.codec.http.connection import Connection
+from breakwater_runtime.backends.codec.http.connections import Connections
+from breakwater_runtime.backends.codec.http.requests import Endpoint
+from breakwater_runtime.backends.codec.http.session import HttpSession
+from breakwater_runtime.backends.codec.instance import Instance, Sinks
+from breakwater_runtime.backends.container.listening import Listener, exposed, listeners
+from breakwater_runtime.backends.container.pool import OpeningError
+from breakwater_runtime.backends.container.transport import Transport
+from breakwater_runtime.calls import RpcError
+
+logger = logging.getLogger(__name__)
+
+LOOPBACK = ("127.0.0.1", "::1")
+"""Where the server may listen; `localhost` means either, depending on its language."""
+
+CONNECTIONS_MAX = 256
+
+CHECK_SECONDS = 1.0
+"""How often the pod's listening sockets are looked at: whether the server's is there, and whether
+others reach one. It costs a tenth of a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """What may be open to others where the runtime runs."""
+
+    ports: Collection[int] = ()
+    """Its own ports."""
+    is_ours: bool = False
+    """Whether every socket here is of this server, as in a pod."""
+
+
+class HttpTransport(Transport):
+    """Asks it over pooled connections."""
+
+    def __init__(self, backend: str, settings: Settings, http: Http, pod: Pod) -> None:
+        """Ask the server at a port."""
+        self._backend = backend
+        self._settings = settings
+        self._http = http
+        self._pod = pod
+        self._connections = Connections(self._dial, CONNECTIONS_MAX)
+        self._endpoint = Endpoint(
+            f"127.0.0.1:{http.port}", http.path, self._connections, param_headers=self._params
+        )
+        self._declared: Mapping[str, Mapping[tuple[str, ...], str]] = {}
+        self._hosts: Sequence[str] = LOOPBACK
+        self._sessions: WeakSet[HttpSession] = WeakSet()
+        self._listening = asyncio.Event()
+        self._exposed: Finding | None = None
+
+    # Whether it is there, and for whom
+
+    async def run(self) -> None:
+        """Watch whether it listens, and where."""
+        while True:
+            await self._check()
+            await asyncio.sleep(CHECK_SECONDS)
+
+    async def stop(self) -> None:
+        """Wait until the server knows that its sessions have ended."""
+        await asyncio.gather(*(session.closed() for session in tuple(self._sessions)))
+        self._connections.close()
+        await asyncio.sleep(0)  # in which the loop closes the sockets
+
+    async def _check(self) -> None:
+        found = await asyncio.to_thread(lambda: tuple(listeners()))
+        if not any(listener.port == self._http.port for listener in found):
+            self._is_gone()
+            return
+        finding = self._exposure(found)
+        if finding is not None and self._exposed is None:
+            logger.error("a port of the pod is open to others", extra={"backend": self._backend})
+        self._exposed = finding
+        self._listening.set()
+
+    def _is_gone(self) -> None:
+        self._listening.clear()
+        for session in tuple(self._sessions):
+            session.end("nobody listens at its port any more")
+
+    def _exposure(self, found: Iterable[Listener]) -> Finding | None:
+        """Find a socket that others reach past the runtime."""
+        http = self._http
+        if http.allow_access_that_bypasses_the_runtime:
+            return None
+        ports = None if self._pod.is_ours else (http.port,)
+        listener = exposed(found, ports, (*self._pod.ports, *http.known_listeners))
+        if listener is None:
+            return None
+        return Finding(Reason.EXPOSED, _exposed(str(listener), listener.port == http.port))
+
+    async def _dial(self, protocol: Callable[[], Connection]) -> Connection:
+        loop = asyncio.get_running_loop()
+        for host in self._hosts:
+            with suppress(OSError):
+                _, connection = await loop.create_connection(protocol, host, self._http.port)
+                if host != self._hosts[0]:
+                    self._hosts = (host, *(each for each in self._hosts if each != host))
+                return connection
+        raise ConnectionRefusedError
+
+    async def reachable(self) -> None:
+        """Wait until it listens."""
+        await self._listening.wait()
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Say where it does not listen, and where it should not."""
+        if not self._listening.is_set():
+            said = f"nobody listens at port {self._http.port} of the pod's loopback address"
+            return (Finding(Reason.UNREACHABLE, said),)
+        return (self._exposed,) if self._exposed is not None else ()
+
+    @property
+    def pools(self) -> Mapping[str, PoolUse]:
+        """How many connections there are."""
+        each = self._connections
+        return {"connections": PoolUse(each.used, each.open, each.limit, each.waiting)}
+
+    # Sessions
+
+    def describe(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
+        """Know which arguments of tools are repeated in headers."""
+        declared = {
+            name: x_mcp_header_map(tool["inputSchema"])
+            for name, tool in tools.items()
+            if isinstance(tool.get("inputSchema"), dict)
+        }
+        self._declared = {name: headers for name, headers in declared.items() if headers}
+
+    def _params(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, str]:
+        declared = self._declared.get(tool)
+        return mcp_param_headers(declared, arguments) if declared else {}
+
+    async def open(
+        self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
+    ) -> Instance:
+        """Greet it; in the older era that begins a session.
+
+        Raises:
+            OpeningError: It goes away, or says nothing in time.
+            GreetingError: It does not speak MCP in this era.
+        """
+        session = HttpSession(
+            self._backend,
+            self._endpoint,
+            sinks,
+            message_bytes=self._settings.message.bytes,
+            timeout_seconds=self._settings.call.seconds,
+        )
+        try:
+            async with asyncio.timeout(self._settings.start.seconds):
+                session.about = await greet(
+                    session.request, session.notify, modern=modern, initialize=initialize
+                )
+        except TimeoutError as error:
+            session.close()
+            raise OpeningError(f"it said nothing in {self._settings.start}") from error
+        except RpcError as error:
+            session.close()
+            raise OpeningError(error.message) from error
+        except (GreetingError, asyncio.CancelledError):
+            session.close()
+            raise
+        self._sessions.add(session)
+        session.listen()
+        return session
+
+
+def _exposed(where: str, is_backends: bool) -> str:
+    if not is_backends:
+        return (
+            f"a socket listens at {where}, which other pods reach past the runtime; have it listen "
+            "at 127.0.0.1, or write the port into knownListeners where it belongs to a service mesh"
+        )
+    return (
+        f"the server listens at {where}, which other pods reach past the runtime; have it listen "
+        "at 127.0.0.1 (servers are usually told by --host, HOST or MCP_HOST), or accept that by "
+        "allowAccessThatBypassesTheRuntime"
+    )

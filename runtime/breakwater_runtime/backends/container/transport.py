@@ -1,0 +1,45 @@
+"""What carries the messages of a server in another container."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from breakwater_runtime.backends.backend import Finding, PoolUse
+from breakwater_runtime.backends.codec.instance import Instance, Sinks
+
+
+class Transport:
+    """How instances of one server come to be."""
+
+    async def run(self) -> None:
+        """Do what has to be done all the time."""
+
+    async def stop(self) -> None:
+        """Wait, not for long, until instances that were closed are gone."""
+
+    async def reachable(self) -> None:
+        """Wait until there is somebody to ask."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What is wrong, as far as it can be told from here."""
+        return ()
+
+    @property
+    def pools(self) -> Mapping[str, PoolUse]:
+        """How much of its pools is in use, besides that of instances."""
+        return {}
+
+    def describe(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
+        """Know which tools there are, by their names."""
+
+    async def open(
+        self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
+    ) -> Instance:
+        """Open an instance and greet it.
+
+        Raises:
+            OpeningError: It cannot be opened.
+            GreetingError: It does not speak MCP in this era.
+            RpcError: It went away meanwhile.
+        """
+        raise NotImplementedError

@@ -17,7 +17,7 @@ import yaml
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -35,6 +35,15 @@ class Seen:
     is_watch: bool = False
     status: int = 0
     body: bytes = field(default=b"", repr=False, compare=False)
+    group: str = ""
+    """The API group; empty for the core one, and for paths that are no objects."""
+
+    @property
+    def verb(self) -> str:
+        """What RBAC calls it."""
+        if self.method == "GET":
+            return "watch" if self.is_watch else "get" if self.name else "list"
+        return {"POST": "create", "PUT": "update"}.get(self.method, self.method.lower())
 
     @property
     def is_write(self) -> bool:
@@ -53,11 +62,22 @@ class Rule:
 
     matches: Callable[[Seen], bool]
     status: int = 500
+    """The answer; 0: none, the connection is closed."""
     message: str = "injected"
+    reason: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hold_seconds: float = 0.0
+    """How long nothing is answered first."""
     is_after: bool = False
     """Whether the request is carried out and only its answer replaced."""
     times: int | None = None
     """To how many requests; None: to all."""
+    every: int = 1
+    """To each so-manieth of those that match."""
+    met: int = 0
+    """How many have matched so far."""
+    hit: int = 0
+    """To how many it happened."""
 
 
 @dataclass
@@ -73,11 +93,18 @@ class FaultProxy:
     """Told before each write of its number from 1; True: the write is never carried out."""
     after_write: Callable[[int], bool] = lambda _: False
     """Told after each write; True: its answer is never given."""
+    tamper: Callable[[Seen, bytes], bytes | None] | None = None
+    """Given each line of each watch, it says what is told instead; None: the watch is cut there."""
+    acts_as: str = ""
+    """Whose rights all requests have; empty: the administrator's."""
+    is_stale: bool = False
+    """Whether a list is answered with what the first list of its path said."""
 
     def __enter__(self) -> Self:
         """Start to listen."""
         self.written = 0
         self._held_plural: str | None = None
+        self._first_lists: dict[tuple[str, str], web.Response] = {}
         self._streams: dict[asyncio.Task[Any], str] = {}
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._started = threading.Event()
@@ -145,6 +172,7 @@ class FaultProxy:
             connector=aiohttp.TCPConnector(ssl=tls, limit=0),
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
+            read_bufsize=2**22,
         )
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_route("*", "/{path:.*}", self._handle)
@@ -168,7 +196,8 @@ class FaultProxy:
                 return _hung_up(request)
         rule = next((rule for rule in self.rules if self._applies(rule, seen)), None)
         if rule is not None and not rule.is_after:
-            return self._injected(seen, rule)
+            self._note(seen, rule.status)
+            return await self._injected(request, rule)
         try:
             return await self._forward(request, seen, body, number, rule)
         except aiohttp.ClientError:
@@ -177,14 +206,21 @@ class FaultProxy:
     def _applies(self, rule: Rule, seen: Seen) -> bool:
         if rule.times == 0 or not rule.matches(seen):
             return False
+        rule.met += 1
+        if rule.met % rule.every:
+            return False
         if rule.times is not None:
             rule.times -= 1
+        rule.hit += 1
         return True
 
-    def _injected(self, seen: Seen, rule: Rule) -> web.Response:
-        self._note(seen, rule.status)
-        status = {"kind": "Status", "code": rule.status, "message": rule.message}
-        return web.json_response(status, status=rule.status)
+    async def _injected(self, request: web.Request, rule: Rule) -> web.Response:
+        await asyncio.sleep(rule.hold_seconds)
+        if not rule.status:
+            return _hung_up(request)
+        said = {"message": rule.message, "reason": rule.reason}
+        status = {"kind": "Status", "code": rule.status, **said}
+        return web.json_response(status, status=rule.status, headers=rule.headers)
 
     def _note(self, seen: Seen, status: int, body: bytes = b"") -> None:
         self.seen.append(replace(seen, status=status, body=body))
@@ -197,6 +233,13 @@ class FaultProxy:
             for name, value in request.headers.items()
             if name.lower() in {"accept", "content-type", "user-agent"}
         }
+        if self.acts_as:
+            headers["Impersonate-User"] = self.acts_as
+        what = (request.path_qs, request.headers.get("Accept", ""))
+        stale = self._first_lists.get(what) if self.is_stale else None
+        if stale is not None and seen.verb == "list":
+            self._note(seen, stale.status)
+            return web.Response(body=stale.body, content_type="application/json")
         async with self._session.request(
             request.method, self._target + request.path_qs, headers=headers, data=body or None
         ) as answer:
@@ -208,13 +251,16 @@ class FaultProxy:
         if number and self.after_write(number):
             return _hung_up(request)
         if rule is not None:
-            return self._injected(seen, rule)
+            return await self._injected(request, rule)
         kept = {
             name: value
             for name, value in answer.headers.items()
             if name in {"Content-Type", "Retry-After"}
         }
-        return web.Response(body=content, status=answer.status, headers=kept)
+        response = web.Response(body=content, status=answer.status, headers=kept)
+        if seen.verb == "list":
+            self._first_lists.setdefault(what, response)
+        return response
 
     async def _stream(
         self, request: web.Request, seen: Seen, answer: aiohttp.ClientResponse
@@ -222,7 +268,7 @@ class FaultProxy:
         response = web.StreamResponse(status=answer.status)
         response.content_type = "application/json"
         await response.prepare(request)
-        task = asyncio.ensure_future(_pipe(answer, response))
+        task = asyncio.ensure_future(self._pipe(seen, answer, response))
         self._streams[task] = seen.plural
         try:
             with suppress(asyncio.CancelledError, aiohttp.ClientError, ConnectionError):
@@ -234,6 +280,15 @@ class FaultProxy:
             await response.write_eof()
         return response
 
+    async def _pipe(
+        self, seen: Seen, answer: aiohttp.ClientResponse, response: web.StreamResponse
+    ) -> None:
+        async for line in answer.content:
+            told = line if self.tamper is None else self.tamper(seen, line)
+            if told is None:
+                return
+            await response.write(told)
+
 
 def _hung_up(request: web.Request) -> web.Response:
     """Close the connection without an answer."""
@@ -242,19 +297,16 @@ def _hung_up(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def _pipe(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
-    async for chunk in answer.content.iter_any():
-        await response.write(chunk)
-
-
 def _parse(request: web.Request) -> Seen:
     steps = [step for step in request.path.split("/") if step]
+    group = steps[1] if steps[:1] == ["apis"] and len(steps) > 2 else ""
     steps = steps[2:] if steps[:1] == ["api"] else steps[3:]
     namespace = ""
     if steps[:1] == ["namespaces"] and len(steps) > 2:
         namespace, steps = steps[1], steps[2:]
     plural, name, part, *_ = [*steps, "", "", ""]
-    return Seen(request.method, plural, part, namespace, name, request.query.get("watch") == "true")
+    is_watch = request.query.get("watch") == "true"
+    return Seen(request.method, plural, part, namespace, name, is_watch, group=group)
 
 
 def _target(kubeconfig: Path, folder: Path) -> tuple[str, ssl.SSLContext]:

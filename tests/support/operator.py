@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -18,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from breakwater_contract.names import HASH_KEY_FILE
-from breakwater_contract.settings import live_hash
+from breakwater_contract.names import HASH_KEY_FILE, INTERNAL_FILES
+from breakwater_contract.settings import live_files, live_hash
 from breakwater_operator.api import names
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.connection import connection
@@ -27,8 +25,11 @@ from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import CONFIG_MAP, SECRET
 from breakwater_operator.main import run
 from breakwater_operator.status.facts import Probe, ServerInfo
+from tests.support.forks import nursery
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from breakwater_operator.probe.prober import Target
 
 RUNTIME_IMAGE = "breakwater.local/runtime:test"
@@ -54,14 +55,14 @@ class FakeProber:
         try:
             mounted = await self._api.get(SECRET, namespace, names.live(server))
             settings = await self._api.get(CONFIG_MAP, namespace, names.live(server))
+            shared = await self._api.get(SECRET, namespace, names.internal(server))
         except ApiError as error:
             return Probe(reached=False, fault=str(error))
-        keys = {name: base64.b64decode(value) for name, value in mounted["data"].items()}
-        hash_key = keys[HASH_KEY_FILE]
-        keys = {name: value for name, value in keys.items() if not name.startswith(".")}
-        return Probe(
-            reached=True, live=live_hash(hash_key, settings["data"]["v1.json"].encode(), keys)
-        )
+        content, internal = decoded(mounted), decoded(shared)
+        keys = {name: value for name, value in content.items() if not name.startswith(".")}
+        files = live_files(keys, {name: internal[name] for name in INTERNAL_FILES})
+        live = settings["data"]["v1.json"].encode()
+        return Probe(reached=True, live=live_hash(content[HASH_KEY_FILE], live, files))
 
     async def handshake(self, target: Target) -> ServerInfo:
         """Say what a server would."""
@@ -72,6 +73,11 @@ class FakeProber:
         """Close the connections."""
         if self._api is not None:
             await self._api.close()
+
+
+def decoded(secret: dict[str, Any]) -> dict[str, bytes]:
+    """Read what a Secret holds."""
+    return {name: base64.b64decode(value) for name, value in secret["data"].items()}
 
 
 @dataclass
@@ -113,15 +119,11 @@ class OperatorProcess:
         self.port = _free_port()
         config = self.folder / "operator.yaml"
         config.write_text(json.dumps(self._configuration()))
-        command = [sys.executable, "-m", "tests.support.operator", str(self.direct)]
         options = ["--config", str(config), "--kubeconfig", str(self.kubeconfig)]
-        with (self.folder / "operator.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [*command, *options, "--http-port", str(self.port), "--identity", self.identity],
-                stdout=log,
-                stderr=log,
-                env=os.environ | self.environment,  # noqa: TID251 - tests have no main
-            )
+        options += ["--http-port", str(self.port), "--identity", self.identity]
+        self.process = nursery().start(
+            [str(self.direct), *options], self.environment, self.folder / "operator.log"
+        )
 
     def wait_ready(self, seconds: float = 60) -> None:
         """Wait until its caches are full."""
@@ -167,5 +169,10 @@ def _free_port() -> int:
         return port
 
 
+def main(argv: Sequence[str]) -> int:
+    """Run an operator; the first argument is the kubeconfig that leads to the fake pods."""
+    return run(argv[1:], prober=FakeProber(Path(argv[0])))
+
+
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[2:], prober=FakeProber(Path(sys.argv[1]))))
+    sys.exit(main(sys.argv[1:]))

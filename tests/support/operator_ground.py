@@ -98,7 +98,9 @@ class Ground:
         found = (server.get("status") or {}).get("conditions") or ()
         return next((one for one in found if one["type"] == kind), {})
 
-    def wait(self, name: str, kind: str, status: str = "True", reason: str = "") -> Object:
+    def wait(
+        self, name: str, kind: str, status: str = "True", reason: str = "", seconds: float = 60
+    ) -> Object:
         """Wait for a condition of the newest generation."""
 
         def is_so() -> bool:
@@ -112,7 +114,7 @@ class Ground:
             return found.get("status") == status and reason in {"", found.get("reason")}
 
         try:
-            eventually(is_so, f"{name} has {kind}={status} {reason}", seconds=60)
+            eventually(is_so, f"{name} has {kind}={status} {reason}", seconds=seconds)
         except BaseException:
             print(json.dumps((self.server(name) or {}).get("status"), indent=1))  # noqa: T201
             print(self.operator.log[-3000:])  # noqa: T201

@@ -33,6 +33,11 @@ def source_of_runtime() -> str:
     return git("rev-parse", "HEAD:runtime", "HEAD:contract").replace("\n", " ")
 
 
+def source_of_operator() -> str:
+    """The same for a proof that is about the operator."""
+    return git("rev-parse", "HEAD:operator", "HEAD:contract").replace("\n", " ")
+
+
 @dataclass
 class Proof:
     """One long proof."""

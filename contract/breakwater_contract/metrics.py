@@ -147,6 +147,25 @@ RATE_LIMITED = Metric(
     ("bucket",),
     values={"bucket": ("principal", "tool", "replica")},
 )
+SHARED_CHARGES = Metric(
+    "mcp_shared_rate_charges",
+    "counter",
+    "Charges to buckets that replicas share, by where they were counted: in the store (`shared`); "
+    "while that was away, here (`local`), or nowhere, and let in (`allowed`) or not (`refused`).",
+    ("counted",),
+    values={"counted": ("shared", "local", "allowed", "refused")},
+)
+SHARED_ROUND_TRIP = Metric(
+    "mcp_shared_rate_round_trip_seconds",
+    "histogram",
+    "Time until the store of shared rates answered; one question has the charges of many requests.",
+    buckets=SHORT_BUCKETS,
+)
+SHARED_AWAY = Metric(
+    "mcp_shared_rate_store_away",
+    "gauge",
+    "Whether the store of shared rates is configured and does not answer.",
+)
 FORWARDS = Metric(
     "mcp_forwards",
     "counter",
@@ -180,6 +199,9 @@ LIMIT_METRICS = (
     STREAMS_LIMIT,
     NEAR_LIMIT,
     RATE_LIMITED,
+    SHARED_CHARGES,
+    SHARED_ROUND_TRIP,
+    SHARED_AWAY,
     DRAINING,
     CERTIFICATE_LOADS,
     CERTIFICATE_EXPIRES,

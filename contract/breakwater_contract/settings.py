@@ -18,6 +18,7 @@ from breakwater_contract.model import Model
 from breakwater_contract.monitoring import Monitoring, Otlp
 from breakwater_contract.names import INTERNAL_HASHED, INTERNAL_PORT, MANAGEMENT_PORT, PUBLIC_PORT
 from breakwater_contract.rules import atomic
+from breakwater_contract.shared_rates import SharedRates
 from breakwater_contract.units import Duration
 
 SETTINGS_VERSION: Literal[1] = 1
@@ -106,6 +107,9 @@ class LiveSettings(Model):
     """Which ways for clients are open; the others are answered 404."""
     limits: Limits = Limits()
     """How much clients may have of one replica."""
+    shared_rates: SharedRates | None = None
+    """Where the replicas of a server count the requests of principals and the calls of tools
+    together; unset: each counts for itself."""
     sessions: Literal["Auto", "Never"] = "Auto"
     """Whether clients of older revisions get a session where a server can ask them something or
     keeps something for them. `Never` where several processes answer that share nothing

@@ -47,9 +47,9 @@ from breakwater_runtime.http.oauth_metadata import OAuthMetadata
 from breakwater_runtime.http.origin import Origin
 from breakwater_runtime.http.pipeline import Pipeline
 from breakwater_runtime.http.port import Refusing
-from breakwater_runtime.http.rate import Buckets
 from breakwater_runtime.http.rate_limit import Charges, RateLimit
 from breakwater_runtime.http.request_metrics import RequestMetrics, RequestSeries
+from breakwater_runtime.http.shared_buckets import Rates
 from breakwater_runtime.http.tokens import Tokens
 from breakwater_runtime.http.url_credentials import UrlCredentials
 from breakwater_runtime.live import Live
@@ -105,6 +105,8 @@ class Process:
     sharing: Sharing
     places: Places
     telemetry: Telemetry
+    rates: Rates
+    """How often who has asked lately."""
 
 
 def public(process: Process) -> ASGIApp:
@@ -114,7 +116,8 @@ def public(process: Process) -> ASGIApp:
     audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
     charges = Charges(
         lambda: live.loaded.limits.requests_per_minute,
-        Buckets(sources.elapsed),
+        process.rates.own,
+        process.rates.shared,
         limited=metrics.counter(catalogue.RATE_LIMITED),
         audit=audit,
     )
@@ -401,6 +404,7 @@ def register_checks(
     drain: Drain,
     issuer_keys: IssuerKeys,
     telemetry: Telemetry,
+    rates: Rates,
 ) -> None:
     """Say what must be well before requests come, and what is worth a look."""
     health.register(Check("draining", lambda: "it was told to stop" if drain.begun else None))
@@ -413,6 +417,8 @@ def register_checks(
     health.register(Check("issuer keys", lambda: issuer_keys.fault, gates_traffic=False))
     # Nor does a call wait for the collector.
     health.register(Check("telemetry", lambda: telemetry.fault, gates_traffic=False))
+    # All replicas ask the same store: none would be left.
+    health.register(Check("shared rates", lambda: rates.shared.fault, gates_traffic=False))
 
 
 def _fault(backend: Backend) -> str | None:

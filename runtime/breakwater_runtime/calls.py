@@ -327,6 +327,13 @@ class Problem(Enum):
         "Wait as long as Retry-After says; keys work meanwhile.",
         retryable=True,
     )
+    RATES_UNAVAILABLE = Answer(
+        503,
+        INTERNAL_ERROR,
+        "It cannot be told at the moment how much may still be asked.",
+        "Wait as long as Retry-After says.",
+        retryable=True,
+    )
     HEADERS_TOO_LARGE = Answer(
         431,
         INVALID_REQUEST,

@@ -21,11 +21,13 @@ from breakwater_contract.settings import (
     live_files,
     live_hash,
 )
+from breakwater_contract.shared_rates import SharedRates
 from breakwater_runtime.http import jwks, keys
 from breakwater_runtime.http.addresses import Addresses
 from breakwater_runtime.http.jwks import KeySet
 from breakwater_runtime.http.keys import Keyring
 from breakwater_runtime.http.limits import WireLimits
+from breakwater_runtime.http.shared_buckets import Target as RateTarget
 from breakwater_runtime.management import operator
 from breakwater_runtime.management.operator import OperatorKeys
 from breakwater_runtime.observability import telemetry
@@ -75,6 +77,10 @@ class Content:
         """Every file that the live hash covers besides the settings."""
         return live_files(self.key_files, self.shared.content if self.shared else {})
 
+    rates_password: bytes | None = None
+    """The password of the store of shared rates."""
+    rates_authorities: bytes | None = None
+    """Certificates by which that store's may be signed."""
     otlp_headers: bytes = b""
     """Lines of headers for the collector."""
     otlp_authorities: bytes | None = None
@@ -91,6 +97,8 @@ class Content:
         digest.update(hashlib.sha256(self.admin_keys).digest())
         digest.update(hashlib.sha256(self.otlp_headers).digest())
         digest.update(hashlib.sha256(self.otlp_authorities or b"").digest())
+        for secret in (self.rates_password, self.rates_authorities):
+            digest.update(hashlib.sha256(secret or b"").digest())
         digest.update(self.hash_key or b"")
         return digest.digest()
 
@@ -136,6 +144,7 @@ class Source:
             otlp = settings.otlp
             otlp_headers = self._bytes(otlp.headers_file) if otlp and otlp.headers_file else b""
             otlp_authorities = self._bytes(otlp.ca_file) if otlp and otlp.ca_file else None
+            rates_password, rates_authorities = self._of_rates(settings.shared_rates)
             given = [(source.name, self._given(source)) for source in self.given.keys]
             shared = None if self.shared is None else SharedFiles.read(self.shared)
         except OSError as error:
@@ -156,6 +165,18 @@ class Source:
             shared=shared,
             otlp_headers=otlp_headers,
             otlp_authorities=otlp_authorities,
+            rates_password=rates_password,
+            rates_authorities=rates_authorities,
+        )
+
+    def _of_rates(self, rates: SharedRates | None) -> tuple[bytes | None, bytes | None]:
+        """Read what the store of shared rates needs: its password, its authorities."""
+        if rates is None:
+            return None, None
+        ca_file = rates.tls.ca_file if rates.tls is not None else None
+        return (
+            self._bytes(rates.password_file).rstrip(b"\r\n") if rates.password_file else None,
+            self._bytes(ca_file) if ca_file else None,
         )
 
     def _given(self, source: KeySource) -> Mapping[str, bytes]:
@@ -228,6 +249,7 @@ class Loaded:
     monitoring: Monitoring = field(default_factory=Monitoring)
     options: Options = field(default_factory=Options)
     collector: Target | None = None
+    rates: RateTarget | None = None
 
 
 NOTHING = Loaded(Keyring(), {}, "")
@@ -250,7 +272,8 @@ def understand(content: Content, alone: Shared) -> Loaded:
     faults = [f"{content.keys_from}/{fault}" for fault in key_faults]
     faults += [f"adminKeyFile: {fault}" for fault in admin_faults]
     collector, otlp_faults = _collector(content)
-    faults += operator_faults + jwks_faults + otlp_faults
+    rates, rates_faults = _rates(content)
+    faults += operator_faults + jwks_faults + otlp_faults + rates_faults
     if faults:
         raise SettingsError(faults)
     access = content.settings.access
@@ -272,6 +295,7 @@ def understand(content: Content, alone: Shared) -> Loaded:
         monitoring=content.settings.monitoring,
         options=Options.of(content.settings.monitoring),
         collector=collector,
+        rates=rates,
         service_account_keys=service_account_keys,
         policies=Policies(access.policies),
         addresses=addresses,
@@ -295,12 +319,38 @@ def _collector(content: Content) -> tuple[Target | None, list[str]]:
         return None, []
     headers, faults = telemetry.parse_headers(content.otlp_headers)
     faults = [f"{otlp.headers_file}: {fault}" for fault in faults]
-    if content.otlp_authorities is not None:
-        try:
-            ssl.create_default_context(cadata=content.otlp_authorities.decode())
-        except (ssl.SSLError, ValueError):
-            faults.append(f"{otlp.ca_file}: no certificates; accepted: certificates as PEM")
+    if content.otlp_authorities is not None and not _are_certificates(content.otlp_authorities):
+        faults.append(f"{otlp.ca_file}: no certificates; accepted: certificates as PEM")
     return Target(otlp, {**otlp.headers, **headers}, content.otlp_authorities), faults
+
+
+def _rates(content: Content) -> tuple[RateTarget | None, list[str]]:
+    """Say where rates are shared, with what stands in files."""
+    settings = content.settings.shared_rates
+    if settings is None:
+        return None, []
+    faults = []
+    if content.rates_password is not None and not _is_text(content.rates_password):
+        faults.append(f"{settings.password_file}: not a password; accepted: text, in UTF-8")
+    if content.rates_authorities is not None and not _are_certificates(content.rates_authorities):
+        where = settings.tls.ca_file if settings.tls is not None else ""
+        faults.append(f"{where}: no certificates; accepted: certificates as PEM")
+    return RateTarget(settings, content.rates_password, content.rates_authorities), faults
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        return bool(content.decode())
+    except ValueError:
+        return False
+
+
+def _are_certificates(content: bytes) -> bool:
+    try:
+        ssl.create_default_context(cadata=content.decode())
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
 
 
 class Live:

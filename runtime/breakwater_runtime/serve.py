@@ -30,6 +30,7 @@ from breakwater_runtime.http import peer_tls
 from breakwater_runtime.http.in_flight import Places
 from breakwater_runtime.http.limits import WireLimits, is_near
 from breakwater_runtime.http.server import Server, listen
+from breakwater_runtime.http.shared_buckets import Rates
 from breakwater_runtime.http.tls import Certificates
 from breakwater_runtime.live import Live, Loaded, Source
 from breakwater_runtime.management.drain import Drain, DrainTimes
@@ -139,6 +140,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
         sharing=app.sharing(live, _here(start), settings.server.uid, metrics, start.sources),
         places=Places(),
+        rates=Rates.of(settings.server, metrics, start.sources.elapsed),
     )
     # Behind the import of the backend: a provider of traces that its code sets up stays.
     live.when_loaded(lambda loaded: _take(process, loaded))
@@ -174,9 +176,10 @@ def _service(start: Start) -> Service:
 
 
 def _take(process: Process, loaded: Loaded) -> None:
-    """Take over what the live settings say of logs and telemetry."""
+    """Take over what the live settings say of logs, telemetry and shared rates."""
     logs.set_level(loaded.monitoring.log_level)
     process.telemetry.apply(loaded.monitoring, loaded.collector)
+    process.rates.shared.apply(loaded.rates)
 
 
 def _backend(settings: BackendSettings, start: Start) -> Backend:
@@ -287,6 +290,7 @@ class _Serving:
             process.drain,
             process.issuer_keys,
             process.telemetry,
+            process.rates,
         )
         process.health.register(Check("port", lambda: None if self._open else "not open yet"))
         management = self._management(listeners.management)
@@ -309,6 +313,7 @@ class _Serving:
             management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
             await managing
             self._process.telemetry.close()
+            await self._process.rates.shared.close()
             self._leave(0)
 
     def _management(self, listener: socket.socket) -> Server:

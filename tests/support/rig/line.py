@@ -108,7 +108,8 @@ class Line:
         """End the connection as a client that crashed does."""
         with contextlib.suppress(OSError):
             raw = self.writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if raw is not None:  # it has not ended by itself
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
 

@@ -16,6 +16,7 @@ from breakwater_runtime import app
 from breakwater_runtime.app import Process
 from breakwater_runtime.calls import Sources
 from breakwater_runtime.http.in_flight import Places
+from breakwater_runtime.http.shared_buckets import Rates
 from breakwater_runtime.live import Live, Source
 from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Health
@@ -91,7 +92,8 @@ def process(
     sources = Sources(clock.now, clock.elapsed, lambda: f"made-{next(ids)}")
     issuer_keys = app.issuer_keys(live, metrics, sources)
     telemetry = Telemetry(Service("crm", "team-a", "1.2.3", "crm-0"), metrics)
-    app.register_checks(health, live, (backend,), drain, issuer_keys, telemetry)
+    rates = Rates.of(settings.server, metrics, sources.elapsed)
+    app.register_checks(health, live, (backend,), drain, issuer_keys, telemetry, rates)
     sharing = app.sharing(live, Pod(), UID, metrics, sources)
     return Process(
         settings,
@@ -106,6 +108,7 @@ def process(
         sharing,
         Places(),
         telemetry,
+        rates,
     )
 
 

@@ -1,0 +1,94 @@
+"""A real Redis on loopback, that tests stop, kill and start again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dev.prerequisites import Program, find, require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BOUND_SECONDS = 60.0
+
+
+@dataclass
+class RedisServer:
+    """One server, in memory alone."""
+
+    port: int
+    folder: Path
+    options: tuple[str, ...]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"localhost:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        command = find("redis-server")
+        assert command is not None
+        log = self.folder / "redis.log"
+        plain = () if "--tls-port" in self.options else ("--port", str(self.port))
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [command, *plain, *self.options, "--bind", "127.0.0.1", "--save", ""],
+                cwd=self.folder,
+                stdout=output,
+                stderr=output,
+            )
+        end = time.monotonic() + BOUND_SECONDS
+        while not self._listens():
+            assert self.process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def kill(self) -> None:
+        """End it as a node that fails does: what it knew is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        """Have it take connections and answer nothing."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Have it answer again."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def redis_server(folder: Path, *options: str, tls: bool = False) -> Iterator[RedisServer]:
+    """Run a Redis until the end of the block."""
+    require([Program("redis-server", "redis-server")])
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    if tls:
+        options = (*options, "--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no")
+    server = RedisServer(port, folder, options)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from kubernetes import config
 from kubernetes.client import CustomObjectsApi
@@ -35,7 +35,7 @@ CRD = ROOT / "crds/breakwater.dev_mcpservers.yaml"
 Object = dict[str, Any]
 
 GENERATED = settings(
-    max_examples=300,
+    max_examples=500,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -75,6 +75,21 @@ def created(api: Any, server: Object) -> Object:
 def test_the_models_accept_what_the_api_server_accepts_and_nothing_else(
     api: Any, server: Object
 ) -> None:
+    agree(api, server)
+
+
+@pytest.mark.prove
+def test_ten_thousand_objects_are_judged_alike(api: Any, share: float) -> None:
+    @settings(GENERATED, max_examples=max(1, int(10_000 * share)))
+    @given(server=servers())
+    def judged(server: Object) -> None:
+        agree(api, server)
+
+    judged()
+
+
+def agree(api: Any, server: Object) -> None:
+    """Hold the models to what the API server says of one object."""
     stored, refusal = answered(api, server)
 
     if stored is not None:
@@ -477,7 +492,9 @@ def test_what_belongs_to_others_stays(cluster: RunningCluster, namespace: str) -
 def test_children_of_any_server_are_accepted_and_clean(
     cluster: RunningCluster, api: Any, server: Object
 ) -> None:
-    stored = created(api, server)
+    stored, _ = answered(api, server)
+    assume(stored is not None)
+    assert stored is not None
     children = placed(golden.Case("", (stored,)), "default")
 
     answers = json.loads(

@@ -61,6 +61,7 @@ def test_a_short_manifest_becomes_all_its_children_and_is_ready(weather: Ground)
         ("ServiceAccount", "weather"),
         ("Secret", "weather-keys"),
         ("Secret", "weather-live"),
+        ("Secret", "weather-internal"),
         ("ConfigMap", "weather-live"),
         ("ControllerRevision", f"weather-{revision}"),
         ("NetworkPolicy", "weather"),
@@ -97,7 +98,7 @@ def test_making_a_server_costs_one_write_per_child_and_few_of_its_status(op: Gro
     op.quiet()
     counted = op.proxy.counted(before)
     children = sum(counted[f"PATCH {kind.plural}"] for kind in KINDS.values())
-    assert children == len(op.children("thrift")) == 10
+    assert children == len(op.children("thrift")) == 11
     assert counted["PATCH mcpservers/status"] <= 3
     assert set(counted) <= {"PATCH mcpservers/status", "POST events"} | {
         f"PATCH {kind.plural}" for kind in KINDS.values()

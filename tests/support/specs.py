@@ -55,6 +55,8 @@ RIGHT: dict[str, list[Any]] = {
     "gateway": ["infra/public", "a/b.c"],
     "values": ["a", ""],
     "priorityClassName": ["important"],
+    "operatorClass": ["blue", "a.b"],
+    "ingressClassName": ["nginx"],
     "sizes": ["1", "512Ki", "1Mi", "1.5Gi", "2G"],
 }
 NETWORKS = {"allow", "deny", "trustedProxies", "cidr", "except"}

@@ -1,8 +1,8 @@
 """Rewrite the exact locks in requirements/: names, versions and hashes, no addresses.
 
 Run by `make lock`. One lock per image (operator, runtime), one for development (everything), one
-for the peers that benchmarks compare with, which development does without, one
-for uv itself, so that a bare machine can install uv with nothing but pip.
+for the peers that benchmarks compare with and one for the scanners of manifests, which development
+does without, one for uv itself, so that a bare machine can install uv with nothing but pip.
 """
 
 import subprocess
@@ -18,6 +18,7 @@ LOCKS = {
     "build": ["build"],
     "dev": ["cli", "operator", "runtime", "dev"],
     "bench": ["bench"],
+    "scan": ["scan"],
 }
 
 

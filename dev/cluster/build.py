@@ -89,6 +89,17 @@ KWOK = Program(
     module="addons",
     packages=("sigs.k8s.io/kwok/cmd/kwok", "./stages"),
 )
+SCANNERS = Program(
+    name="scanners",
+    title="kubeconform and kube-score",
+    module="scanners",
+    packages=(
+        "github.com/yannh/kubeconform/cmd/kubeconform",
+        "github.com/zegl/kube-score/cmd/kube-score",
+    ),
+)
+"""What manifests are checked with."""
+
 HELM = Program(name="helm", title="Helm", module="addons", packages=("helm.sh/helm/v3/cmd/helm",))
 
 

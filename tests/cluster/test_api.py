@@ -142,6 +142,11 @@ def volumes(*found: Object) -> Object:
             "make an McpServer for each of the others",
             id="two-backends",
         ),
+        pytest.param(
+            changed(backends=[{"ruby": {"server": "a:b"}}]),
+            'unknown field "spec.backends[0].ruby"',
+            id="unknown-backend",
+        ),
         pytest.param(changed(replica=3), 'unknown field "spec.replica"', id="misspelt"),
         pytest.param(changed(replicas=-1), "greater than or equal to 0", id="replicas"),
         pytest.param(

@@ -93,6 +93,8 @@ class OperatorProcess:
     """Where it looks: tests share a cluster."""
     image: str = RUNTIME_IMAGE
     environment: dict[str, str] = field(default_factory=dict)
+    platform: dict[str, Any] = field(default_factory=dict)
+    """What else its configuration says."""
     identity: str = "one"
     """Its name in the Lease; a process that follows another one under the same name need not wait
     until the Lease of that one runs out, like a container that is started again in its pod."""
@@ -159,6 +161,7 @@ class OperatorProcess:
             "namespace": self.namespaces[0],
             "watchNamespaces": list(self.namespaces),
             "images": {"runtime": self.image},
+            **self.platform,
         }
 
 

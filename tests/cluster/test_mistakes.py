@@ -1,0 +1,348 @@
+"""What users get wrong: one refusal or condition to act on, no hot retries, healed when mended."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from breakwater_operator.kube.kinds import CLAIM, MCP_SERVER, POD, SECRET, Kind
+from dev.cluster.api import ApiError
+from tests.support.certificates import FOR_LONG, self_signed
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
+SERVER = "oops"
+
+QUIET_SECONDS = 3.0
+ASKED_MAX = 3
+"""Requests about one server while nothing changes for so long: a retry at once makes hundreds."""
+
+Object = dict[str, Any]
+Act = Callable[[Ground], object]
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("operator")
+    name = f"oops-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    platform = {"allowed": {"registries": ["registry.example/*", "breakwater.local/*"]}}
+    with ground(control_plane.kubeconfig, name, folder, ROOT, platform=platform) as made:
+        yield made
+
+
+def nothing(_: Ground) -> None:
+    """All is as it should be."""
+
+
+def respec(**spec: Any) -> Act:
+    """Mend the manifest."""
+    return lambda op: op.patch(MCP_SERVER, SERVER, {"spec": spec})
+
+
+def secret(name: str, **data: str) -> Act:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+
+    def act(op: Ground) -> None:
+        if op.get(SECRET, name) is None:
+            op.create(SECRET, name, data=encoded)
+        else:
+            op.patch(SECRET, name, {"data": encoded})
+
+    return act
+
+
+def certificate(host: str, until: datetime = FOR_LONG) -> Act:
+    def act(op: Ground) -> None:
+        crt, key = self_signed(host, until)
+        secret("oops-cert", **{"tls.crt": crt.decode(), "tls.key": key.decode()})(op)
+
+    return act
+
+
+def claim(op: Ground) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    op.create(CLAIM, "oops-data", spec=spec)
+
+
+def quota(op: Ground) -> None:
+    op.create(QUOTA, "tight", spec={"hard": {"pods": "1"}})
+
+
+def gone(kind: Kind, name: str) -> Act:
+    return lambda op: op.delete(kind, name)
+
+
+def policy(op: Ground) -> None:
+    """An admission policy of the cluster that wants a label on Services."""
+    matches = {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"],
+                                  "operations": ["CREATE", "UPDATE"],
+                                  "resources": ["services"]}]}  # fmt: skip
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": op.namespace}}
+    op.api.create(
+        f"{ADMISSION}/validatingadmissionpolicies",
+        {
+            "metadata": {"name": op.namespace},
+            "spec": {
+                "matchConstraints": matches | {"namespaceSelector": selector},
+                "validations": [
+                    {
+                        "expression": "has(object.metadata.labels) && "
+                        "has(object.metadata.labels.team)",
+                        "message": "say whose it is",
+                    }
+                ],
+            },
+        },
+    )
+    binding = {"policyName": op.namespace, "validationActions": ["Deny"]}
+    op.api.create(
+        f"{ADMISSION}/validatingadmissionpolicybindings",
+        {"metadata": {"name": op.namespace}, "spec": binding},
+    )
+
+    def is_enforced() -> bool:
+        try:
+            op.create(
+                Kind("v1", "Service", "services"),
+                f"try-{uuid.uuid4().hex[:6]}",  # noqa: TID251 - it has to be new, not known
+                spec={"ports": [{"port": 1}]},
+            )
+        except ApiError as error:
+            return "say whose it is" in str(error)
+        return False
+
+    eventually(is_enforced, "the policy is enforced", seconds=60)
+
+
+def no_policy(op: Ground) -> None:
+    for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+        if op.api.find(f"{ADMISSION}/{plural}/{op.namespace}") is not None:
+            op.api.delete(f"{ADMISSION}/{plural}/{op.namespace}")
+
+
+def image_is_not_there(op: Ground) -> None:
+    """Say of every pod what kubelet says where an image cannot be pulled."""
+    words = 'failed to resolve image "registry.example/nope:1": not found'
+    waiting = {"reason": "ImagePullBackOff", "message": f"Back-off pulling image: {words}"}
+    container = {"name": "runtime", "image": "registry.example/nope:1", "imageID": "",
+                 "ready": False, "restartCount": 0, "state": {"waiting": waiting}}  # fmt: skip
+    conditions = [{"type": "Ready", "status": "False"}]
+    status = {"phase": "Pending", "conditions": conditions, "containerStatuses": [container]}
+
+    def pods() -> list[Object]:
+        found: list[Object] = op.api.get(POD.path(op.namespace))["items"]
+        return [
+            pod for pod in found if pod["metadata"]["labels"].get("breakwater.dev/server") == SERVER
+        ]
+
+    eventually(lambda: len(pods()) == 2, "there are pods")
+    for pod in pods():
+        path = POD.path(op.namespace, pod["metadata"]["name"], "status")
+        op.api.request("PATCH", path, {"status": status}, "application/strategic-merge-patch+json")
+
+
+TLS = {"expose": {"host": "oops.example", "certificate": {"secretName": "oops-cert"}}}
+VOLUME = {"name": "data", "persistentVolumeClaim": {"claimName": "oops-data"}}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake that the API server cannot see, how it is told, and how it is mended."""
+
+    name: str
+    spec: Object
+    told: tuple[str, str, str]
+    """Condition, its status and reason."""
+    says: str
+    mend: Act
+    before: Act = nothing
+    after: Act = nothing
+    """Done once the server was applied."""
+    tidy: tuple[tuple[Kind, str], ...] = field(default=())
+
+
+MISTAKES = (
+    Mistake(
+        "missing-secret",
+        {"access": {"keys": {"secretName": "oops-keyring"}}},
+        ("Progressing", "True", "KeySecretMissing"),
+        "create it",
+        mend=secret("oops-keyring", crm="0123456789abcdef0123456789abcdef"),
+        tidy=((SECRET, "oops-keyring"),),
+    ),
+    Mistake(
+        "secret-without-a-key",
+        {"access": {"keys": {"secretName": "oops-keyring"}}},
+        ("Progressing", "True", "KeySecretEmpty"),
+        "oops-keyring",
+        before=secret("oops-keyring", crm=""),
+        mend=secret("oops-keyring", crm="0123456789abcdef0123456789abcdef"),
+        tidy=((SECRET, "oops-keyring"),),
+    ),
+    Mistake(
+        "missing-certificate",
+        TLS,
+        ("Progressing", "True", "CertificateMissing"),
+        "kubectl create secret tls",
+        mend=certificate("oops.example"),
+        tidy=((SECRET, "oops-cert"),),
+    ),
+    Mistake(
+        "certificate-of-another-host",
+        TLS,
+        ("Progressing", "True", "CertificateWrong"),
+        "is for other.example, not for oops.example",
+        before=certificate("other.example"),
+        mend=certificate("oops.example"),
+        tidy=((SECRET, "oops-cert"),),
+    ),
+    Mistake(
+        "certificate-that-ended",
+        TLS,
+        ("Progressing", "True", "CertificateWrong"),
+        "the certificate ended at 2021-01-01",
+        before=certificate("oops.example", LONG_AGO),
+        mend=certificate("oops.example"),
+        tidy=((SECRET, "oops-cert"),),
+    ),
+    Mistake(
+        "missing-claim",
+        {"replicas": 1, "pod": {"volumes": [VOLUME]}},
+        ("Progressing", "True", "ClaimMissing"),
+        "create it, or correct its name in spec.pod.volumes",
+        mend=claim,
+        tidy=((CLAIM, "oops-data"),),
+    ),
+    Mistake(
+        "claim-of-one-pod-with-two",
+        {"pod": {"volumes": [VOLUME]}},
+        ("Accepted", "False", "SpecInvalid"),
+        "2 pods cannot share PersistentVolumeClaim",
+        before=claim,
+        mend=respec(replicas=1),
+        tidy=((CLAIM, "oops-data"),),
+    ),
+    Mistake(
+        "quota",
+        {},
+        ("Degraded", "True", "PodsRefused"),
+        "exceeded quota: tight",
+        before=quota,
+        mend=gone(QUOTA, "tight"),
+    ),
+    Mistake(
+        "image-that-does-not-pull",
+        {"runtime": {"image": "registry.example/nope:1"}},
+        ("Degraded", "True", "ImagePullFailed"),
+        "registry.example/nope:1 cannot be pulled",
+        after=image_is_not_there,
+        mend=respec(runtime={"image": "registry.example/there:1"}),
+    ),
+    Mistake(
+        "admission",
+        {},
+        ("Degraded", "True", "ApplyFailed"),
+        "say whose it is",
+        before=policy,
+        mend=no_policy,
+    ),
+    Mistake(
+        "registry-that-is-not-allowed",
+        {"runtime": {"image": "docker.example/any:1"}},
+        ("Accepted", "False", "NotAllowed"),
+        "write one of: registry.example/*, breakwater.local/*",
+        mend=respec(runtime={"image": "registry.example/any:1"}),
+    ),
+    Mistake(
+        "expose-without-a-gateway",
+        {"expose": {"host": "oops.example"}},
+        ("Accepted", "False", "SpecInvalid"),
+        "write gateway or ingressClassName",
+        mend=respec(expose={"ingressClassName": "nginx"}),
+    ),
+    Mistake(
+        "traces-without-a-collector",
+        {"monitoring": {"tracing": {"percent": 5}}},
+        ("Accepted", "False", "SpecInvalid"),
+        "have one set up",
+        mend=respec(monitoring={"tracing": None}),
+    ),
+)
+
+
+@pytest.mark.requirement("W5")
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_is_one_condition_and_heals_when_it_is_mended(
+    op: Ground, mistake: Mistake
+) -> None:
+    kind, status, reason = mistake.told
+    try:
+        mistake.before(op)
+        op.apply(SERVER, **mistake.spec)
+        mistake.after(op)
+
+        found = op.wait(SERVER, kind, status, reason)
+
+        assert mistake.says in found["message"]
+        eventually(
+            lambda: mistake.says in op.wait(SERVER, "Ready", "False")["message"],
+            "Ready says so too",
+        )
+        assert asked(op) <= ASKED_MAX
+        mistake.mend(op)
+        op.wait(SERVER, "Ready")
+        op.wait(SERVER, "Progressing", "False")
+        op.wait(SERVER, "Degraded", "False")
+    finally:
+        no_policy(op)
+        for kind_, name in ((MCP_SERVER, SERVER), (QUOTA, "tight"), *mistake.tidy):
+            if op.get(kind_, name) is not None:
+                op.delete(kind_, name)
+        eventually(lambda: not op.children(SERVER), "all of it is gone")
+
+
+def asked(op: Ground) -> int:
+    """Count what is asked and written while nobody changes anything."""
+    op.quiet()
+    before = len(op.proxy.seen)
+    time.sleep(QUIET_SECONDS)
+    return len(op.proxy.asked(before))
+
+
+REFUSED = [
+    ({"access": {"addresses": {"allow": ["10.0.0.1/8"]}}}, "no bits beyond its prefix"),
+    ({"egressRules": [{"cidr": "10.0.0.0/33"}]}, "write"),
+    ({"limits": {"requestsPerMinute": {"principal": 0}}}, "greater than or equal to 1"),
+]
+
+
+@pytest.mark.parametrize(("spec", "says"), REFUSED)
+def test_what_one_object_tells_is_refused_at_once(op: Ground, spec: Object, says: str) -> None:
+    with pytest.raises(ApiError, match=says):
+        op.apply("refused", **spec)
+
+
+def test_a_name_too_long_for_its_children_is_refused_at_once(op: Ground) -> None:
+    with pytest.raises(ApiError, match="at most 40 characters"):
+        op.apply("x" * 41)
+
+
+def test_no_mistake_is_a_traceback(op: Ground) -> None:
+    lines = [line for line in op.operator.log.splitlines() if line.startswith("{")]
+    assert [one for one in map(json.loads, lines) if "Traceback" in str(one)] == []

@@ -13,6 +13,11 @@ from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.kinds import OPTIONAL
 from breakwater_operator.render import Claim, Intent, Issuer, children, revision, ring, secrets
+from breakwater_operator.render.rate_store import (
+    AUTHORITY_FILE,
+    PASSWORD_FILE,
+    StoreCredentials,
+)
 from breakwater_operator.render.serving_certificate import ServingCertificate
 
 FOLDER = "tests/golden"
@@ -24,6 +29,7 @@ PLATFORM = Platform.parse(
             "labels": {"release": "prometheus"},
             "otlp": {"endpoint": "http://collector.telemetry.svc:4318"},
         },
+        "sharedRates": {"address": "valkey.platform.svc:6379", "tls": True, "secretName": "rates"},
         "network": {
             "gateways": [{"namespaceLabels": {"kubernetes.io/metadata.name": "infra"}}],
             "egress": [
@@ -70,6 +76,7 @@ class Case:
                 },
                 issuer=ISSUER,
                 certificate=_certificate(server),
+                rate_store=StoreCredentials({PASSWORD_FILE: b"hush", AUTHORITY_FILE: b"pem"}),
                 kinds=frozenset(kind.name for kind in OPTIONAL),
             )
         )

@@ -16,28 +16,13 @@ FileName = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Away = Literal["Local", "Refuse", "Allow"]
 
 
-class StoreTls(Model):
-    """TLS on the way to the store."""
-
-    ca_file: FileName | None = None
-    """The certificates, as PEM, by one of which the store's must be signed; a relative path is
-    relative to the settings file. It is read again when it changes. Unset: those of the system."""
-
-
-class SharedRates(Model):
+class RateStore(Model):
     """A Redis or Valkey in which all replicas count together."""
 
     address: Annotated[str, StringConstraints(pattern=ADDRESS, max_length=260)]
     """Where it is: `host:port`, as in `redis.platform.svc:6379`, or `[address]:port`."""
     database: Annotated[int, Field(ge=0, le=65535)] = 0
     """The number of its database."""
-    username: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
-    """Who to be there; unset: its default user."""
-    password_file: FileName | None = None
-    """A file with the password; a relative path is relative to the settings file. It is read again
-    when it changes."""
-    tls: StoreTls | None = None
-    """TLS, also by an empty object; unset: what is said to it can be read on the way."""
     prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/-]*$", max_length=128)] = (
         "breakwater"
     )
@@ -63,3 +48,23 @@ class SharedRates(Model):
         """The two parts of the address."""
         host, _, port = self.address.rpartition(":")
         return host.strip("[]"), int(port)
+
+
+class StoreTls(Model):
+    """TLS on the way to the store."""
+
+    ca_file: FileName | None = None
+    """The certificates, as PEM, by one of which the store's must be signed; a relative path is
+    relative to the settings file. It is read again when it changes. Unset: those of the system."""
+
+
+class SharedRates(RateStore):
+    """The store, and with what credentials."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    """Who to be there; unset: its default user."""
+    password_file: FileName | None = None
+    """A file with the password; a relative path is relative to the settings file. It is read again
+    when it changes."""
+    tls: StoreTls | None = None
+    """TLS, also by an empty object; unset: what is said to it can be read on the way."""

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from breakwater_contract.model import Model
 from breakwater_contract.monitoring import Collector
 from breakwater_contract.rules import atomic
+from breakwater_contract.shared_rates import RateStore
 from breakwater_operator.api.expose import GatewayName
 from breakwater_operator.api.fields import DnsLabel, DnsSubdomain, ImageReference
 from breakwater_operator.api.labels import LabelKey, LabelValue
@@ -90,6 +91,16 @@ class PlatformMonitoring(Model):
     """Where servers send traces, and metrics where it says how often; absent: nowhere."""
 
 
+class PlatformRates(RateStore):
+    """A Redis or Valkey in which the replicas of each server count requests together."""
+
+    tls: bool = False
+    """Whether it is spoken to over TLS."""
+    secret_name: DnsSubdomain | None = None
+    """A Secret with the entries `password`, and where they are needed `username` and `ca.crt`. It
+    must exist in the namespace of each server, whose pods use what stands there."""
+
+
 class PlatformChoices(Model):
     """What the platform's owner chooses: `platform` in the chart's values."""
 
@@ -103,6 +114,9 @@ class PlatformChoices(Model):
     """Who may reach servers, and whom they may reach."""
     monitoring: PlatformMonitoring = PlatformMonitoring()
     """What monitoring wants to find."""
+    shared_rates: PlatformRates | None = None
+    """Where the replicas of a server count the requests of principals and the calls of tools
+    together; absent: each replica counts for itself."""
     allowed: Allowed = Allowed()
     """What manifests may name."""
 

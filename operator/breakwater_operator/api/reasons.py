@@ -129,6 +129,14 @@ class Reason(StrEnum):
             "the host, or has ended."
         ),
     )
+    RATES_SECRET_MISSING = (
+        "RatesSecretMissing",
+        (
+            "The Secret of the platform's `sharedRates` does not exist in the server's namespace "
+            "or has no `password`. What was taken over before stays in use; without any, rates "
+            "are counted as `whenAway` says."
+        ),
+    )
     KIND_MISSING = (
         "KindMissing",
         (

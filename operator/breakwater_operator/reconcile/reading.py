@@ -8,6 +8,7 @@ from typing import Any
 from breakwater_operator.api import names
 from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.platform import Platform
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.kube.kinds import CLAIM, CONTROLLER_REVISION, SECRET
 from breakwater_operator.reconcile.world import World, controller
@@ -29,6 +30,8 @@ class Reading:
     """The Secret that the pods share."""
     certificate: Object | None
     """The Secret with the certificate that pods end TLS with."""
+    rate_store: Object | None
+    """The Secret with what opens the platform's store of shared rates."""
     revisions: list[Object]
     """The server's ControllerRevisions."""
     claims: Mapping[str, claims.Claim]
@@ -37,12 +40,15 @@ class Reading:
     """What the manifest names and is not there."""
 
 
-async def read(server: McpServer, world: World) -> Reading:
+async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     """Look at everything that a server refers to; what has not changed costs no request."""
     secret = (SECRET, server.namespace, key_secret_name(server))
     named = [(CLAIM, server.namespace, name) for name in claims.named(server)]
     tls = [(SECRET, server.namespace, name)] if (name := _certificate(server)) else []
-    world.references.use((server.namespace, server.name), [secret, *tls, *named])
+    rates = platform.shared_rates
+    name = rates.secret_name if rates is not None else None
+    store = [(SECRET, server.namespace, name)] if name else []
+    world.references.use((server.namespace, server.name), [secret, *tls, *store, *named])
     secrets = world.children[SECRET]
     found = await asyncio.gather(*(world.references.read(reference) for reference in named))
     return Reading(
@@ -50,6 +56,7 @@ async def read(server: McpServer, world: World) -> Reading:
         copy=secrets.get(server.namespace, names.live(server.name)),
         internal=secrets.get(server.namespace, names.internal(server.name)),
         certificate=await world.references.read(tls[0]) if tls else None,
+        rate_store=await world.references.read(store[0]) if store else None,
         revisions=_revisions(server, world),
         claims={
             name: claims.Claim(tuple(live.get("spec", {}).get("accessModes") or ()))

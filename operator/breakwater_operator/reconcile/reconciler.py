@@ -42,6 +42,7 @@ from breakwater_operator.render import (
     claims,
     live,
     missing,
+    rate_store,
     revision,
     ring,
     secrets,
@@ -199,14 +200,17 @@ class Reconciler:
 
     async def _intent(self, server: McpServer, seen: Seen) -> Intent:
         """Resolve what a manifest leaves to the cluster."""
-        reading = await read(server, self.world)
+        reading = await read(server, self.world, self.platform)
         keys = secrets.resolve(
             server, reading.source, reading.copy, self.signing.seed, self.entropy(KEY_BYTES)
         )
         certificate = serving_certificate.resolve(
             server, reading.certificate, reading.copy, self.now()
         )
-        waits = (keys.wait, certificate.wait)
+        credentials = rate_store.resolve(
+            server, self.platform.shared_rates, reading.rate_store, reading.copy
+        )
+        waits = (keys.wait, certificate.wait, credentials.wait)
         seen.waits += [*reading.waits, *(wait for wait in waits if wait is not None)]
         seen.faults = claims.faults(server, reading.claims)
         held_ring = ring.read(reading.internal)
@@ -220,6 +224,7 @@ class Reconciler:
             claims=reading.claims,
             issuer=await self._issuer(server, seen),
             certificate=certificate,
+            rate_store=credentials,
             kinds=self.world.kinds,
         )
         if held_ring is None:

@@ -28,7 +28,7 @@ INTERNET = [block("0.0.0.0/0", PRIVATE), block("::/0", PRIVATE_6)]
 
 URL = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^/:]+)(:(?P<port>[0-9]+))?(/|$)")
 PORTS = {"http": 80, "https": 443}
-LOCAL = {"localhost", "127.0.0.1", "[::1]"}
+LOCAL = {"localhost", "127.0.0.1", "[::1]", "::1"}
 
 
 def rules(intent: Intent) -> list[dict[str, Any]]:
@@ -53,6 +53,9 @@ def _named(intent: Intent) -> Iterator[dict[str, Any]]:
     collector = intent.platform.monitoring.otlp
     if collector is not None:
         yield from _to(collector.endpoint, intent.platform.cluster_domain)
+    rates = intent.platform.shared_rates
+    if rates is not None:
+        yield from _to_host(*rates.host_and_port, intent.platform.cluster_domain)
 
 
 def _urls(intent: Intent) -> list[str]:
@@ -64,15 +67,21 @@ def _urls(intent: Intent) -> list[str]:
 
 def _to(url: str, cluster_domain: str) -> Iterator[dict[str, Any]]:
     match = URL.match(url)
-    if match is None or match["host"] in LOCAL:
+    if match is not None:
+        port = int(match["port"] or PORTS[match["scheme"]])
+        yield from _to_host(match["host"], port, cluster_domain)
+
+
+def _to_host(host: str, port: int, cluster_domain: str) -> Iterator[dict[str, Any]]:
+    if host in LOCAL:
         return
-    host = match["host"].removesuffix(".").removesuffix(f".{cluster_domain}")
+    host = host.removesuffix(".").removesuffix(f".{cluster_domain}")
     name, _, zone = host.rpartition(".")
     if zone == "svc" and "." in name:
         # The pods' port is not the Service's, and nobody here knows it.
         yield {"to": [pods({"kubernetes.io/metadata.name": name.rpartition(".")[2]}, None)]}
         return
-    yield {"to": INTERNET, "ports": [tcp(int(match["port"] or PORTS[match["scheme"]]))]}
+    yield {"to": INTERNET, "ports": [tcp(port)]}
 
 
 def _rule(rule: EgressRule) -> dict[str, Any]:

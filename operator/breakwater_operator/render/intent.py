@@ -8,6 +8,7 @@ from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.names import FIRST_SLOT
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.render.claims import Claim
+from breakwater_operator.render.rate_store import NOTHING, StoreCredentials
 from breakwater_operator.render.revision import Revision
 from breakwater_operator.render.ring import Ring
 from breakwater_operator.render.secrets import Keys
@@ -44,6 +45,8 @@ class Intent:
     """The cluster's; None where nobody asks or it is not known."""
     certificate: ServingCertificate = NONE
     """What pods show to clients, from `serving_certificate.resolve`."""
+    rate_store: StoreCredentials = NOTHING
+    """What opens the store of shared rates, from `rate_store.resolve`."""
     kinds: frozenset[str] = frozenset()
     """The optional kinds that the cluster knows, by name."""
     slot: str = FIRST_SLOT

@@ -5,6 +5,7 @@ from breakwater_contract.monitoring import Otlp
 from breakwater_contract.names import KEYS_DIRECTORY, MCP_PATH
 from breakwater_contract.settings import LiveSettings, live_files, live_hash
 from breakwater_operator.api.errors import Fault, SpecError
+from breakwater_operator.render import rate_store
 from breakwater_operator.render.intent import Intent, Issuer
 from breakwater_operator.render.manifest import Live
 from breakwater_operator.render.settings import written
@@ -22,7 +23,7 @@ def live_settings(intent: Intent) -> bytes:
     Raises:
         SpecError: The manifest asks of access what it cannot mean in this cluster.
     """
-    collector = intent.platform.monitoring.otlp
+    collector, rates = intent.platform.monitoring.otlp, intent.platform.shared_rates
     settings = LiveSettings(
         keys_directory=KEYS_DIRECTORY,
         access=_access(intent),
@@ -32,6 +33,7 @@ def live_settings(intent: Intent) -> bytes:
         sessions="Auto" if _finds_sessions(intent) else "Never",
         monitoring=intent.server.spec.monitoring.for_runtime(),
         otlp=Otlp(**dict(collector)) if collector is not None else None,
+        shared_rates=rate_store.settings(rates, intent.rate_store) if rates is not None else None,
     )
     return written(settings).encode()
 

@@ -29,5 +29,5 @@ def live_secret(intent: Intent) -> Manifest:
             intent.server, names.live(intent.server.name), annotations=annotations
         ),
         "type": "Opaque",
-        "data": encoded(intent.keys, intent.certificate.files),
+        "data": encoded(intent.keys, {**intent.certificate.files, **intent.rate_store.files}),
     }

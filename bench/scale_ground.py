@@ -99,13 +99,19 @@ class Operator:
 
 
 @contextmanager
-def operator(kubeconfig: Path, folder: Path) -> Iterator[Operator]:
-    """Run the operator for the whole cluster, with pods that only pretend to answer."""
+def operator(kubeconfig: Path, folder: Path, pods: Path) -> Iterator[Operator]:
+    """Run the operator for the whole cluster, with pods that only pretend to answer.
+
+    Args:
+        kubeconfig: How it reaches the cluster.
+        folder: For its configuration.
+        pods: The socket where it hears of pods, of `scale_pods.Volumes`.
+    """
     config = folder / "operator.yaml"
     images = {"runtime": IMAGE}
     config.write_text(json.dumps({"namespace": NAMESPACE, "images": images}))
     port = free_port()
-    command = [sys.executable, "-m", "tests.support.operator", str(kubeconfig)]
+    command = [sys.executable, "-m", "bench.scale_pods", str(pods)]
     options = ["--config", str(config), "--kubeconfig", str(kubeconfig)]
     options += ["--http-port", str(port), "--identity", "bench"]
     core = max(os.sched_getaffinity(0))

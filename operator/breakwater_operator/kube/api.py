@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-import aiohttp
 import orjson
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
-from yarl import URL
 
 from breakwater_operator.kube.errors import ApiError, from_answer
 from breakwater_operator.kube.kinds import LEASE, Kind
+from breakwater_operator.kube.pool import Pool
+from breakwater_operator.kube.wire import Address, Answer, request
 
 Object = dict[str, Any]
 """One object of the cluster, as JSON has it."""
@@ -22,8 +22,6 @@ Count = Callable[[str, str, str], None]
 REQUEST_SECONDS = 15.0
 """How long one answer may take; the API server itself gives most requests up after a minute, but a
 pass that hangs that long keeps a user's next edit waiting."""
-
-CONNECT_SECONDS = 5.0
 
 STALLED_SECONDS = 75.0
 """A watch that says nothing for so long is dead: bookmarks come every minute."""
@@ -42,8 +40,7 @@ ever taking over what somebody else made.
 NON_RESOURCE = Kind("", "NonResource", "")
 """Stands in metrics and messages for paths that are no objects."""
 
-WATCH_LINE_BYTES_MAX = 2**22
-"""An object has at most 1.5 MiB in etcd, and JSON writes some of it longer."""
+USER_AGENT = "breakwater-operator"
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
@@ -64,15 +61,17 @@ class KubeApi:
             count: Told of each answer.
         """
         self._configuration = configuration
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: Pool | None = None
+        where = urlsplit(configuration.host)
+        self._host, self._root = where.netloc, where.path.rstrip("/")
         self._count = count
         self.may_write: Callable[[], bool] = lambda: True
         """Asked right before each write; the Lease that answers it is written all the same."""
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        if self._pool is not None:
+            await self._pool.close()
 
     async def document(self, path: str) -> Object:
         """Read what the API server says of itself, as at `/openid/v1/jwks`."""
@@ -88,17 +87,14 @@ class KubeApi:
             The groups and their etag; None where nothing has changed since that answer.
         """
         headers = {"Accept": _DISCOVERY} | ({"If-None-Match": etag} if etag else {})
-        limits = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-        response = await self._open("get", "GET", NON_RESOURCE, "/apis", headers, None, limits)
+        answer = await self._answer("get", "GET", NON_RESOURCE, "/apis", None, headers)
+        if answer.status == 304:
+            return None
         try:
-            if response.status == 304:
-                return None
-            answer = orjson.loads(await response.read())
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            said = orjson.loads(answer.body)
+        except ValueError as error:
             raise ApiError(f"discovery: {error!r}") from error
-        finally:
-            response.release()
-        return answer.get("items") or [], response.headers.get("ETag", "")
+        return said.get("items") or [], answer.headers.get("etag", "")
 
     async def get(
         self, kind: Kind, namespace: str, name: str, *, metadata_only: bool = False
@@ -220,17 +216,21 @@ class KubeApi:
         } | ({"labelSelector": selector} if selector else {})
         accept = _METADATA.format("") if metadata_only else "application/json"
         path = f"{kind.path(namespace)}?{urlencode(query)}"
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_SECONDS, sock_read=STALLED_SECONDS
-        )
-        response = await self._open("watch", "GET", kind, path, {"Accept": accept}, None, timeout)
+        message = await self._message("GET", path, {"Accept": accept}, None)
         try:
-            async for line in response.content:
-                yield _event(kind, line)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            answer, stream = await self._connected().open(message, REQUEST_SECONDS)
+        except OSError as error:
+            self._count("watch", kind.name, "none")
+            raise ApiError(f"{_asked('watch', kind, path)}: {error!r}") from error
+        try:
+            self._checked("watch", kind, path, answer)
+            while lines := await stream.lines(STALLED_SECONDS):
+                for line in lines:
+                    yield _event(kind, line)
+        except (OSError, ValueError) as error:
             raise ApiError(f"watch {kind.name}: {error!r}") from error
         finally:
-            response.close()
+            stream.close()
 
     async def _ask(
         self,
@@ -242,84 +242,89 @@ class KubeApi:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Object:
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
-        response = await self._open(verb, method, kind, path, headers or {}, body, timeout)
+        answer = await self._answer(verb, method, kind, path, body, headers or {})
         try:
-            answer: Object = orjson.loads(await response.read())
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            said: Object = orjson.loads(answer.body)
+        except ValueError as error:
             raise ApiError(f"{verb} {kind.name}: {error!r}") from error
-        finally:
-            response.release()
-        return answer
+        return said
 
-    async def _open(
+    async def _answer(
         self,
         verb: str,
         method: str,
         kind: Kind,
         path: str,
-        headers: Mapping[str, str],
         body: Any,
-        limits: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
-        asked = f"{verb} {kind.name} {path.partition('?')[0]}"
+        headers: Mapping[str, str],
+    ) -> Answer:
         if method != "GET" and kind != LEASE and not self.may_write():
+            asked = _asked(verb, kind, path)
             raise ApiError(f"{asked}: not sent, since another operator may be leading")
+        message = await self._message(method, path, headers, body)
         try:
-            response = await self._connected().request(
-                method,
-                # Paths are written by us, quoted where they need it.
-                URL(self._configuration.host + path, encoded=True),
-                headers={**headers, **await self._authorization()},
-                data=orjson.dumps(body) if body is not None else None,
-                timeout=limits,
-                proxy=self._configuration.proxy,
-                server_hostname=self._configuration.tls_server_name,
-            )
-            if response.status >= 400:
-                said = await response.text()
-        except (aiohttp.ClientError, OSError) as error:
+            answer = await self._connected().ask(message, REQUEST_SECONDS, is_safe=method == "GET")
+        except OSError as error:
             self._count(verb, kind.name, "none")
-            raise ApiError(f"{asked}: {error!r}") from error
-        self._count(verb, kind.name, str(response.status))
-        if response.status >= 400:
-            raise from_answer(asked, response.status, _status(said), response.headers)
-        return response
+            raise ApiError(f"{_asked(verb, kind, path)}: {error!r}") from error
+        return self._checked(verb, kind, path, answer)
 
-    def _connected(self) -> aiohttp.ClientSession:
-        """Open a session when there is a loop to have it in.
+    def _checked(self, verb: str, kind: Kind, path: str, answer: Answer) -> Answer:
+        self._count(verb, kind.name, str(answer.status))
+        if answer.status >= 400:
+            asked, said = _asked(verb, kind, path), _status(answer.body)
+            raise from_answer(asked, answer.status, said, answer.headers)
+        return answer
 
-        The official client says how to reach the cluster; its own requests cost twice as much.
-        """
-        if self._session is None:
-            tls = RESTClientObject(self._configuration).ssl_context
-            connector = aiohttp.TCPConnector(
-                limit=self._configuration.connection_pool_maxsize, ssl=tls
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                # Looking up proxies and .netrc for each request costs as much as the request.
-                trust_env=False,
-                # A line of a watch is one object.
-                read_bufsize=WATCH_LINE_BYTES_MAX,
-            )
-        return self._session
-
-    async def _authorization(self) -> dict[str, str]:
+    async def _message(
+        self, method: str, path: str, headers: Mapping[str, str], body: Any
+    ) -> bytes:
         settings = await self._configuration.auth_settings()
         bearer = settings.get("BearerToken")
-        return {"Authorization": bearer["value"]} if bearer and bearer["value"] else {}
+        said = {"Host": self._host, "User-Agent": USER_AGENT, **headers}
+        if bearer and bearer["value"]:
+            said["Authorization"] = bearer["value"]
+        content = orjson.dumps(body) if body is not None else None
+        return request(method, self._root + path, said, content)
+
+    def _connected(self) -> Pool:
+        """Open connections only when there is a loop to have them in."""
+        if self._pool is None:
+            limit = self._configuration.connection_pool_maxsize
+            self._pool = Pool(address(self._configuration), limit)
+        return self._pool
+
+
+def address(configuration: Configuration) -> Address:
+    """Where an API server listens, and how to be sure of it.
+
+    The official client reads how to reach a cluster; its own requests cost several times as much.
+    """
+    where = urlsplit(configuration.host)
+    is_secure = where.scheme == "https"
+    proxy = urlsplit(configuration.proxy) if configuration.proxy else None
+    return Address(
+        host=where.hostname or "",
+        port=where.port or (443 if is_secure else 80),
+        tls=RESTClientObject(configuration).ssl_context if is_secure else None,
+        name=configuration.tls_server_name,
+        proxy=(proxy.hostname or "", proxy.port or 80) if proxy is not None else None,
+    )
+
+
+def _asked(verb: str, kind: Kind, path: str) -> str:
+    return f"{verb} {kind.name} {path.partition('?')[0]}"
 
 
 def _sends(content_type: str) -> dict[str, str]:
     return {"Content-Type": content_type, "Accept": JSON}
 
 
-def _status(text: str) -> Any:
+def _status(said: bytes) -> Any:
     try:
-        return orjson.loads(text)
+        return orjson.loads(said)
     except ValueError:
-        return text
+        return said.decode(errors="replace")
 
 
 def _event(kind: Kind, line: bytes) -> Object:

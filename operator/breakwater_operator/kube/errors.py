@@ -75,7 +75,7 @@ def from_answer(asked: str, status: int, body: Any, headers: Mapping[str, str]) 
         asked: What was asked, as in `apply Service team-a/crm`.
         status: The HTTP status.
         body: The answer's body, a Status object or text.
-        headers: The answer's headers.
+        headers: The answer's headers, by lower-case names.
 
     Returns:
         The error, with the server's own message in it.
@@ -85,7 +85,7 @@ def from_answer(asked: str, status: int, body: Any, headers: Mapping[str, str]) 
         f"{asked}: {said.get('message') or f'status {status}'}",
         status=status,
         reason=str(said.get("reason") or ""),
-        retry_after_seconds=_seconds(headers.get("Retry-After")),
+        retry_after_seconds=_seconds(headers.get("retry-after")),
     )
 
 

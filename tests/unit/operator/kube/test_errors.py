@@ -35,6 +35,6 @@ def test_history_that_is_gone_is_expired_and_not_refused() -> None:
 
 
 def test_the_time_to_stay_away_is_kept() -> None:
-    error = from_answer("list Pod", 429, "busy", {"Retry-After": "3"})
+    error = from_answer("list Pod", 429, "busy", {"retry-after": "3"})
 
     assert error.retry_after_seconds == 3.0

@@ -1,0 +1,283 @@
+"""HTTP/1.1 to the API server and no more than that: what one request costs is what a pass costs."""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import httptools
+
+LINES_MAX = 1000
+"""Lines of a stream that wait to be read before no more are taken from the connection."""
+
+LINE_BYTES_MAX = 2**22
+"""An object has at most 1.5 MiB in etcd, and JSON writes some of it longer."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a server answered."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    """By lower-case names."""
+    body: bytes = b""
+
+
+class WireError(OSError):
+    """A connection failed, or said something that is not HTTP."""
+
+
+class Wire(asyncio.Protocol):
+    """One connection; it carries one request at a time."""
+
+    def __init__(self, freed: Callable[["Wire"], None]) -> None:
+        """Carry nothing yet.
+
+        Args:
+            freed: Told when an answer is complete and the connection can carry another request.
+        """
+        self._freed = freed
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._head: asyncio.Future[Answer] | None = None
+        self._answer = Answer()
+        self._chunks: list[bytes] = []
+        self._stream: Stream | None = None
+        self.is_used = False
+        """Whether it has carried a request before: then the other side may just be closing it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can carry a request."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, request: bytes, seconds: float) -> Answer:
+        """Send a request and wait for the whole answer.
+
+        Raises:
+            WireError: It failed; nobody knows whether the request was carried out.
+            TimeoutError: There was no complete answer in time.
+        """
+        return await self._send(request, seconds)
+
+    async def open(self, request: bytes, seconds: float) -> tuple[Answer, "Stream"]:
+        """Send a request whose answer is read line by line.
+
+        Args:
+            request: The request.
+            seconds: How long the head of the answer may take.
+
+        Returns:
+            The head; one that is an error has its body too. And the lines.
+        """
+        self._stream = stream = Stream(self)
+        return await self._send(request, seconds), stream
+
+    async def _send(self, request: bytes, seconds: float) -> Answer:
+        if self._transport is None:
+            raise WireError("not connected")
+        waiter: asyncio.Future[Answer] = self._loop.create_future()
+        self._head = waiter
+        self._answer, self._chunks = Answer(), []
+        self._parser = httptools.HttpResponseParser(self)
+        limit = self._loop.call_later(seconds, self._late)
+        self._transport.write(request)
+        try:
+            return await waiter
+        except BaseException:
+            # What comes now is the answer to a question that nobody asks any more.
+            self.close()
+            raise
+        finally:
+            limit.cancel()
+
+    def close(self) -> None:
+        """Close it, whatever it carries."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause(self) -> None:
+        """Take no more from the connection for now."""
+        if self._transport is not None and self.is_open:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Take more again."""
+        if self._transport is not None and self.is_open:
+            self._transport.resume_reading()
+
+    def _late(self) -> None:
+        if self._head is not None and not self._head.done():
+            self._head.set_exception(TimeoutError("no answer in time"))
+
+    def _fail(self, error: Exception) -> None:
+        if self._head is not None and not self._head.done():
+            self._head.set_exception(error)
+        if self._stream is not None:
+            self._stream.end(error)
+
+    # What asyncio tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport over."""
+        # Those of uvloop are no subclasses of it.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came."""
+        if self._parser is None:
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(WireError(f"not an HTTP answer: {error}"))
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits."""
+        self._fail(WireError(f"the connection was closed: {exc}" if exc else "closed"))
+
+    # What httptools tells.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """A stream is open from here on."""
+        if self._parser is not None:
+            self._answer.status = self._parser.get_status_code()
+        if self._stream is not None and self._answer.status < 400:
+            self._done()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
+        if self._stream is not None and self._answer.status < 400:
+            self._stream.feed(body)
+        else:
+            self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        """The answer is complete."""
+        keeps = self._parser is not None and self._parser.should_keep_alive()
+        self._parser = None
+        if self._stream is not None:
+            self._stream.end(None)
+            self._stream = None
+        self._answer.body = b"".join(self._chunks)
+        self.is_used = True
+        if keeps and self.is_open:
+            self._freed(self)
+        else:
+            self.close()
+        self._done()
+
+    def _done(self) -> None:
+        if self._head is not None and not self._head.done():
+            self._head.set_result(self._answer)
+
+
+class Stream:
+    """The lines of an answer that does not end by itself."""
+
+    def __init__(self, wire: Wire) -> None:
+        """Begin empty.
+
+        Args:
+            wire: What it comes from.
+        """
+        self._wire = wire
+        self._rest = b""
+        self._lines: deque[bytes] = deque()
+        self._is_paused = False
+        self._ended = False
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def close(self) -> None:
+        """Read no more; where it has not ended, the connection goes with it."""
+        if not self._ended:
+            self._wire.close()
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece over."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LINE_BYTES_MAX:
+            self.end(WireError("a line is too long"))
+            self._wire.close()
+        self._lines.extend(lines)
+        if len(self._lines) > LINES_MAX and not self._is_paused:
+            self._is_paused = True
+            self._wire.pause()
+        self._wake()
+
+    def end(self, error: Exception | None) -> None:
+        """Say that nothing comes any more."""
+        if not self._ended:
+            self._ended, self._error = True, error
+            self._wake()
+
+    async def lines(self, seconds: float) -> list[bytes]:
+        """Wait for the next lines; none means the end.
+
+        Args:
+            seconds: How long to wait.
+
+        Raises:
+            WireError: The connection failed.
+            TimeoutError: Nothing came in time.
+        """
+        if not self._lines and not self._ended:
+            async with asyncio.timeout(seconds):
+                await self._news()
+        found = list(self._lines)
+        self._lines.clear()
+        if self._is_paused:
+            self._is_paused = False
+            self._wire.resume()
+        if not found and self._error is not None:
+            raise self._error
+        return found
+
+    async def _news(self) -> None:
+        # A piece of a line is no news.
+        while not self._lines and not self._ended:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens, and how to be sure of it."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    name: str | None = None
+    """The name that its certificate is for, where that is not the host."""
+    proxy: tuple[str, int] | None = None
+    """Host and port of an HTTP proxy in between."""
+
+
+def request(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    """Write a request.
+
+    Raises:
+        ValueError: A header or the target would end its line.
+    """
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1:
+        raise ValueError("a line break in the head of a request")
+    return head.encode("latin-1") + b"\r\n\r\n" + (body or b"")

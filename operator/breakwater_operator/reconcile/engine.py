@@ -24,8 +24,9 @@ from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.meters import Meters
 from breakwater_operator.reconcile.optional import OptionalKinds
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
-from breakwater_operator.reconcile.reconciler import Reconciler, Result
+from breakwater_operator.reconcile.reconciler import Reconciler, Result, Seen
 from breakwater_operator.reconcile.servers import Servers
+from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.world import World
@@ -91,7 +92,8 @@ class Engine:
         self._outside = outside
         self._queue = Queue()
         self._servers = Servers(self._server_changed)
-        self._world = World(api, platform.watch_namespaces, self._wake, self._wake_soon)
+        self._settled: Settled[Seen] = Settled()
+        self._world = World(api, platform.watch_namespaces, self._changed, self._wake_soon)
         self._optional = OptionalKinds(api, self._world, self._wake_all)
         self._leadership = Leadership(
             api, (platform.namespace, platform.instance), outside.instance, outside.now
@@ -102,7 +104,7 @@ class Engine:
         self._rounds = Rounds(
             prober or HttpProber(lambda: self._known_signing().key), self._wake, meters.probe
         )
-        self._issuer = ClusterIssuer(api, self._wake)
+        self._issuer = ClusterIssuer(api, self._changed)
         self._events = Events(api, outside.instance, outside.now)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_compared = False
@@ -177,8 +179,14 @@ class Engine:
         if self._is_working:
             self._queue.add(key, priority)
 
+    def _changed(self, key: Key) -> None:
+        """Have a server looked at as a whole: something that its children depend on changed."""
+        self._settled.changed(key)
+        self._wake(key)
+
     def _wake_all(self) -> None:
-        """Ask for a pass over everything, after whatever users wait for."""
+        """Ask for a full pass over everything, after whatever users wait for."""
+        self._settled.all_changed()
         for key in self._servers.keys():  # noqa: SIM118 - not a mapping
             self._wake(key, Priority.ROUTINE)
 
@@ -224,6 +232,7 @@ class Engine:
             events=self._events,
             now=self._outside.now,
             entropy=self._outside.entropy,
+            settled=self._settled,
         )
 
     async def _load_signing(self) -> Signing:

@@ -31,6 +31,7 @@ from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.reading import read
 from breakwater_operator.reconcile.servers import Servers
+from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.world import World
@@ -94,6 +95,8 @@ class Seen:
     failure: ApiError | None = None
     intent: Intent | None = None
     is_key_changed: bool = False
+    is_settled: bool = False
+    """Whether every child was found to be as it should be, and nothing else is to be said."""
     live: str | None = None
     """The hash of live settings that every pod should have loaded."""
 
@@ -115,6 +118,7 @@ class Reconciler:
     now: Callable[[], datetime]
     entropy: Callable[[int], bytes]
     clock: Callable[[], float] = time.monotonic
+    settled: Settled[Seen] = field(default_factory=Settled)
     told: dict[Key, tuple[str, float]] = field(default_factory=dict)
     """Since when the pods of a server are to take over which live settings."""
 
@@ -132,7 +136,7 @@ class Reconciler:
         if owner is None or owner["metadata"].get("deletionTimestamp") or self._is_others(owner):
             return self._gone(key)
         try:
-            seen = await self._make(owner)
+            seen = await self._made(key, owner)
             pods = await self._observe(key, owner, seen)
             if wait := self._takeover_seconds(key, owner, seen, pods):
                 return Result("waiting", again_seconds=wait)
@@ -169,6 +173,18 @@ class Reconciler:
         chosen = (owner.get("spec") or {}).get("operatorClass")
         return bool(chosen != self.platform.operator_class)
 
+    async def _made(self, key: Key, owner: Object) -> Seen:
+        """Make children what they should be, or know that they are."""
+        known = self.settled.get(key, owner)
+        if known is None:
+            state = self.settled.state(key)
+            known = await self._make(owner)
+            if known.is_settled:
+                self.settled.keep(key, state, owner, known)
+        elif known.intent is not None:
+            await self.writer.prune(self._unused(known.intent))
+        return known
+
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""
         seen = Seen()
@@ -191,6 +207,8 @@ class Reconciler:
         if written.failure is None:
             seen.is_key_changed = intent.keys.changed
             await self._prune(intent, desired)
+        is_quiet = not (seen.waits or seen.problems or seen.faults or seen.is_key_changed)
+        seen.is_settled = written.is_clean and is_quiet and not ring.is_turning(intent.ring)
         return seen
 
     async def _free(self, server: McpServer, desired: Sequence[Child]) -> None:
@@ -347,18 +365,21 @@ class Reconciler:
 
     async def _prune(self, intent: Intent, desired: Sequence[Child]) -> None:
         """Delete children that should not be, and revisions that no pod needs."""
+        surplus = plan.surplus(self.world.owned(intent.server.uid), desired)
+        await self.writer.prune([*surplus, *self._unused(intent)])
+
+    def _unused(self, intent: Intent) -> list[Child]:
+        """Find revisions that no pod needs."""
         server = intent.server
-        surplus = plan.surplus(self.world.owned(server.uid), desired)
         deployment = self.world.children[DEPLOYMENT].get(
             server.namespace, names.deployment(server.name, names.FIRST_SLOT)
         )
-        if deployment is not None and _is_complete(deployment):
-            stored = self.world.children[CONTROLLER_REVISION].together(server.uid)
-            running = _revisions(self.world.pods.together((server.namespace, server.name)))
-            unused = revision.unused(stored, intent.revision, running)
-            surplus += [Child(CONTROLLER_REVISION, dict(one), dict(one)) for one in unused]
-        if surplus:
-            await self.writer.prune(surplus)
+        if deployment is None or not _is_complete(deployment):
+            return []
+        stored = self.world.children[CONTROLLER_REVISION].together(server.uid)
+        running = _revisions(self.world.pods.together((server.namespace, server.name)))
+        unused = revision.unused(stored, intent.revision, running)
+        return [Child(CONTROLLER_REVISION, dict(one), dict(one)) for one in unused]
 
     async def _tell(self, pod: Any, wanted: str) -> None:
         """Make kubelet refresh a pod's volumes at once, by writing an annotation."""
@@ -391,6 +412,7 @@ class Reconciler:
         self.rounds.drop(key)
         self.issuer.drop(key)
         self.statuses.forget(key)
+        self.settled.forget(key)
         self.told.pop(key, None)
         return Result("gone")
 

@@ -30,6 +30,8 @@ def turned(
         now: The time.
         fresh: Random bytes.
     """
+    if not ring.is_due(intent.ring, now):
+        return intent
     wanted = live.wanted(intent)
     living = [pod for pod in pods if pod["status"].get("phase") not in ENDED]
     is_loaded = all(_has(pod, probes, wanted) for pod in living)

@@ -24,6 +24,8 @@ from breakwater_operator.reconcile.trim import child, endpoint_slice, pod
 
 MANAGED = f"app.kubernetes.io/managed-by={MANAGER}"
 
+CONTROLLERS_OWN = "deployment.kubernetes.io/revision"
+
 SERVICE_LABEL = "kubernetes.io/service-name"
 """Which Service an EndpointSlice is of; the one for metrics has slices too."""
 
@@ -174,7 +176,14 @@ def _is_report(old: Object | None, new: Object | None) -> bool:
         return False
     kept = ("generation", "labels", "ownerReferences", "deletionTimestamp")
     same = all(old["metadata"].get(key) == new["metadata"].get(key) for key in kept)
+    same = same and _annotations(old) == _annotations(new)
     return same and "status" in new and old.get("spec") == new.get("spec")
+
+
+def _annotations(live: Object) -> Object:
+    """Annotations, but for what the Deployment's own controller notes down."""
+    found = live["metadata"].get("annotations") or {}
+    return {key: value for key, value in found.items() if key != CONTROLLERS_OWN}
 
 
 def _same(old: Object, new: Object) -> bool:

@@ -29,6 +29,8 @@ class Written:
     failure: ApiError | None = None
     """Why writing ended early: what comes later needs what comes earlier."""
     created: list[Child] = field(default_factory=list)
+    is_clean: bool = True
+    """Whether every child is now as it should be."""
 
 
 class Writer:
@@ -63,7 +65,7 @@ class Writer:
             try:
                 await self._one(uid, child, confirm, written)
             except ApiError as error:
-                written.failure = error
+                written.failure, written.is_clean = error, False
                 break
         return written
 
@@ -81,14 +83,23 @@ class Writer:
         written: Written,
     ) -> None:
         what = plan.step(child, uid)
+        if what is Step.KEEP:
+            written.is_clean &= not _is_ending(child)
+            return
         if what is Step.CREATE or what is Step.ADOPT or what is Step.REPLACE:
             await confirm()
         if what is Step.CREATE:
             child, what = await self._create(uid, child)
             written.created += [child] if what is Step.CREATE else []
+        if what is Step.CREATE:
+            written.is_clean &= plan.is_clean(child)
+            return
         if what is Step.REPAIR or what is Step.ADOPT:
             await self._repair(child)
-        elif what is Step.REPLACE and child.live is not None:
+            written.is_clean &= child.title not in self._futile
+            return
+        written.is_clean = False
+        if what is Step.REPLACE and child.live is not None:
             await self._delete(child, child.live)
             await self._create(uid, replace(child, live=None))
         elif what is Step.LEAVE:
@@ -204,6 +215,10 @@ def _owns_replicas(live: Object) -> bool:
         and "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
         for entry in live["metadata"].get("managedFields") or ()
     )
+
+
+def _is_ending(child: Child) -> bool:
+    return bool(child.live and child.live["metadata"].get("deletionTimestamp"))
 
 
 def _once(confirm: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -127,6 +127,16 @@ def advanced(
     return Ring(generations=(newest, _generation(server, now, fresh)))
 
 
+def is_turning(ring: Ring) -> bool:
+    """Whether a rotation is under way: what pods say decides about its next step."""
+    return len(ring.generations) > 1
+
+
+def is_due(ring: Ring, now: datetime) -> bool:
+    """Whether there is a step to take, now or once pods have taken the last one."""
+    return is_turning(ring) or now - ring.generations[-1].made >= ROTATED_AFTER
+
+
 def _generation(server: McpServer, now: datetime, fresh: bytes) -> Generation:
     made = certificate.make(
         server.uid, _whole(now), _part(fresh, b"authority"), _part(fresh, b"certificate")

@@ -238,6 +238,8 @@ class Loaded:
     hosts: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
+    peer_wire: WireLimits = field(default_factory=lambda: WireLimits.of(Limits()))
+    """For connections of peers, behind each of which many clients stand."""
     gives_sessions: bool = True
     session_limits: SessionLimits = field(default_factory=SessionLimits)
     shared: Shared = field(default_factory=lambda: Shared(Ring.fresh()))
@@ -288,6 +290,7 @@ def understand(content: Content, alone: Shared) -> Loaded:
         hosts=frozenset(access.hosts),
         limits=content.settings.limits,
         wire=WireLimits.of(content.settings.limits, addresses.trusts),
+        peer_wire=WireLimits.of(content.settings.limits, lambda _: True),
         gives_sessions=content.settings.sessions == "Auto",
         session_limits=SessionLimits.of(content.settings.limits.sessions),
         shared=alone if content.shared is None else understand_shared(content.shared),

@@ -335,7 +335,7 @@ class _Serving:
             app.internal(process),
             app.refusing(process),
             listener,
-            limits=lambda: live.loaded.wire,
+            limits=lambda: live.loaded.peer_wire,
             wall=self._wall,
             count_cut=lambda _: None,
             tls=peer_tls.listening(lambda: live.loaded.shared.tls),

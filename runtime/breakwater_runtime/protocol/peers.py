@@ -21,6 +21,11 @@ AWAY_SECONDS = 15.0
 """After how long without any answer a peer counts as gone: the packets to a pod on a node that
 died are refused by nobody."""
 
+PAUSE_SECONDS = 0.5
+"""How long nobody tries again to connect to a peer that has just not answered."""
+
+HANDSHAKES_MAX = 16
+
 RETRY_SECONDS = 1
 
 
@@ -34,6 +39,8 @@ class Peers:
         self._ticker = ticker
         self._idle: dict[str, list[Upstream]] = {}
         self._away_since: dict[str, float] = {}
+        self._away_until: dict[str, float] = {}
+        self._handshakes: dict[str, asyncio.Semaphore] = {}
 
     def idle(self, address: str) -> Upstream | None:
         """Get a connection that is open already; None: there is none."""
@@ -51,26 +58,40 @@ class Peers:
             Refused: The peer is gone, or does not answer.
         """
         host, _, port = address.rpartition(":")
+        async with self._turns(address):
+            # Who waited behind those that got no answer need not try the same.
+            if asyncio.get_running_loop().time() < self._away_until.get(address, 0.0):
+                raise self.late(address)
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    return await self._connect(address, host.strip("[]"), int(port))
+            except TimeoutError as error:
+                self._away_until[address] = asyncio.get_running_loop().time() + PAUSE_SECONDS
+                raise self.late(address) from error
+            except (OSError, ValueError) as error:
+                # Refused, no such host, or somebody else's certificate: the pod is gone.
+                self._away_since.pop(address, None)
+                raise Refused(Problem.SESSION_NOT_FOUND) from error
+
+    async def _connect(self, address: str, host: str, port: int) -> Upstream:
         context = self._tls()
         if context is None:
             raise Refused(Problem.SESSION_NOT_FOUND)
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                _, upstream = await loop.create_connection(
-                    lambda: Upstream(lambda lost: self._lost(address, lost)),
-                    host.strip("[]"),
-                    int(port),
-                    ssl=context,
-                    server_hostname=self._host,
-                )
-        except TimeoutError as error:
-            raise self.late(address) from error
-        except (OSError, ValueError) as error:
-            # Refused, no such host, or somebody else's certificate: the pod is gone.
-            self._away_since.pop(address, None)
-            raise Refused(Problem.SESSION_NOT_FOUND) from error
+        _, upstream = await asyncio.get_running_loop().create_connection(
+            lambda: Upstream(lambda lost: self._lost(address, lost)),
+            host,
+            port,
+            ssl=context,
+            server_hostname=self._host,
+        )
         return upstream
+
+    def _turns(self, address: str) -> asyncio.Semaphore:
+        """Get what lets so many handshakes with one peer go on at once: more make each too slow."""
+        turns = self._handshakes.get(address)
+        if turns is None:
+            turns = self._handshakes[address] = asyncio.Semaphore(HANDSHAKES_MAX)
+        return turns
 
     def late(self, address: str) -> Refused:
         """Say what a client is told of a peer that does not answer."""
@@ -82,7 +103,8 @@ class Peers:
 
     def release(self, address: str, upstream: Upstream) -> None:
         """Keep a connection for the next request, if it may carry another."""
-        self._away_since.pop(address, None)
+        if upstream.complete:
+            self._away_since.pop(address, None)
         kept = self._idle.setdefault(address, [])
         if not upstream.reusable or len(kept) >= IDLE_MAX:
             upstream.abort()
@@ -107,6 +129,8 @@ class Peers:
         for address, since in list(self._away_since.items()):
             if now - since >= 4 * AWAY_SECONDS:
                 del self._away_since[address]
+                self._away_until.pop(address, None)
+                self._handshakes.pop(address, None)
         if not self._idle:
             self._ticker.discard(self)
 

@@ -19,6 +19,9 @@ BUFFER_BYTES = 64 * 1024
 TAKEN_SECONDS = 1.0
 """How long a peer may take to say that it has the request; its answer may take longer."""
 
+OWN_LAG_SECONDS = 0.1
+"""How late our own clock may be before what we have not seen says nothing about the peer."""
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -136,11 +139,19 @@ class Upstream(asyncio.Protocol):
         """Send a request."""
         self._headers, self._status, self.complete, self.taken = [], 0, False, False
         self.used += 1
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(TAKEN_SECONDS, self._too_late)
         self._transport.write(head + body)
+        self._wait_until_taken()
 
-    def _too_late(self) -> None:
+    def _wait_until_taken(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + TAKEN_SECONDS
+        self._deadline = loop.call_later(TAKEN_SECONDS, self._too_late, due)
+
+    def _too_late(self, due: float) -> None:
+        if asyncio.get_running_loop().time() - due > OWN_LAG_SECONDS:
+            # It was us who had no time to look.
+            self._wait_until_taken()
+            return
         self._is_late = True
         self.abort()
 

@@ -21,12 +21,25 @@ AWAY_SECONDS = 15.0
 """After how long without any answer a peer counts as gone: the packets to a pod on a node that
 died are refused by nobody."""
 
-PAUSE_SECONDS = 0.5
-"""How long nobody tries again to connect to a peer that has just not answered."""
-
 HANDSHAKES_MAX = 16
+"""How many handshakes with one peer go on at once: a crowd of them would make each too slow."""
 
 RETRY_SECONDS = 1
+
+
+class _Peer:
+    """What is known of one pod."""
+
+    __slots__ = ("away_since", "handshakes", "idle", "late_at", "used_at")
+
+    def __init__(self) -> None:
+        self.idle: list[Upstream] = []
+        self.away_since: float | None = None
+        """Since when it has answered nothing."""
+        self.late_at = 0.0
+        """When it last did not answer a connection."""
+        self.used_at = 0.0
+        self.handshakes = asyncio.Semaphore(HANDSHAKES_MAX)
 
 
 class Peers:
@@ -37,16 +50,21 @@ class Peers:
         self._tls = tls
         self._host = host
         self._ticker = ticker
-        self._idle: dict[str, list[Upstream]] = {}
-        self._away_since: dict[str, float] = {}
-        self._away_until: dict[str, float] = {}
-        self._handshakes: dict[str, asyncio.Semaphore] = {}
+        self._peers: dict[str, _Peer] = {}
+
+    def _at(self, address: str) -> _Peer:
+        peer = self._peers.get(address)
+        if peer is None:
+            peer = self._peers[address] = _Peer()
+            self._ticker.add(self)
+        peer.used_at = asyncio.get_running_loop().time()
+        return peer
 
     def idle(self, address: str) -> Upstream | None:
         """Get a connection that is open already; None: there is none."""
-        kept = self._idle.get(address)
-        while kept:
-            upstream = kept.pop()
+        idle = self._at(address).idle
+        while idle:
+            upstream = idle.pop()
             if upstream.reusable:
                 return upstream
         return None
@@ -57,86 +75,76 @@ class Peers:
         Raises:
             Refused: The peer is gone, or does not answer.
         """
-        host, _, port = address.rpartition(":")
-        async with self._turns(address):
-            # Who waited behind those that got no answer need not try the same.
-            if asyncio.get_running_loop().time() < self._away_until.get(address, 0.0):
+        peer = self._at(address)
+        came = peer.used_at
+        async with peer.handshakes:
+            if peer.late_at > came:
+                # Somebody in front found out meanwhile.
                 raise self.late(address)
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    return await self._connect(address, host.strip("[]"), int(port))
+                    return await self._connect(address)
             except TimeoutError as error:
-                self._away_until[address] = asyncio.get_running_loop().time() + PAUSE_SECONDS
+                peer.late_at = asyncio.get_running_loop().time()
                 raise self.late(address) from error
             except (OSError, ValueError) as error:
                 # Refused, no such host, or somebody else's certificate: the pod is gone.
-                self._away_since.pop(address, None)
+                peer.away_since = None
                 raise Refused(Problem.SESSION_NOT_FOUND) from error
 
-    async def _connect(self, address: str, host: str, port: int) -> Upstream:
+    async def _connect(self, address: str) -> Upstream:
         context = self._tls()
         if context is None:
             raise Refused(Problem.SESSION_NOT_FOUND)
+        host, _, port = address.rpartition(":")
         _, upstream = await asyncio.get_running_loop().create_connection(
             lambda: Upstream(lambda lost: self._lost(address, lost)),
-            host,
-            port,
+            host.strip("[]"),
+            int(port),
             ssl=context,
             server_hostname=self._host,
         )
         return upstream
 
-    def _turns(self, address: str) -> asyncio.Semaphore:
-        """Get what lets so many handshakes with one peer go on at once: more make each too slow."""
-        turns = self._handshakes.get(address)
-        if turns is None:
-            turns = self._handshakes[address] = asyncio.Semaphore(HANDSHAKES_MAX)
-        return turns
-
     def late(self, address: str) -> Refused:
         """Say what a client is told of a peer that does not answer."""
-        now = asyncio.get_running_loop().time()
-        since = self._away_since.setdefault(address, now)
-        if now - since >= AWAY_SECONDS:
+        peer = self._at(address)
+        if peer.away_since is None:
+            peer.away_since = peer.used_at
+        if peer.used_at - peer.away_since >= AWAY_SECONDS:
             return Refused(Problem.SESSION_NOT_FOUND)
         return Refused(Problem.OWNER_UNREACHABLE, retry_after=RETRY_SECONDS)
 
     def release(self, address: str, upstream: Upstream) -> None:
         """Keep a connection for the next request, if it may carry another."""
+        peer = self._at(address)
         if upstream.complete:
-            self._away_since.pop(address, None)
-        kept = self._idle.setdefault(address, [])
-        if not upstream.reusable or len(kept) >= IDLE_MAX:
+            peer.away_since = None
+        if not upstream.reusable or len(peer.idle) >= IDLE_MAX:
             upstream.abort()
             return
-        upstream.idle_since = asyncio.get_running_loop().time()
-        kept.append(upstream)
-        self._ticker.add(self)
+        upstream.idle_since = peer.used_at
+        peer.idle.append(upstream)
 
     def _lost(self, address: str, upstream: Upstream) -> None:
-        kept = self._idle.get(address)
-        if kept and upstream in kept:
-            kept.remove(upstream)
+        peer = self._peers.get(address)
+        if peer is not None and upstream in peer.idle:
+            peer.idle.remove(upstream)
 
     def tick(self, now: float) -> None:
-        """Close what has not been used for long."""
-        for address, kept in list(self._idle.items()):
-            for upstream in [each for each in kept if now - each.idle_since >= IDLE_SECONDS]:
-                kept.remove(upstream)
+        """Close what has not been used for long, and forget pods that nobody asked for as long."""
+        for address, peer in list(self._peers.items()):
+            for upstream in [each for each in peer.idle if now - each.idle_since >= IDLE_SECONDS]:
+                peer.idle.remove(upstream)
                 upstream.abort()
-            if not kept:
-                del self._idle[address]
-        for address, since in list(self._away_since.items()):
-            if now - since >= 4 * AWAY_SECONDS:
-                del self._away_since[address]
-                self._away_until.pop(address, None)
-                self._handshakes.pop(address, None)
-        if not self._idle:
+            if not peer.idle and now - peer.used_at >= IDLE_SECONDS:
+                del self._peers[address]
+        if not self._peers:
             self._ticker.discard(self)
 
     def close(self) -> None:
         """Close all that are idle."""
-        for kept in self._idle.values():
-            for upstream in list(kept):
+        for peer in self._peers.values():
+            for upstream in list(peer.idle):
                 upstream.abort()
-        self._idle.clear()
+        self._peers.clear()

@@ -5,11 +5,9 @@ import ssl
 from collections.abc import Callable
 
 from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.protocol.patience import Heard, Patience
 from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.protocol.upstream import Upstream
-
-CONNECT_SECONDS = 1.0
-"""How long a connection may take to come about, with its handshake."""
 
 IDLE_SECONDS = 60.0
 """How long one is kept without a request: far shorter than the other side keeps it."""
@@ -21,8 +19,9 @@ AWAY_SECONDS = 15.0
 """After how long without any answer a peer counts as gone: the packets to a pod on a node that
 died are refused by nobody."""
 
-HANDSHAKES_MAX = 16
-"""How many handshakes with one peer go on at once: a crowd of them would make each too slow."""
+HANDSHAKES_MAX = 4
+"""How many handshakes with one peer go on at once: in a crowd none would be done in time, and
+nothing would be heard of a peer that is only busy."""
 
 RETRY_SECONDS = 1
 
@@ -30,12 +29,13 @@ RETRY_SECONDS = 1
 class _Peer:
     """What is known of one pod."""
 
-    __slots__ = ("away_since", "handshakes", "idle", "late_at", "used_at")
+    __slots__ = ("away_since", "handshakes", "heard", "idle", "late_at", "used_at")
 
     def __init__(self) -> None:
         self.idle: list[Upstream] = []
         self.away_since: float | None = None
         """Since when it has answered nothing."""
+        self.heard = Heard()
         self.late_at = 0.0
         """When it last did not answer a connection."""
         self.used_at = 0.0
@@ -82,8 +82,12 @@ class Peers:
                 # Somebody in front found out meanwhile.
                 raise self.late(address)
             try:
-                async with asyncio.timeout(CONNECT_SECONDS):
-                    return await self._connect(address)
+                async with asyncio.timeout(None) as bound:
+                    patience = Patience(peer.heard, lambda: bound.reschedule(0))
+                    try:
+                        return await self._connect(peer, address)
+                    finally:
+                        patience.end()
             except TimeoutError as error:
                 peer.late_at = asyncio.get_running_loop().time()
                 raise self.late(address) from error
@@ -92,13 +96,13 @@ class Peers:
                 peer.away_since = None
                 raise Refused(Problem.SESSION_NOT_FOUND) from error
 
-    async def _connect(self, address: str) -> Upstream:
+    async def _connect(self, peer: _Peer, address: str) -> Upstream:
         context = self._tls()
         if context is None:
             raise Refused(Problem.SESSION_NOT_FOUND)
         host, _, port = address.rpartition(":")
         _, upstream = await asyncio.get_running_loop().create_connection(
-            lambda: Upstream(lambda lost: self._lost(address, lost)),
+            lambda: Upstream(peer.heard, lambda lost: self._lost(address, lost)),
             host.strip("[]"),
             int(port),
             ssl=context,
@@ -109,7 +113,7 @@ class Peers:
     def late(self, address: str) -> Refused:
         """Say what a client is told of a peer that does not answer."""
         peer = self._at(address)
-        if peer.away_since is None:
+        if peer.away_since is None or peer.away_since < peer.heard.at:
             peer.away_since = peer.used_at
         if peer.used_at - peer.away_since >= AWAY_SECONDS:
             return Refused(Problem.SESSION_NOT_FOUND)
@@ -118,8 +122,6 @@ class Peers:
     def release(self, address: str, upstream: Upstream) -> None:
         """Keep a connection for the next request, if it may carry another."""
         peer = self._at(address)
-        if upstream.complete:
-            peer.away_since = None
         if not upstream.reusable or len(peer.idle) >= IDLE_MAX:
             upstream.abort()
             return

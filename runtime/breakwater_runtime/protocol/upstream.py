@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
+from breakwater_runtime.protocol.patience import Heard, Patience
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BUFFER_BYTES = 64 * 1024
 """How much of an answer is taken from the network before the client has read what came before."""
-
-TAKEN_SECONDS = 1.0
-"""How long a peer may take to say that it has the request; its answer may take longer."""
-
-OWN_LAG_SECONDS = 0.1
-"""How late our own clock may be before what we have not seen says nothing about the peer."""
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -38,14 +34,15 @@ class Upstream(asyncio.Protocol):
 
     __slots__ = (
         "_buffered",
-        "_deadline",
         "_headers",
+        "_heard",
         "_is_closed",
         "_is_late",
         "_is_lost",
         "_lost",
         "_parser",
         "_parts",
+        "_patience",
         "_paused",
         "_status",
         "_transport",
@@ -56,13 +53,14 @@ class Upstream(asyncio.Protocol):
         "used",
     )
 
-    def __init__(self, lost: "Callable[[Upstream], None]") -> None:
-        """Call `lost` once the connection has ended."""
+    def __init__(self, heard: Heard, lost: "Callable[[Upstream], None]") -> None:
+        """Note in `heard` when the peer says something; call `lost` once the connection ended."""
+        self._heard = heard
         self._lost = lost
         self._transport = cast("asyncio.Transport", None)
         self._parser: Any = None
         self._waiter: asyncio.Future[None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
+        self._patience: Patience | None = None
         self._headers: Headers = []
         self._parts: deque[bytes] = deque()
         self._buffered = self._status = 0
@@ -80,10 +78,12 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be ready for a request."""
         self._transport = cast("asyncio.Transport", transport)
+        self._heard.at = asyncio.get_running_loop().time()
         self._parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse a part of the answer."""
+        self._heard.at = asyncio.get_running_loop().time()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -140,25 +140,16 @@ class Upstream(asyncio.Protocol):
         self._headers, self._status, self.complete, self.taken = [], 0, False, False
         self.used += 1
         self._transport.write(head + body)
-        self._wait_until_taken()
+        self._patience = Patience(self._heard, self._too_late)
 
-    def _wait_until_taken(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time() + TAKEN_SECONDS
-        self._deadline = loop.call_later(TAKEN_SECONDS, self._too_late, due)
-
-    def _too_late(self, due: float) -> None:
-        if asyncio.get_running_loop().time() - due > OWN_LAG_SECONDS:
-            # It was us who had no time to look.
-            self._wait_until_taken()
-            return
+    def _too_late(self) -> None:
         self._is_late = True
         self.abort()
 
     def _settle(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        if self._patience is not None:
+            self._patience.end()
+            self._patience = None
 
     async def head(self) -> tuple[int, Headers]:
         """Wait for status and headers.

@@ -78,13 +78,15 @@ class Installation:
         return f"http://{service['spec']['clusterIP']}:8080"
 
     @asynccontextmanager
-    async def client(self, namespace: str, name: str, mode: str = "auto") -> AsyncIterator[Client]:
+    async def client(
+        self, namespace: str, name: str, mode: str = "auto", **options: Any
+    ) -> AsyncIterator[Client]:
         """Connect the MCP SDK's client through the Service."""
         headers = {"X-API-Key": self.key(namespace, name)}
         async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
             url = f"{self.base_url(namespace, name)}/mcp"
             transport = streamable_http_client(url, http_client=http)
-            async with Client(transport, mode=mode) as client:
+            async with Client(transport, mode=mode, **options) as client:
                 yield client
 
 

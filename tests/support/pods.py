@@ -7,10 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,19 @@ BOUND_SECONDS = 60
 """How long anything may take on a busy machine; never what a test is about."""
 
 KEYS = {"alice": "alice-key-0123456789", "bob": "bob-key-0123456789"}
+Versions = tuple[int, int]
+
 UID = "5c1f9f0a-9f5b-4e0e-a1d5-a0f2f2f4c001"
+
+MOUNTED = "internal"
 
 LAUNCHER = """
 import sys
+from breakwater_contract import names
+open_seconds, oldest, newest, *argv = sys.argv[1:]
+if int(newest):
+    names.FORWARD_OLDEST, names.FORWARD_VERSION = int(oldest), int(newest)
 from breakwater_runtime.main import run
-open_seconds, *argv = sys.argv[1:]
 sys.exit(run(argv, open_seconds=float(open_seconds)))
 """
 
@@ -73,6 +81,12 @@ class Pod:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def mount(self, shared: Path) -> None:
+        """Have it find other files where it looks for what the pods share, all at once."""
+        swapped = self.folder / "swapped"
+        swapped.symlink_to(shared)
+        swapped.replace(self.folder / MOUNTED)
+
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
@@ -102,11 +116,16 @@ def server(uid: str = UID) -> McpServer:
     return McpServer.parse({"metadata": metadata, "spec": spec})
 
 
-def share(folder: Path, uid: str = UID, fresh: bytes = bytes(32)) -> None:
+def first_ring(age: timedelta = timedelta()) -> ring.Ring:
+    """Make the first key ring and certificate of the server, so long ago."""
+    now = datetime.now(UTC)  # noqa: TID251 - OpenSSL looks at the real clock
+    return ring.first(server(), now - age, bytes(ring.FRESH_BYTES))
+
+
+def share(folder: Path, what: ring.Ring | None = None) -> None:
     """Write what the operator puts into the Secret that all pods mount."""
     folder.mkdir(exist_ok=True)
-    now = datetime.now(UTC)  # noqa: TID251 - OpenSSL looks at the real clock
-    for name, content in ring.first(server(uid), now, fresh).files().items():
+    for name, content in (what or first_ring()).files().items():
         (folder / name).write_bytes(content)
 
 
@@ -119,8 +138,19 @@ def running(
     drain: str = "20s",
     open_seconds: float = 1.0,
     limits: dict[str, Any] | None = None,
+    versions: Sequence[Versions] = (),
 ) -> Iterator[Pods]:
-    """Run so many pods that serve `mcp` of a module with this text, until the end of the block."""
+    """Run so many pods that serve `mcp` of a module with this text, until the end of the block.
+
+    Args:
+        folder: For all that they need.
+        module: The text of the module.
+        count: How many.
+        drain: How long each may take to drain.
+        open_seconds: How long each still takes connections then.
+        limits: The limits of the live settings.
+        versions: Of the forward protocol, oldest and newest of each pod; ours where none is said.
+    """
     shared = folder / "internal"
     share(shared)
     (folder / "shared.py").write_text(module)
@@ -129,7 +159,7 @@ def running(
         (folder / "keys" / principal).write_text(key)
     pods = Pods(shared)
     with ExitStack() as stack:
-        for number in range(count):
+        for number, spoken in zip(range(count), chain(versions, repeat((0, 0))), strict=False):
             ports = stack.enter_context(_reserved())
             settings = {
                 "server": {"name": "shared", "uid": UID},
@@ -139,12 +169,12 @@ def running(
                     "managementPort": ports[1],
                     "internalPort": ports[2],
                 },
-                "internal": {"directory": str(shared)},
+                "internal": {"directory": MOUNTED},
                 "drain": drain,
                 "live": {"keysDirectory": str(folder / "keys"), "limits": limits or {}},
             }
             pods.all.append(
-                stack.enter_context(_pod(folder, number, ports, settings, open_seconds))
+                stack.enter_context(_pod(pods, number, ports, settings, (open_seconds, *spoken)))
             )
         for pod in pods.all:
             pod.wait_until_ready()
@@ -153,19 +183,21 @@ def running(
 
 @contextmanager
 def _pod(
-    folder: Path,
+    pods: Pods,
     number: int,
     ports: tuple[int, int, int],
     settings: dict[str, Any],
-    open_seconds: float,
+    launch: tuple[float, ...],
 ) -> Iterator[Pod]:
+    folder = pods.shared.parent
     own = folder / f"pod-{number}"
     own.mkdir()
+    (own / MOUNTED).symlink_to(pods.shared)
     (own / "config.json").write_text(json.dumps(settings))
     with (own / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-c", LAUNCHER, str(open_seconds)),
+                *(sys.executable, "-c", LAUNCHER, *map(str, launch)),
                 *("--config", str(own / "config.json")),
                 *("--pod-uid", f"pod-{number}", "--pod-address", "127.0.0.1"),
             ],

@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 from pydantic import BaseModel, Field
 
 from weather import sums
@@ -12,6 +13,10 @@ mcp = MCPServer("weather", instructions="Weather sums: dew point, wind chill, ai
 
 Celsius = Annotated[float, Field(ge=-90, le=60, description="air temperature in °C")]
 Altitude = Annotated[float, Field(ge=-430, le=11000, description="metres above sea level")]
+
+
+REPORTED = 100
+"""After how many altitudes those who want to know hear how far it is."""
 
 
 class Feel(BaseModel):
@@ -37,11 +42,14 @@ def feel(
 @mcp.tool()
 async def pressure_profile(
     altitudes: Annotated[list[Altitude], Field(min_length=1, max_length=1000)],
+    ctx: Context,
 ) -> list[float]:
     """Return the standard atmosphere's air pressure in hPa at each altitude."""
     profile = []
-    for altitude in altitudes:
+    for count, altitude in enumerate(altitudes, 1):
         profile.append(round(sums.pressure_at(altitude), 1))
+        if count % REPORTED == 0:
+            await ctx.report_progress(count, len(altitudes))
         await asyncio.sleep(0)  # a long list lets other calls in, and can be cancelled
     return profile
 

@@ -3,14 +3,18 @@
 import asyncio
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
-from tests.support.rig.line import dial
-from tests.support.rig.requests import MODERN, Speaker, rpc, use
-from tests.support.rig.target import Target, attacked
+from breakwater_contract.names import MCP_PATH, ONE_SHOT_PATH, RPC_PATH, SSE_PATH, TOOLS_PATH
+from tests.support.rig.line import Line, dial
+from tests.support.rig.requests import BOTH, META, MODERN, Speaker, http, rpc, use
+from tests.support.rig.target import KEY, Target, attacked
 
 pytestmark = pytest.mark.process
 
@@ -36,14 +40,44 @@ class Mode:
     batch: bool = False
     session: bool = False
     given_up_seconds: float = 0.0
+    plain: bytes | None = None
+    """The request, where it is not one of Streamable HTTP."""
 
     def request(self, speaker: Speaker) -> bytes:
+        if self.plain is not None:
+            return self.plain
         arguments = {"seconds": FOREVER}
         if self.batch:
             calls = (rpc("tools/call", use(self.tool, arguments), number) for number in (1, 2, 3))
             return speaker.batch(*calls)
         return speaker.call(self.tool, progress=1 if self.tool == "talk" else None, **arguments)
 
+
+JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/x-ndjson"
+
+
+def headers(accept: str) -> dict[str, str]:
+    return {"content-type": JSON, "accept": accept, "x-api-key": KEY}
+
+
+def plain(path: str, content: object, accept: str = JSON, *, batch: bool = False) -> Mode:
+    """Ask at an endpoint beside `/mcp`."""
+    body = json.dumps(content).encode()
+    return Mode(Speaker(MODERN), batch=batch, plain=http("POST", path, headers(accept), body))
+
+
+def called(
+    tool: str = "wait", number: int = 1, meta: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Make a call as JSON-RPC of an older era; with the right `_meta`, of the newest."""
+    progress = 1 if tool == "talk" else None
+    params = use(tool, {"seconds": FOREVER}, progress=progress)
+    params["_meta"] = params.get("_meta", {}) | dict(meta)
+    return rpc("tools/call", params, number)
+
+
+ARGUMENTS = {"seconds": FOREVER}
+ONE_SHOT = {"tool": "talk", "input": ARGUMENTS}
 
 MODES = {
     "modern-json": Mode(Speaker(MODERN)),
@@ -62,6 +96,16 @@ MODES = {
     "2025-03-26-json": Mode(Speaker("2025-03-26")),
     "2025-03-26-batch": Mode(Speaker("2025-03-26"), batch=True),
     "2025-03-26-batch-stream": Mode(Speaker("2025-03-26"), "talk", batch=True),
+    "mcp-lines": plain(MCP_PATH, ONE_SHOT, LINES),
+    "rpc-json": plain(RPC_PATH, called()),
+    "rpc-modern-json": plain(RPC_PATH, called(meta=META)),
+    "rpc-stream": plain(RPC_PATH, called("talk"), BOTH),
+    "rpc-modern-stream": plain(RPC_PATH, called("talk", meta=META), BOTH),
+    "rpc-batch": plain(RPC_PATH, [called(number=each) for each in (1, 2, 3)], batch=True),
+    "tools-json": plain(f"{TOOLS_PATH}/wait", ARGUMENTS),
+    "tools-events": plain(f"{TOOLS_PATH}/talk", ARGUMENTS, EVENTS),
+    "tools-lines": plain(f"{TOOLS_PATH}/talk", ARGUMENTS, LINES),
+    "one-shot": plain(ONE_SHOT_PATH, ONE_SHOT, EVENTS),
 }
 
 
@@ -96,62 +140,113 @@ async def leave(target: Target, mode: Mode, speaker: Speaker, moment: random.Ran
     line.reset() if moment.random() < 0.5 else line.close()
 
 
-async def crowd(target: Target, mode: Mode) -> None:
+async def listen(target: Target) -> tuple[Line, str]:
+    """Open a stream of HTTP+SSE; say where to post."""
+    line = await dial(target.port)
+    line.send(http("GET", SSE_PATH, headers(EVENTS)))
+    await line.head()
+    event = await anext(line.chunks())
+    return line, event.split(b"data: ")[1].split(b"\n")[0].decode()
+
+
+async def leave_stream(target: Target, tool: str, moment: random.Random) -> None:
+    """Ask by HTTP+SSE, and leave the stream at a random moment."""
+    stream, path = await listen(target)
+    line = await dial(target.port)
+    line.send(http("POST", path, headers(JSON), json.dumps(called(tool)).encode()))
+    await asyncio.sleep(moment.uniform(0, LONGEST_SECONDS))
+    for each in (stream, line):
+        each.reset() if moment.random() < 0.5 else each.close()
+
+
+async def crowd(leave: Callable[[random.Random], Awaitable[None]]) -> None:
     """Have all clients come and go, so many at once."""
-    speaker = await session_of(target, mode.speaker) if mode.session else mode.speaker
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int) -> None:
         async with places:
-            await leave(target, mode, speaker, random.Random(number))
+            await leave(random.Random(number))
 
     await asyncio.gather(*map(one, range(CLIENTS)))
 
 
-@pytest.mark.requirement("A4")
-@pytest.mark.parametrize("mode", MODES.values(), ids=MODES.keys())
-async def test_nothing_runs_on_once_its_client_is_given_up(target: Target, mode: Mode) -> None:
-    before = await counted(target)
-
-    await crowd(target, mode)
-    await asyncio.to_thread(target.until, lambda: not target.metric("mcp_connections"))
-    await asyncio.sleep(mode.given_up_seconds + AT_ONCE_SECONDS)
+async def check_all_given_up(target: Target, before: dict[str, int], calls: int) -> None:
     after = await counted(target)
-
-    calls = CLIENTS * (3 if mode.batch else 1)
     assert after["begun"] - before["begun"] > calls / 2
     assert after["async"] == 0
     assert target.metric("http_server_active_requests") == 0
     target.assert_well()
 
 
+@pytest.mark.requirement("A4")
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES.keys())
+async def test_nothing_runs_on_once_its_client_is_given_up(target: Target, mode: Mode) -> None:
+    before = await counted(target)
+    speaker = await session_of(target, mode.speaker) if mode.session else mode.speaker
+
+    await crowd(partial(leave, target, mode, speaker))
+    await asyncio.to_thread(target.until, lambda: not target.metric("mcp_connections"))
+    await asyncio.sleep(mode.given_up_seconds + AT_ONCE_SECONDS)
+
+    await check_all_given_up(target, before, CLIENTS * (3 if mode.batch else 1))
+
+
+@pytest.mark.requirement("A1", "A4")
+@pytest.mark.parametrize("tool", ["wait", "talk"])
+async def test_nothing_runs_on_once_the_stream_of_its_client_has_ended(
+    target: Target, tool: str
+) -> None:
+    before = await counted(target)
+
+    await crowd(partial(leave_stream, target, tool))
+    await asyncio.to_thread(target.until, lambda: not target.metric("mcp_connections"))
+    await asyncio.sleep(AT_ONCE_SECONDS)
+
+    await check_all_given_up(target, before, CLIENTS)
+    assert target.metric("mcp_streams") == 0
+
+
 @pytest.mark.requirement("A4", "K3")
 async def test_no_listener_is_kept_for_a_client_that_left(target: Target) -> None:
-    listen = Speaker(MODERN).post(
+    request = Speaker(MODERN).post(
         "subscriptions/listen", {"notifications": {"toolsListChanged": True}}
     )
 
-    async def one(number: int) -> None:
-        async with places:
-            line, moment = await dial(target.port), random.Random(number)
-            line.send(listen)
-            await asyncio.sleep(moment.uniform(0, LONGEST_SECONDS))
-            line.reset() if moment.random() < 0.5 else line.close()
+    async def one(moment: random.Random) -> None:
+        line = await dial(target.port)
+        line.send(request)
+        await asyncio.sleep(moment.uniform(0, LONGEST_SECONDS))
+        line.reset() if moment.random() < 0.5 else line.close()
 
-    places = asyncio.Semaphore(AT_ONCE)
-    await asyncio.gather(*map(one, range(CLIENTS)))
+    await crowd(one)
     await asyncio.to_thread(target.until, lambda: not target.metric("mcp_connections"))
 
     assert target.metric("mcp_streams") == 0
     target.assert_well()
 
 
+BLOCKING = {
+    "modern": Speaker(MODERN).call("block", seconds=5),
+    "older": Speaker("2025-11-25").call("block", seconds=5),
+    "rpc": http(
+        "POST",
+        RPC_PATH,
+        headers(JSON),
+        json.dumps(rpc("tools/call", use("block", {"seconds": 5}))).encode(),
+    ),
+    "tools": http("POST", f"{TOOLS_PATH}/block", headers(LINES), b'{"seconds": 5}'),
+}
+
+
 @pytest.mark.requirement("A4")
-async def test_synchronous_tools_that_go_on_are_counted_until_they_end(target: Target) -> None:
+@pytest.mark.parametrize("request_", BLOCKING.values(), ids=BLOCKING.keys())
+async def test_synchronous_tools_that_go_on_are_counted_until_they_end(
+    target: Target, request_: bytes
+) -> None:
     before = (await counted(target))["begun"]
     lines = [await dial(target.port) for _ in range(10)]
     for line in lines:
-        line.send(Speaker(MODERN).call("block", seconds=5))
+        line.send(request_)
     active = "http_server_active_requests"
     await asyncio.to_thread(target.until, lambda: target.metric(active) == len(lines))
     assert (await counted(target))["begun"] == before + len(lines)

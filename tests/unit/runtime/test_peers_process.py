@@ -1,0 +1,126 @@
+"""Pods that are not all alike: of two releases, or in the middle of a change of their keys."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from breakwater_contract.names import FORWARD_VERSION
+from breakwater_operator.render import ring
+from tests.support import pods
+from tests.support.pods import BOUND_SECONDS, Pod, Pods
+from tests.unit.runtime.test_forwarding_process import begin, call, headers, text, until
+
+pytestmark = pytest.mark.process
+
+MODULE = """
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+
+mcp = MCPServer("shared")
+
+@mcp.tool()
+async def echo(text: str, ctx: Context) -> str:
+    return text
+"""
+
+N = FORWARD_VERSION
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(timeout=BOUND_SECONDS) as client:
+        yield client
+
+
+async def echoed(http: httpx2.AsyncClient, pod: Pod, session: str) -> httpx2.Response:
+    return await http.post(
+        f"{pod.public}/mcp", headers=headers(session), json=call("echo", text=pod.name)
+    )
+
+
+async def test_pods_of_two_releases_pass_requests_on_in_both_directions(
+    tmp_path: Path, http: httpx2.AsyncClient
+) -> None:
+    versions = [(N, N), (N, N + 1)]
+    with pods.running(tmp_path, MODULE, 2, versions=versions) as two:
+        sessions = [await begin(http, pod.public) for pod in two.all]
+
+        # The newer one to the older one, and the older one to the newer one.
+        answers = [
+            await echoed(http, two[1], sessions[0]),
+            await echoed(http, two[0], sessions[1]),
+        ]
+
+    assert [text(each.json()) for each in answers] == ["pod-1", "pod-0"]
+
+
+async def test_a_release_that_no_longer_takes_the_others_version_says_that_the_session_is_gone(
+    tmp_path: Path, http: httpx2.AsyncClient
+) -> None:
+    versions = [(N, N), (N + 1, N + 2)]
+    with pods.running(tmp_path, MODULE, 2, versions=versions) as two:
+        session = await begin(http, two[1].public)
+
+        answer = await echoed(http, two[0], session)
+
+        said = two[1].log
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["data"]["code"] == "SESSION_NOT_FOUND"
+    assert "a peer speaks another version" in said
+
+
+def steps() -> list[ring.Ring]:
+    """Rotate as the operator does: known to all, then used, then the old one forgotten."""
+    age = ring.ROTATED_AFTER + ring.FORGOTTEN_AFTER
+    server, found = pods.server(), [pods.first_ring(age)]
+    now = found[0].active.made
+    for wait in (ring.ROTATED_AFTER, timedelta(), ring.FORGOTTEN_AFTER):
+        now += wait
+        found.append(ring.advanced(found[-1], server, now, b"1" * 32, is_loaded=True))
+    return found
+
+
+async def mount(three: Pods, pod: Pod, step: int, what: ring.Ring) -> None:
+    """Give one pod the ring of a step, and wait until it has taken it over."""
+    folder = three.shared.with_name(f"step-{step}")
+    pods.share(folder, what)
+    before = loads(pod)
+    pod.mount(folder)
+    await until(lambda: loads(pod) > before)
+
+
+def loads(pod: Pod) -> float:
+    return pod.metrics()['mcp_live_reloads_total{outcome="loaded"}']
+
+
+@pytest.mark.requirement("G4", "K5")
+async def test_sessions_go_on_while_keys_and_certificate_are_changed_pod_by_pod(
+    tmp_path: Path, http: httpx2.AsyncClient
+) -> None:
+    first, known, used, forgotten = steps()
+    assert len({each.active.id for each in (first, used)}) == 2
+    with pods.running(tmp_path, MODULE, 3) as three:
+        for pod in three.all:
+            await mount(three, pod, 0, first)
+        sessions = [await begin(http, pod.public) for pod in three.all]
+        for step, each in enumerate((known, used), 1):
+            for pod in three.all:
+                # Between two pods that are a step apart, over new connections too.
+                await mount(three, pod, step, each)
+                sessions.append(await begin(http, pod.public))
+                for session in sessions:
+                    for asked in three.all:
+                        answer = await echoed(http, asked, session)
+                        assert text(answer.json()) == asked.name
+        for pod in three.all:
+            await mount(three, pod, 3, forgotten)
+        newest = [await echoed(http, pod, sessions[-1]) for pod in three.all]
+        oldest = [await echoed(http, pod, sessions[0]) for pod in three.all]
+
+    assert [each.status_code for each in newest] == [200] * 3
+    # A day later it is over anyhow; only the pod that has it needs no key to know it.
+    assert [each.status_code for each in oldest] == [200, 404, 404]

@@ -1,13 +1,22 @@
 """Arguments held to the tool's schema before the tool sees them, with the path of each fault."""
 
+import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.backends.encoding import dumps
 from breakwater_runtime.calls import Call, Problem, Refused
-from breakwater_runtime.tools.schema import Schema, compiled
+from breakwater_runtime.tools.schema import Fault, Schema, compiled
 
 NAME_CHARACTERS_MAX = 128
+
+SMALL_BYTES = 1024
+"""Arguments of up to so many take a few milliseconds at worst. Larger ones are looked at in a
+thread, one after the other, while everybody else is answered."""
+
+_THREAD = ThreadPoolExecutor(1, thread_name_prefix="arguments")
 
 
 class Arguments:
@@ -19,7 +28,7 @@ class Arguments:
     def __init__(self) -> None:
         self._schemas: dict[tuple[str, str], tuple[Mapping[str, Any], Schema]] = {}
 
-    def require(self, backend: Backend, call: Call) -> None:
+    async def require(self, backend: Backend, call: Call) -> None:
         """Let a call of a tool pass that its backend will not refuse for what it says.
 
         Raises:
@@ -33,7 +42,9 @@ class Arguments:
         source = backend.input_schema(name)
         if source is None:
             return
-        if faults := self._schema(backend.name, name, source).faults(params.get("arguments") or {}):
+        if faults := await _faults(
+            self._schema(backend.name, name, source), params.get("arguments") or {}
+        ):
             first = faults[0]
             where = first["path"] or "the whole"
             message = f"Of the arguments, {where} {first['message']}."
@@ -45,3 +56,9 @@ class Arguments:
             schema = compiled(source)
             self._schemas[backend, tool] = (source, schema)
         return schema
+
+
+async def _faults(schema: Schema, arguments: dict[str, Any]) -> list[Fault]:
+    if len(dumps(arguments)) <= SMALL_BYTES:
+        return schema.faults(arguments)
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, schema.faults, arguments)

@@ -12,9 +12,10 @@ from breakwater_runtime.backends.encoding import dumps
 FAULTS_MAX = 10
 VALUE_CHARACTERS_MAX = 200
 
-LEFT_TO_THE_TOOL = ("pattern", "format", "patternProperties")
+LEFT_TO_THE_TOOL = ("pattern", "format", "patternProperties", "uniqueItems")
 """Keywords that are not looked at here. Python's regular expressions can take for ever over text
-that a caller chose for them; whoever wrote the pattern checks it too."""
+that a caller chose for them; whoever wrote the pattern checks it too. So can the comparison of each
+item with each other."""
 
 Fault = dict[str, str]
 

@@ -90,3 +90,30 @@ def test_what_may_be_an_id(value: object, accepted: bool) -> None:
 @pytest.mark.parametrize("value", [2**70, "\ud800", [[]] * 3])
 def test_what_orjson_cannot_write_is_written_all_the_same(value: object) -> None:
     assert json.loads(framing.dumps({"a": value})) == {"a": value}
+
+
+MANY = framing.VALUES_MAX
+
+
+@pytest.mark.requirement("T5")
+@pytest.mark.parametrize(
+    ("body", "allowed"),
+    [
+        pytest.param(b"[" + b",".join([b"1"] * (MANY - 1)) + b"]", True, id="as-many"),
+        pytest.param(b"[" + b", ".join([b"1"] * (MANY + 1)) + b"]", False, id="one-more"),
+        pytest.param(b"[" + b", ".join([b"[]"] * 1_000_000) + b"]", False, id="arrays"),
+        pytest.param(b"[" + b",".join([b'"",""'] * MANY) + b"]", False, id="strings"),
+        pytest.param(b'["' + b'\\",[{' * MANY + b'"]', True, id="text-that-looks-like-it"),
+        pytest.param(b'["' + b"a, [b], {c}" * MANY + b'"]', True, id="text-with-commas"),
+        pytest.param(b'["\\\\", ' + b"[], " * MANY + b"1]", False, id="behind-an-escape"),
+        pytest.param(b'["\\\\\\"", ' + b"[], " * MANY + b"1]", False, id="behind-two-escapes"),
+    ],
+)
+def test_a_body_may_have_so_many_values(body: bytes, allowed: bool) -> None:
+    if allowed:
+        assert framing.parse(body) == json.loads(body)
+        return
+    with pytest.raises(Refused) as refused:
+        framing.parse(body)
+    assert refused.value.problem is Problem.BODY_TOO_LARGE
+    assert str(MANY) in refused.value.message

@@ -1,6 +1,7 @@
 """Tools as plain HTTP: `/tools`, `/tools/{name}`, `POST /sse`, NDJSON at `/mcp`."""
 
 import asyncio
+import threading
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from breakwater_contract.limits import Limits, Rates
 from breakwater_runtime.app import Process
 from breakwater_runtime.calls import Call, RpcError
 from breakwater_runtime.protocol import reply, ticker
+from breakwater_runtime.tools.schema import Fault, Schema
 from tests.unit.runtime.asgi import Door, Exchange
 from tests.unit.runtime.fakes import FakeBackend
 
@@ -487,3 +489,28 @@ async def test_lines_at_mcp_are_closed_with_the_other_plain_ways(
     await exchange.ended()
 
     assert exchange.status == 406
+
+
+async def test_large_arguments_are_looked_at_beside_the_others(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, may_go_on = asyncio.Event(), threading.Event()
+    loop, faults = asyncio.get_running_loop(), Schema.faults
+
+    def slow(schema: Schema, arguments: Any) -> list[Fault]:
+        if len(arguments["deep"]) > 1000:
+            loop.call_soon_threadsafe(looked.set)
+            assert may_go_on.wait(20)
+        return faults(schema, arguments)
+
+    monkeypatch.setattr(Schema, "faults", slow)
+    large = ask(door, "/tools/echo", JSON, text="a", deep=[1] * 2000 + ["x"])
+    async with asyncio.timeout(20):
+        await looked.wait()
+    small = ask(door, "/tools/echo", JSON, text="a", deep=[1])
+
+    assert (await small.json())["success"]
+    assert not large.status
+    may_go_on.set()
+    answer = await large.json()
+    assert answer["error"]["faults"][0]["path"] == "/deep/2000"

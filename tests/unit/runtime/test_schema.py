@@ -33,6 +33,12 @@ KINDS = {"type": "object", "properties": {"kind": {"enum": ["x", "y"]}, "n": {"m
             {"properties": {"a": {"pattern": "^(x+)+$"}}}, {"a": "x" * 64 + "!"}, [], id="pattern"
         ),
         pytest.param(
+            {"properties": {"a": {"uniqueItems": True}}},
+            {"a": [{"n": number} for number in range(50_000)]},
+            [],
+            id="unique-items",
+        ),
+        pytest.param(
             {"patternProperties": {"^(x+)+$": {}}, "additionalProperties": False},
             {"x" * 64 + "!": 1},
             [],

@@ -161,7 +161,7 @@ class PlainTools:
         call = self._call(http, CALL, params, reply)
 
         async def examine(backend: Backend, call: Call) -> None:
-            self._arguments.require(backend, call)
+            await self._arguments.require(backend, call)
             if asked_for:
                 await reply.admitted()
 

@@ -14,6 +14,7 @@ JUNK: list[Any] = [None, True, 0, -1, 1.5, "", "x", "2", [], {}, [None], ["x"], 
 RIGHT: dict[str, list[Any]] = {
     "name": ["data", "scratch", "main"],
     "mountPath": ["/data", "/data/x", "/a b", "/a/..b", "/a/...", "/é"],
+    "writable": ["/data", "/var/lib/x"],
     "subPath": ["a", "a/b", "..a/b", "..."],
     "path": ["a", "a/b", ".a"],
     "image": ["registry.example/a:1", f"a/b@sha256:{'0' * 64}"],
@@ -65,6 +66,7 @@ WRONG: dict[str, list[Any]] = {
     "mountPath": [
         "/tmp", "/etc", "/etc/breakwater/x", "/a/../b", "/a/./b", "/srv/", "//x", "data", "/a:b",
     ],
+    "writable": ["/tmp", "/a/../b", "/opt/breakwater/bin", "srv"],
     "subPath": ["../a", "a/..", "/a", "."],
     "path": ["../a", "a/..", "/a"],
     "image": [
@@ -126,6 +128,8 @@ ONE_OF = (
     {"cidr", "namespaceLabels"},
     {"issuer", "secretName"},
     {"gateway", "ingressClassName"},
+    {"python", "container"},
+    {"stdio", "port"},
 )
 """Fields of which a right object has one."""
 
@@ -155,7 +159,7 @@ def servers(draw: st.DrawFn, wrong: st.SearchStrategy[int] | None = None) -> Obj
 def _complete(spec: Object) -> None:
     """Make one backend of it, and give each mount a volume and each list one item per key."""
     spec["backends"] = spec["backends"][:1]
-    python = spec["backends"][0]["python"]
+    backend = _kind(spec["backends"][0])
     access = spec.get("access", {})
     placement = spec.get("pod", {}).get("placement", {})
     _mend(spec, placement)
@@ -166,19 +170,29 @@ def _complete(spec: Object) -> None:
     if access.get("insecureAnonymous"):
         access.pop("permissive", None)
     for field, key, holder in (
-        ("env", "name", python),
-        ("volumeMounts", "mountPath", python),
+        ("env", "name", backend),
+        ("volumeMounts", "mountPath", backend),
         ("volumes", "name", spec.get("pod", {})),
         ("policies", "name", access),
         ("topologySpread", "topologyKey", placement),
     ):
         if field in holder:
             holder[field] = list({item[key]: item for item in holder[field]}.values())
-    mounted = {mount["name"] for mount in python.get("volumeMounts", ())}
+    mounted = {mount["name"] for mount in backend.get("volumeMounts", ())}
     if mounted:
         volumes = spec.setdefault("pod", {}).setdefault("volumes", [])
         known = {volume["name"] for volume in volumes}
         volumes += [{"name": name, "emptyDir": {}} for name in sorted(mounted - known)]
+
+
+def _kind(backend: Object) -> Object:
+    """Find what a backend consists of, and take away what does not fit the rest of it."""
+    kind: Object = backend.get("python") or backend["container"]
+    if "stdio" in kind:
+        for name in ("path", "command", "args"):
+            kind.pop(name, None)
+        kind["stdio"] = kind["stdio"] or ["server"]
+    return kind
 
 
 def _mend_placement(placement: Object) -> None:

@@ -68,6 +68,10 @@ def _named(server: McpServer, allowed: Allowed) -> Iterator[Fault]:
         ),
     ):
         yield from _outside(where, [found] if found else [], patterns)
+    for backend in spec.backends:
+        if backend.container is not None:
+            where = f"backends[{backend.name}].container.image"
+            yield from _outside(where, [backend.container.image], allowed.registries)
     yield from _outside("pod.labels", pod.labels, allowed.pod_labels)
     yield from _outside("pod.annotations", pod.annotations, allowed.pod_annotations)
     for volume in pod.volumes:

@@ -1,83 +1,17 @@
 """Where tools come from: the backends of a server."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_contract.rules import exactly_one, list_map, rule, rules
-from breakwater_operator.api.fields import (
-    BackendName,
-    DataKey,
-    DnsSubdomain,
-    EntryPoint,
-    EnvName,
-)
-from breakwater_operator.api.volumes import VolumeMount
+from breakwater_contract.rules import exactly_one, exactly_one_set, rule, rules
+from breakwater_operator.api.containers import ContainerBackend
+from breakwater_operator.api.fields import BackendName, EntryPoint
+from breakwater_operator.api.variables import EnvVar, Variables
+from breakwater_operator.api.volumes import VolumeMount, VolumeMounts
 
-ONE_VALUE = "write value or valueFrom, not both"
-NO_NUL = "the value of a variable cannot hold the character NUL; take it out"
-ONE_REFERENCE = "write exactly one of secretKeyRef and configMapKeyRef"
-
-# A pattern, since as CEL it would exceed the API server's budget; only the CRD gets it, since
-# pydantic would show the value, which may be a secret.
-EnvValue = Annotated[str, Field(max_length=32768, json_schema_extra={"pattern": r"^[^\x00]*$"})]
-
-
-class KeyReference(Model):
-    """One entry of a Secret or ConfigMap in the namespace of the server."""
-
-    name: DnsSubdomain
-    """Name of the Secret or ConfigMap."""
-    key: DataKey
-    """The entry of its data."""
-    optional: bool = False
-    """Whether pods start, without the variable, when the object or the entry is missing."""
-
-
-class EnvSource(Model):
-    """Where the value of a variable comes from. Exactly one of its members is set."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(rule(exactly_one("secretKeyRef", "configMapKeyRef"), ONE_REFERENCE))
-    )
-
-    secret_key_ref: KeyReference | None = None
-    """An entry of a Secret; pods read it when they start."""
-    config_map_key_ref: KeyReference | None = None
-    """An entry of a ConfigMap; pods read it when they start."""
-
-    @model_validator(mode="after")
-    def _one_reference(self) -> Self:
-        if (self.secret_key_ref is None) == (self.config_map_key_ref is None):
-            raise ValueError(ONE_REFERENCE)
-        return self
-
-
-class EnvVar(Model):
-    """An environment variable of a backend."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule("!(has(self.value) && has(self.valueFrom))", ONE_VALUE),
-        )
-    )
-
-    name: EnvName
-    """Name of the variable."""
-    value: EnvValue | None = None
-    """Its value. `$(OTHER)` stands for the value of a variable further up, `$$` for a dollar."""
-    value_from: EnvSource | None = None
-    """Where its value comes from, instead of `value`."""
-
-    @model_validator(mode="after")
-    def _one_value(self) -> Self:
-        if self.value is not None and self.value_from is not None:
-            raise ValueError(ONE_VALUE)
-        # Said of the variable rather than of its value, which may be a secret and would be shown.
-        if "\0" in (self.value or ""):
-            raise ValueError(f"value: {NO_NUL}")
-        return self
+ONE_KIND = "write exactly one of python and container"
 
 
 class PythonBackend(Model):
@@ -88,13 +22,9 @@ class PythonBackend(Model):
 
     server: EntryPoint
     """Where the object is, as `package.module:attribute`. The package must be in the image."""
-    env: Annotated[
-        tuple[EnvVar, ...], Field(max_length=64, json_schema_extra=list_map("name"))
-    ] = ()
+    env: Variables = ()
     """Environment variables for it. The runtime takes no settings from the environment."""
-    volume_mounts: Annotated[
-        tuple[VolumeMount, ...], Field(max_length=32, json_schema_extra=list_map("mountPath"))
-    ] = ()
+    volume_mounts: VolumeMounts = ()
     """Volumes of `spec.pod.volumes` that it reads or writes. Everything else but `/tmp` is
     read-only."""
 
@@ -102,7 +32,35 @@ class PythonBackend(Model):
 class Backend(Model):
     """Each has a name, and one member that says what kind of backend it is."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(rule(exactly_one("python", "container"), ONE_KIND))
+    )
+
     name: BackendName = "main"
     """What the backend is called in metrics, logs and messages."""
-    python: PythonBackend
+    python: PythonBackend | None = None
     """An MCPServer object of the MCP Python SDK, in an image made FROM breakwater-runtime."""
+    container: ContainerBackend | None = None
+    """An MCP server in any image, in a container of its own in the same pods."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        exactly_one_set(ONE_KIND, self.python, self.container)
+        return self
+
+    @property
+    def env(self) -> tuple[EnvVar, ...]:
+        """Its environment variables."""
+        kind = self.python or self.container
+        return kind.env if kind is not None else ()
+
+    @property
+    def volume_mounts(self) -> tuple[VolumeMount, ...]:
+        """The volumes that it sees."""
+        kind = self.python or self.container
+        return kind.volume_mounts if kind is not None else ()
+
+    @property
+    def kind(self) -> str:
+        """The member that is set."""
+        return "python" if self.python is not None else "container"

@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from breakwater_contract.backends import ENTRY_POINT, NAME
 from breakwater_contract.shapes import Shape
 
@@ -47,3 +49,4 @@ EnvName = Annotated[str, Shape(ENV_NAME, 253, ENV_NAME_SHAPE)]
 DataKey = Annotated[str, Shape(DATA_KEY, 253, DATA_KEY_SHAPE)]
 EntryPoint = Annotated[str, Shape(ENTRY_POINT, 253, ENTRY_POINT_SHAPE)]
 BackendName = Annotated[str, Shape(NAME, 40, LABEL_SHAPE.replace("my-data", "main"))]
+Port = Annotated[int, Field(ge=1, le=65535)]

@@ -43,6 +43,12 @@ ONE_BACKEND = (
     "exactly one backend is supported; keep one here and make an McpServer for each of the others"
 )
 
+KNOWN_VOLUMES = (
+    "self.backends.all(backend, !has(backend.{0}) || !has(backend.{0}.volumeMounts) || "
+    "backend.{0}.volumeMounts.all(mount, has(self.pod) && has(self.pod.volumes) && "
+    "self.pod.volumes.exists(volume, volume.name == mount.name)))"
+)
+
 NAME_RULE = rule(
     f"size(self.metadata.name) <= {SERVER_NAME_MAX} && self.metadata.name.matches('{SERVER_NAME}')",
     NAME_SHAPE,
@@ -73,11 +79,10 @@ class McpServerSpec(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule(
-                "self.backends.all(backend, !has(backend.python.volumeMounts) || "
-                "backend.python.volumeMounts.all(mount, has(self.pod) && has(self.pod.volumes) && "
-                "self.pod.volumes.exists(volume, volume.name == mount.name)))",
+                KNOWN_VOLUMES.format("python"),
                 UNKNOWN_VOLUME,
-            )
+            ),
+            rule(KNOWN_VOLUMES.format("container"), UNKNOWN_VOLUME),
         )
     )
 
@@ -131,7 +136,7 @@ class McpServerSpec(Model):
     @model_validator(mode="after")
     def _known_volumes(self) -> Self:
         volumes = {volume.name for volume in self.pod.volumes}
-        mounts = {mount.name for item in self.backends for mount in item.python.volume_mounts}
+        mounts = {mount.name for item in self.backends for mount in item.volume_mounts}
         if unknown := sorted(mounts - volumes):
             raise ValueError(f"no volume {', '.join(unknown)}: {UNKNOWN_VOLUME}")
         return self
@@ -141,10 +146,9 @@ class McpServerSpec(Model):
         """Refuse what the API server refuses in its list-maps, for manifests it has never seen."""
         lists = {"pod.volumes": [volume.name for volume in self.pod.volumes]}
         for item in self.backends:
-            lists[f"backends[{item.name}].python.env"] = [var.name for var in item.python.env]
-            lists[f"backends[{item.name}].python.volumeMounts"] = [
-                mount.mount_path for mount in item.python.volume_mounts
-            ]
+            where = f"backends[{item.name}].{item.kind}"
+            lists[f"{where}.env"] = [var.name for var in item.env]
+            lists[f"{where}.volumeMounts"] = [mount.mount_path for mount in item.volume_mounts]
         for where, keys in lists.items():
             if twice := sorted({key for key in keys if keys.count(key) > 1}):
                 raise ValueError(f"{where} has {', '.join(twice)} twice; keep one of them")

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from breakwater_contract.model import Model
 from breakwater_contract.networks import Cidr
 from breakwater_contract.rules import atomic, exactly_one_set, rule, rules
+from breakwater_operator.api.fields import Port
 from breakwater_operator.api.labels import Selector
 
 NO_LABELS = "write namespaceLabels, podLabels or both"
@@ -19,7 +20,6 @@ NOT_WITHIN = (
 PORT_RANGE = "endPort is below port; write the last port of the range"
 
 Egress = Literal["None", "Internet"]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Peer(Model):

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from breakwater_contract.model import Model
-from breakwater_contract.rules import list_map, rule, rules
+from breakwater_contract.rules import atomic, list_map, rule, rules
+from breakwater_operator.api.fields import Port
 from breakwater_operator.api.labels import (
     RESERVED,
     AnnotationValue,
@@ -64,6 +65,10 @@ class PodSpec(Model):
     """Where they run."""
     security_context: PodSecurity = PodSecurity()
     """As whom their processes run."""
+    known_listeners: Annotated[tuple[Port, ...], atomic(32)] = ()
+    """Ports of the pods that may be open to other pods, such as those of a service mesh's sidecar.
+    Any other open port keeps a pod with a container backend that has a `port` from getting
+    ready."""
     disruption: Disruption | None = None
     """How many may be missing while nodes are drained. Absent: one at a time."""
 

@@ -10,6 +10,7 @@ from breakwater_contract.rules import (
     ATOMIC,
     exactly_one,
     exactly_one_set,
+    list_map,
     quoted,
     rule,
     rules,
@@ -29,7 +30,8 @@ RelativePath = Annotated[str, Shape(RELATIVE_PATH, 512, RELATIVE_PATH_SHAPE)]
 
 TAKEN_PATHS = (
     "/bin", "/dev", "/etc", "/etc/breakwater", "/etc/breakwater-internal", "/etc/breakwater-keys",
-    "/lib", "/lib64", "/opt", "/opt/breakwater", "/proc", "/run", "/sbin", "/sys",
+    "/lib", "/lib64", "/opt", "/opt/breakwater", "/proc", "/run", "/run/breakwater",
+    "/sbin", "/sys",
     "/tmp",  # noqa: S108 (named in order to be refused)
     "/usr", "/usr/bin", "/usr/lib",
     "/usr/local", "/usr/local/bin", "/usr/local/lib", "/var", "/var/run",
@@ -39,7 +41,7 @@ writable."""
 
 TAKEN_TREES = (
     "/etc/breakwater/", "/etc/breakwater-internal/", "/etc/breakwater-keys/", "/opt/breakwater/",
-    "/proc/", "/sys/",
+    "/proc/", "/run/breakwater/", "/sys/",
 )  # fmt: skip
 """Nor may one be anywhere below these."""
 
@@ -58,7 +60,8 @@ DOTS = "(^|/)[.][.]?(/|$)"
 NO_DOTS_RULE = f"!self.{{}}.matches('{DOTS}')"
 
 
-def _has_dots(path: str) -> bool:
+def has_dots(path: str) -> bool:
+    """Say whether a path has steps that lead elsewhere than they say."""
     return re.search(DOTS, path) is not None
 
 
@@ -91,9 +94,14 @@ class VolumeMount(Model):
     def _paths(self) -> Self:
         if self.mount_path in TAKEN_PATHS or self.mount_path.startswith(TAKEN_TREES):
             raise ValueError(f"mountPath {self.mount_path}: {TAKEN_PATH}")
-        if _has_dots(self.mount_path) or _has_dots(self.sub_path or ""):
+        if has_dots(self.mount_path) or has_dots(self.sub_path or ""):
             raise ValueError(NO_DOTS)
         return self
+
+
+VolumeMounts = Annotated[
+    tuple[VolumeMount, ...], Field(max_length=32, json_schema_extra=list_map("mountPath"))
+]
 
 
 class ClaimVolume(Model):
@@ -120,7 +128,7 @@ class KeyToPath(Model):
 
     @model_validator(mode="after")
     def _no_dots(self) -> Self:
-        if _has_dots(self.path):
+        if has_dots(self.path):
             raise ValueError(f"path {self.path}: {NO_DOTS}")
         return self
 

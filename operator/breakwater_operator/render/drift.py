@@ -9,6 +9,7 @@ MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),
     "env": ("name",),
     "imagePullSecrets": ("name",),
+    "initContainers": ("name",),
     "ownerReferences": ("uid",),
     "ports": ("containerPort", "port", "protocol"),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),

@@ -61,7 +61,11 @@ OURS: Mapping[str, tuple[str, ...]] = {
 """Parts in which everything is ours."""
 
 OUR_ITEMS: Mapping[str, tuple[str, ...]] = {
-    "Deployment": ("/spec/template/spec/containers", "/spec/template/spec/volumes"),
+    "Deployment": (
+        "/spec/template/spec/containers",
+        "/spec/template/spec/initContainers",
+        "/spec/template/spec/volumes",
+    ),
 }
 """Lists in which an item that we render is wholly ours, and every other one somebody else's."""
 
@@ -134,7 +138,7 @@ def _parts(desired: Manifest, live: Live) -> Iterator[tuple[str, Any, Any]]:
         if theirs is not None:
             yield path, _get(desired, path), theirs
     for path in OUR_ITEMS.get(kind, ()):
-        ours = by_key(_get(desired, path), ("name",))
+        ours = by_key(_get(desired, path) or (), ("name",))
         for index, item in enumerate(_get(live, path) or ()):
             if (item["name"],) in ours:
                 yield f"{path}/{index}", ours[(item["name"],)], item

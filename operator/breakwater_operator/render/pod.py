@@ -21,14 +21,15 @@ from breakwater_contract.names import (
     RUN_AS,
     SETTINGS_ANNOTATION,
 )
-from breakwater_operator.api.backends import EnvVar
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
-from breakwater_operator.api.resources import RESOURCES, Amounts
+from breakwater_operator.render.containers import RESTRICTED, TERMINATION, init_containers
 from breakwater_operator.render.metadata import labels
 from breakwater_operator.render.placement import placement
 from breakwater_operator.render.probes import probes
+from breakwater_operator.render.resources import Defaults, chosen
 from breakwater_operator.render.settings import settings
+from breakwater_operator.render.variables import variable
 from breakwater_operator.render.volumes import mounts, volumes
 
 CONTAINER = "runtime"
@@ -39,8 +40,7 @@ STOP_MARGIN_SECONDS = 5
 UID_VARIABLE = "MCP_POD_UID"
 ADDRESS_VARIABLE = "MCP_POD_IP"
 
-DEFAULT_REQUESTS = {"cpu": "100m", "memory": "128Mi"}
-DEFAULT_LIMITS = {"memory": "512Mi"}
+DEFAULTS = Defaults({"cpu": "100m", "memory": "128Mi"}, {"memory": "512Mi"})
 """No limit of cpu: a throttled server misses its objectives while its node idles."""
 
 
@@ -68,10 +68,16 @@ def template(server: McpServer, platform: Platform, revision: str) -> dict[str, 
             "securityContext": _security(server),
             **placement(server),
             **_pull_secrets(platform),
+            **_init_containers(server, platform),
             "containers": [_container(server, platform)],
             "volumes": volumes(server),
         },
     }
+
+
+def _init_containers(server: McpServer, platform: Platform) -> dict[str, Any]:
+    found = init_containers(server, platform, image(server, platform))
+    return {"initContainers": found} if found else {}
 
 
 def _grace_seconds(server: McpServer) -> int:
@@ -92,7 +98,8 @@ def _security(server: McpServer) -> dict[str, Any]:
 
 
 def _container(server: McpServer, platform: Platform) -> dict[str, Any]:
-    env = [_variable(it) for backend in server.spec.backends for it in backend.python.env]
+    python = [backend.python for backend in server.spec.backends if backend.python is not None]
+    env = [variable(it) for each in python for it in each.env]
     return {
         "name": CONTAINER,
         "image": image(server, platform),
@@ -113,16 +120,8 @@ def _container(server: McpServer, platform: Platform) -> dict[str, Any]:
         ],
         **probes(),
         "resources": resources(server, platform),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-            "capabilities": {"drop": ["ALL"]},
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        # What a crashing process said last is then in its status, and so in ours.
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": RESTRICTED,
+        **TERMINATION,
         "volumeMounts": mounts(server),
     }
 
@@ -137,33 +136,7 @@ def resources(server: McpServer, platform: Platform) -> dict[str, Any]:
 
     The platform's count for what the manifest says nothing about, and ours for what neither does.
     """
-    requests, limits = dict(DEFAULT_REQUESTS), dict(DEFAULT_LIMITS)
-    for chosen in (platform.resources, server.spec.pod.resources):
-        asked, allowed = _amounts(chosen.requests), _amounts(chosen.limits)
-        named = asked.keys() | allowed.keys()
-        requests = _without(requests, named) | asked
-        limits = _without(limits, named) | allowed
-    return {
-        kind: amounts for kind, amounts in (("requests", requests), ("limits", limits)) if amounts
-    }
-
-
-def _amounts(chosen: Amounts) -> dict[str, str]:
-    found = {name: getattr(chosen, field) for name, field in RESOURCES.items()}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _without(defaults: dict[str, str], named: set[str]) -> dict[str, str]:
-    return {name: value for name, value in defaults.items() if name not in named}
-
-
-def _variable(variable: EnvVar) -> dict[str, Any]:
-    source = variable.value_from
-    if source is None:
-        # An empty value is not kept by the API server, and means the same.
-        return {"name": variable.name, **({"value": variable.value} if variable.value else {})}
-    given = source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return {"name": variable.name, "valueFrom": given}
+    return chosen(DEFAULTS, platform.resources, server.spec.pod.resources)
 
 
 def _pull_secrets(platform: Platform) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from breakwater_contract.names import (
     PRIVATE_KEY_FILE,
 )
 from breakwater_contract.settings import Internal, Listen, RuntimeSettings, ServerIdentity
+from breakwater_operator.api import backends as api
 from breakwater_operator.api.models import McpServer
+from breakwater_operator.render import containers
 
 
 def settings(server: McpServer, revision: str) -> str:
@@ -23,10 +25,7 @@ def settings(server: McpServer, revision: str) -> str:
         RuntimeSettings(
             server=ServerIdentity(name=server.name, namespace=server.namespace, uid=server.uid),
             revision=revision,
-            backends=tuple(
-                Backend(name=backend.name, python=PythonBackend(server=backend.python.server))
-                for backend in server.spec.backends
-            ),
+            backends=tuple(_backend(backend, server) for backend in server.spec.backends),
             listen=Listen(host="0.0.0.0"),  # noqa: S104 (a pod's address is not known beforehand)
             internal=Internal(directory=INTERNAL_DIRECTORY),
             drain=server.spec.limits.sessions.drain,
@@ -34,6 +33,12 @@ def settings(server: McpServer, revision: str) -> str:
             live_file=LIVE_FILE,
         )
     )
+
+
+def _backend(backend: api.Backend, server: McpServer) -> Backend:
+    if backend.python is not None:
+        return Backend(name=backend.name, python=PythonBackend(server=backend.python.server))
+    return Backend(name=backend.name, container=containers.settings(backend, server))
 
 
 def _tls(server: McpServer) -> Tls | None:

@@ -14,7 +14,10 @@ from breakwater_contract.names import (
 from breakwater_contract.settings import SETTINGS_VERSION
 from breakwater_operator.api import names
 from breakwater_operator.api.models import McpServer
-from breakwater_operator.api.volumes import ConfigMapVolume, EmptyDirVolume, Volume, VolumeMount
+from breakwater_operator.api.volumes import ConfigMapVolume, EmptyDirVolume, Volume
+from breakwater_operator.render import containers
+from breakwater_operator.render.containers import runtime_mounts
+from breakwater_operator.render.mounts import mount
 
 SETTINGS_VOLUME = "breakwater"
 KEYS_VOLUME = "breakwater-keys"
@@ -50,7 +53,8 @@ def volumes(server: McpServer) -> list[dict[str, Any]]:
         },
         {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE}},
     ]
-    return [*ours, *(_chosen(volume) for volume in server.spec.pod.volumes)]
+    backends = containers.volumes(server)
+    return [*ours, *backends, *(_chosen(volume) for volume in server.spec.pod.volumes)]
 
 
 def mounts(server: McpServer) -> list[dict[str, Any]]:
@@ -61,8 +65,9 @@ def mounts(server: McpServer) -> list[dict[str, Any]]:
         {"name": INTERNAL_VOLUME, "mountPath": INTERNAL_DIRECTORY, "readOnly": True},
         {"name": TMP_VOLUME, "mountPath": TMP_PATH},
     ]
-    chosen = [it for item in server.spec.backends for it in item.python.volume_mounts]
-    return [*ours, *map(_mount, chosen)]
+    python = [backend.python for backend in server.spec.backends if backend.python is not None]
+    chosen = [it for each in python for it in each.volume_mounts]
+    return [*ours, *runtime_mounts(server), *map(mount, chosen)]
 
 
 def _settings(server: McpServer) -> dict[str, Any]:
@@ -110,13 +115,4 @@ def _empty_dir(source: EmptyDirVolume) -> dict[str, Any]:
     return {
         **({"medium": source.medium} if source.medium else {}),
         **({"sizeLimit": source.size_limit} if source.size_limit else {}),
-    }
-
-
-def _mount(mount: VolumeMount) -> dict[str, Any]:
-    return {
-        "name": mount.name,
-        "mountPath": mount.mount_path,
-        **({"readOnly": True} if mount.read_only else {}),
-        **({"subPath": mount.sub_path} if mount.sub_path else {}),
     }

@@ -16,7 +16,7 @@ from dev import golden
 
 ROOT = Path(__file__).parents[4]
 CASES = {case.path.rpartition("/")[2]: case for case in golden.cases(ROOT)}
-COMPLETE = ("everything", "otherwise", "ingress", "public")
+COMPLETE = ("everything", "otherwise", "ingress", "public", "command", "http")
 """Cases that together have every leaf: some fields exclude others."""
 
 SPEC = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]

@@ -20,10 +20,15 @@ FLAGS = ("-static", "-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-s")
 COMPILER = (Program("gcc", "gcc"),)
 
 
+def identity() -> bytes:
+    """Give everything that decides what it is, but the compiler."""
+    return SOURCE.read_bytes() + " ".join(FLAGS).encode()
+
+
 def build(target: Path | None = None) -> Path:
     """Build it unless it is built already, and say where it is."""
-    text = SOURCE.read_bytes() + " ".join(FLAGS).encode()
-    target = target or ROOT / "build/child" / hashlib.sha256(text).hexdigest()[:16]
+    digest = hashlib.sha256(identity()).hexdigest()[:16]
+    target = target or ROOT / "build/child" / digest
     if target.exists():
         return target
     require(COMPILER)

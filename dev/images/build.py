@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev import child
 from dev.images import archive, base, cache, engines, source, wheels
 from dev.images.target import ROOT, Image, ImageError, version
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ROOTFS = Path("dev/images/rootfs.py")
 TAG_DIGITS = 12
+WITH_HELPER = "runtime"
+"""The image that brings the helper of commands to the containers of others."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,8 @@ class Builder:
         name, content = self._wheel
         (context / "dist").mkdir()
         (context / "dist" / name).write_bytes(content)
+        if image.name == WITH_HELPER:
+            child.build(context / "child" / "breakwater-child")
 
     def _arguments(self, image: Image) -> Mapping[str, str]:
         if image.is_ours:
@@ -177,6 +182,8 @@ class Builder:
             yield (ROOT / "requirements" / f"{image.name}.txt").read_bytes()
             yield (ROOT / ROOTFS).read_bytes()
             yield self._wheel[1]
+            if image.name == WITH_HELPER:
+                yield child.identity()
         else:
             yield from self._inputs(Image("runtime"))
             yield from cache.content(image.folder)

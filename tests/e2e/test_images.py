@@ -106,7 +106,8 @@ def test_python_is_the_only_program_that_an_image_brings(
         if Path(member.name).parent.name in {"bin", "sbin"} and not member.isdir()
     }
     ours = {"breakwater", "kubectl-breakwater", "breakwater-operator", "breakwater-runtime"}
-    assert programs - ours == {"python", "python3", "python3.11"}
+    helper = {"breakwater-child"} if name == "runtime" else set()
+    assert programs - ours == {"python", "python3", "python3.11", *helper}
     packages = {Path(member.name).name.split("-")[0] for member in members}
     assert not packages & {"pip", "setuptools", "wheel", "ensurepip", "dash", "busybox", "perl"}
 
@@ -141,6 +142,21 @@ def test_an_image_starts_with_nothing_writable(unpacked: dict[str, Path], name: 
 
     assert done.returncode == 0, done.stderr
     assert f"breakwater-{name}" in done.stdout
+
+
+def test_the_helper_of_commands_copies_itself_to_where_others_start_it(
+    unpacked: dict[str, Path], tmp_path: Path
+) -> None:
+    root = unpacked["runtime"]
+    helper = root / "usr/local/bin/breakwater-child"
+    copy = tmp_path / "breakwater-child"
+
+    subprocess.run([helper, "--install", copy], check=True)
+
+    assert copy.read_bytes() == helper.read_bytes()
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o755
+    # It runs in images of which nothing is known: it needs no loader and no library.
+    assert b"/lib64/ld-linux" not in helper.read_bytes()
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -91,6 +91,26 @@ class Reason(StrEnum):
         "A pod refused changed keys or settings and goes on with the last good ones.",
     )
     BACKEND_FAILED = ("BackendFailed", "A backend of a running pod does not work.")
+    BACKEND_EXPOSED = (
+        "BackendExposed",
+        (
+            "A port of a pod can be reached from other pods, past the runtime; the message says "
+            "which one, and how servers are usually told to listen on 127.0.0.1. The pod does not "
+            "get ready."
+        ),
+    )
+    BACKEND_UNREACHABLE = (
+        "BackendUnreachable",
+        "Nobody listens where a backend of a running pod is to be asked.",
+    )
+    BACKEND_CRASHING = (
+        "BackendCrashing",
+        "A backend of a running pod ends again and again, or cannot be started.",
+    )
+    BACKEND_HANDSHAKE_FAILED = (
+        "BackendHandshakeFailed",
+        "A backend of a running pod runs and does not speak MCP; the message says what it answers.",
+    )
     APPLY_FAILED = ("ApplyFailed", "The cluster refused or failed to take a child object.")
     NAME_TAKEN = (
         "NameTaken",

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from breakwater_contract.names import HEALTH_PATH, MANAGEMENT_PORT, MCP_PATH
 from breakwater_operator.probe.token import SigningKey
-from breakwater_operator.status.facts import Probe, ServerInfo
+from breakwater_operator.status.facts import Finding, Probe, ServerInfo
 
 PROTOCOL_VERSION = "2026-07-28"
 """The revision of MCP that needs one request to say hello; our runtime serves it."""
@@ -210,12 +210,18 @@ def _health(said: dict[str, Any]) -> Probe:
         revision=said.get("revision"),
         live=said["loaded"].get("live"),
         settings_fault=(said.get("settings") or {}).get("fault"),
-        backend_faults={
-            str(backend["name"]): str(backend.get("message") or backend["state"])
-            for backend in said.get("backends") or ()
-            if backend["state"] != "ready"
-        },
+        findings=tuple(_findings(said)),
     )
+
+
+def _findings(said: dict[str, Any]) -> Iterator[Finding]:
+    """Read what is wrong with backends; one that failed without saying more has its state."""
+    for backend in said.get("backends") or ():
+        name, found = str(backend["name"]), backend.get("findings") or ()
+        for each in found:
+            yield Finding(name, str(each["reason"]), str(each["message"]))
+        if not found and backend["state"] != "ready":
+            yield Finding(name, "", str(backend.get("message") or backend["state"]))
 
 
 def _result(method: str, body: bytes) -> dict[str, Any]:

@@ -23,6 +23,17 @@ class ServerInfo:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What a pod says of one of its backends."""
+
+    backend: str
+    """Its name."""
+    reason: str
+    """Why, as the runtime calls it; a newer runtime may call it as nobody here knows."""
+    message: str
+
+
+@dataclass(frozen=True)
 class Probe:
     """What came of asking one pod."""
 
@@ -36,8 +47,8 @@ class Probe:
     """The hash of the live settings that the pod says it has loaded."""
     settings_fault: str | None = None
     """Why the pod refused newer live settings."""
-    backend_faults: Mapping[str, str] = field(default_factory=dict)
-    """What is wrong with a backend, by its name."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with its backends."""
     server: ServerInfo | None = None
     """What the MCP handshake gave."""
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from breakwater_contract.backends import Reason as Backend
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.status.facts import Pod, Problem
 
@@ -18,6 +19,14 @@ IMAGE_REASONS = {
     "InvalidImageName",
     "SignatureValidationFailed",
 }
+REASONS = {
+    Backend.EXPOSED.value: Reason.BACKEND_EXPOSED,
+    Backend.UNREACHABLE.value: Reason.BACKEND_UNREACHABLE,
+    Backend.CRASHING.value: Reason.BACKEND_CRASHING,
+    Backend.HANDSHAKE_FAILED.value: Reason.BACKEND_HANDSHAKE_FAILED,
+}
+"""Our reasons by those of runtimes; that a backend starts is nothing wrong."""
+
 CONFIG_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 
 BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*"(: \w+)?(: )?')
@@ -64,8 +73,10 @@ def _problems(pod: Pod) -> Iterator[tuple[Reason, str]]:
                 yield found
     if pod.probe is not None and pod.probe.settings_fault:
         yield Reason.SETTINGS_REFUSED, _short(pod.probe.settings_fault)
-    for backend, fault in sorted((pod.probe.backend_faults if pod.probe else {}).items()):
-        yield Reason.BACKEND_FAILED, f"backend {backend}: {_short(fault)}"
+    for finding in pod.probe.findings if pod.probe is not None else ():
+        if finding.reason != Backend.STARTING.value:
+            words = f"backend {finding.backend}: {_short(finding.message)}"
+            yield REASONS.get(finding.reason, Reason.BACKEND_FAILED), words
 
 
 def _container_problem(container: Mapping[str, Any]) -> tuple[Reason, str] | None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -28,17 +28,66 @@ class Asked:
         return str(self.message.get("method", ""))
 
 
-@dataclass
 class Answering:
     """A server that runs."""
 
-    port: int = 0
-    asked: list[Asked] = field(default_factory=list)
-    connections: int = 0
+    def __init__(self, respond: Respond, get: Respond | None) -> None:
+        self.port = 0
+        self.asked: list[Asked] = []
+        self.connections = 0
+        self._respond = respond
+        self._get = get
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
 
     def of(self, method: str) -> list[Asked]:
         """Get what was asked by one method."""
         return [each for each in self.asked if each.message and each.method == method]
+
+    async def start(self, host: str) -> None:
+        """Listen at any port."""
+        self._server = await asyncio.start_server(self._accept, host, 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Listen no longer, and close every connection."""
+        assert self._server is not None
+        self._server.close()
+        await asyncio.sleep(0.01)  # in which the last connections are accepted
+        for task in self._tasks:
+            task.cancel()
+        for writer in self._writers:  # those of connections that were just accepted, too
+            writer.close()
+        closed = (writer.wait_closed() for writer in self._writers)
+        await asyncio.gather(*self._tasks, *closed, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._tasks.add(task)
+        self._writers.add(writer)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (asked := await read(reader)) is not None:
+                self.asked.append(asked)
+                await self._answer(asked, writer)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.verb == "GET" and self._get is not None:
+            await self._get(asked, writer)
+        elif asked.verb != "POST":
+            await send(writer, 405)
+        elif asked.message.get("id") is None:
+            await send(writer, 202)
+        else:
+            await self._respond(asked, writer)
 
 
 @asynccontextmanager
@@ -46,47 +95,12 @@ async def answering(
     respond: Respond, host: str = "127.0.0.1", get: Respond | None = None
 ) -> AsyncIterator[Answering]:
     """Serve requests by `respond`; notifications are taken, other verbs refused or `get`'s."""
-    served = Answering()
-    serving: set[asyncio.Task[None]] = set()
-    writers: set[asyncio.StreamWriter] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        served.connections += 1
-        try:
-            while (asked := await read(reader)) is not None:
-                served.asked.append(asked)
-                if asked.verb == "GET" and get is not None:
-                    await get(asked, writer)
-                elif asked.verb != "POST":
-                    await send(writer, 405)
-                elif asked.message.get("id") is None:
-                    await send(writer, 202)
-                else:
-                    await respond(asked, writer)
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(serve(reader, writer))
-        serving.add(task)
-        writers.add(writer)
-        task.add_done_callback(serving.discard)
-
-    server = await asyncio.start_server(accept, host, 0)
-    served.port = server.sockets[0].getsockname()[1]
+    server = Answering(respond, get)
+    await server.start(host)
     try:
-        yield served
+        yield server
     finally:
-        server.close()
-        await asyncio.sleep(0.01)  # in which the last connections are accepted
-        for task in serving:
-            task.cancel()
-        for writer in writers:  # those of connections that were just accepted, too
-            writer.close()
-        closed = (writer.wait_closed() for writer in writers)
-        await asyncio.gather(*serving, *closed, return_exceptions=True)
+        await server.stop()
 
 
 async def read(reader: asyncio.StreamReader) -> Asked | None:

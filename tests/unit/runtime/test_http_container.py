@@ -241,17 +241,24 @@ async def test_the_wrong_path_is_said_with_its_status() -> None:
         assert "HTTP status 404" in str(made.fault)
 
 
-async def test_health_follows_a_server_that_comes_and_goes() -> None:
+async def test_health_follows_a_server_that_goes() -> None:
     async with answering.answering(older(echo)) as server, starting(server.port) as made:
         await containers.well(made)
         await text(made, tool("echo"))
-        port = server.port
-    async with starting(port) as made:
+        await server.stop()
         await eventually(lambda: _reason(made) is Reason.UNREACHABLE)
         with pytest.raises(RpcError) as failed:
             await made.answer(tool("echo"))
 
     assert failed.value.data["retryable"] is True
+
+
+async def test_a_server_that_does_not_listen_yet_is_starting_and_later_unreachable() -> None:
+    async with answering.answering(older(echo)) as server:
+        port = server.port
+    async with starting(port, start="300ms") as made:
+        await eventually(lambda: _reason(made) is Reason.STARTING)
+        await eventually(lambda: _reason(made) is Reason.UNREACHABLE)
 
 
 async def test_a_server_that_others_reach_is_not_ready_and_says_how_to_cure_it() -> None:

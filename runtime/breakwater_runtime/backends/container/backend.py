@@ -39,6 +39,9 @@ LISTEN = "subscriptions/listen"
 LISTS_MAX = 50
 """How many pages a list of tools may have."""
 
+AWAY = frozenset({Reason.STARTING, Reason.UNREACHABLE})
+"""What is found where nobody can be asked."""
+
 SWEEP_SECONDS = 15.0
 RETRY_SECONDS = 0.1
 RETRY_SECONDS_MAX = 10.0
@@ -240,7 +243,7 @@ class ContainerBackend:
 
     async def _get(self, call: Call, modern: bool) -> Instance:
         await self._known()
-        if any(each.reason is Reason.UNREACHABLE for each in self._transport.findings):
+        if any(each.reason in AWAY for each in self._transport.findings):
             said = f"Backend {self.name} cannot be reached."
             raise unavailable(self.name, said, retryable=True)
         try:

@@ -35,6 +35,9 @@ CHECK_SECONDS = 1.0
 """How often the pod's listening sockets are looked at: whether the server's is there, and whether
 others reach one. It costs a tenth of a millisecond."""
 
+START_SECONDS = 0.2
+"""How often while it does not listen."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pod:
@@ -64,14 +67,23 @@ class HttpTransport(Transport):
         self._sessions: WeakSet[HttpSession] = WeakSet()
         self._listening = asyncio.Event()
         self._exposed: Finding | None = None
+        self._may_start = True
 
     # Whether it is there, and for whom
 
     async def run(self) -> None:
         """Watch whether it listens, and where."""
+        loop = asyncio.get_running_loop()
+        starting = loop.call_later(self._settings.start.seconds, self._has_started)
         while True:
             await self._check()
-            await asyncio.sleep(CHECK_SECONDS)
+            if self._listening.is_set():
+                starting.cancel()
+                self._has_started()
+            await asyncio.sleep(CHECK_SECONDS if self._listening.is_set() else START_SECONDS)
+
+    def _has_started(self) -> None:
+        self._may_start = False
 
     async def stop(self) -> None:
         """Wait until the server knows that its sessions have ended."""
@@ -125,7 +137,7 @@ class HttpTransport(Transport):
         """Say where it does not listen, and where it should not."""
         if not self._listening.is_set():
             said = f"nobody listens at port {self._http.port} of the pod's loopback address"
-            return (Finding(Reason.UNREACHABLE, said),)
+            return (Finding(Reason.STARTING if self._may_start else Reason.UNREACHABLE, said),)
         return (self._exposed,) if self._exposed is not None else ()
 
     @property

@@ -17,6 +17,7 @@ from breakwater_operator.probe.prober import (
     Target,
 )
 from breakwater_operator.probe.token import SigningKey
+from breakwater_operator.status.facts import Finding
 
 KEY = SigningKey.read(SigningKey.fresh())
 TARGET = Target("p", "127.0.0.1", "server-uid", ("ns", "crm"))
@@ -28,6 +29,12 @@ HEALTH = {
     "backends": [
         {"name": "main", "state": "ready", "message": ""},
         {"name": "old", "state": "failed", "message": "cannot import old"},
+        {
+            "name": "new",
+            "state": "failed",
+            "message": "it is open",
+            "findings": [{"reason": "BackendExposed", "message": "it is open"}],
+        },
     ],
 }
 SERVER = {"io.modelcontextprotocol/serverInfo": {"name": "crm", "version": "3"}}
@@ -83,7 +90,10 @@ async def test_health_says_what_is_loaded_and_what_is_wrong(prober: HttpProber) 
     probe = await prober.health(TARGET)
 
     assert (probe.reached, probe.revision, probe.live) == (True, "abc", "0123")
-    assert probe.backend_faults == {"old": "cannot import old"}
+    assert probe.findings == (
+        Finding("old", "", "cannot import old"),
+        Finding("new", "BackendExposed", "it is open"),
+    )
 
 
 async def test_the_token_names_one_server_and_lives_a_minute(

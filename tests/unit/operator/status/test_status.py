@@ -11,7 +11,7 @@ from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.api.status import McpServerStatus
 from breakwater_operator.status import Facts, Pod, Probe, ServerInfo, conclude
-from breakwater_operator.status.facts import Problem
+from breakwater_operator.status.facts import Finding, Problem
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 INFO = ServerInfo("weather", "1.0", ("2026-07-28",), 2)
@@ -385,3 +385,34 @@ def test_what_a_server_says_of_itself_is_cut_to_what_a_status_takes() -> None:
 
     McpServerStatus.model_validate(conclude(facts))
     assert len(message(facts, "Verified")) < 200
+
+
+@pytest.mark.requirement("W7")
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("BackendExposed", Reason.BACKEND_EXPOSED),
+        ("BackendCrashing", Reason.BACKEND_CRASHING),
+        ("BackendUnreachable", Reason.BACKEND_UNREACHABLE),
+        ("BackendHandshakeFailed", Reason.BACKEND_HANDSHAKE_FAILED),
+        ("OfALaterRuntime", Reason.BACKEND_FAILED),
+        ("", Reason.BACKEND_FAILED),
+    ],
+)
+def test_what_a_pod_finds_out_about_a_backend_degrades_the_server(
+    said: str, reason: Reason
+) -> None:
+    probe = replace(VERIFIED, server=None, findings=(Finding("crm", said, "it is open"),))
+
+    facts = replace(HEALTHY, pods=(pod("web-a-1", probe, ready=False),))
+
+    assert told(facts)["Degraded"] == ("True", reason)
+    assert message(facts, "Degraded") == "Pod web-a-1: backend crm: it is open"
+
+
+def test_a_backend_that_starts_is_nothing_wrong() -> None:
+    probe = replace(VERIFIED, server=None, findings=(Finding("crm", "BackendStarting", "wait"),))
+
+    facts = replace(HEALTHY, pods=(pod("web-a-1", probe, ready=False),))
+
+    assert told(facts)["Degraded"][0] == "False"

@@ -1,5 +1,6 @@
 """A thin client of the API server: plain dictionaries in and out, every request counted."""
 
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -202,8 +203,19 @@ class KubeApi:
         seconds: int,
         selector: str = "",
         metadata_only: bool = False,
+        is_known: Callable[[str, int], bool] = lambda _uid, _version: False,
     ) -> AsyncGenerator[Object, None]:
         """Follow all changes of a kind after a resourceVersion, until the server ends it.
+
+        Args:
+            kind: The kind.
+            namespace: Where; None means everywhere.
+            since: The resourceVersion.
+            seconds: How long the server is asked to go on.
+            selector: Only objects with these labels.
+            metadata_only: Ask for no more than the metadata.
+            is_known: Whether a state, by uid and version, is known already: then a bookmark stands
+                for its event, which is not read.
 
         Yields:
             Watch events, bookmarks among them; an event of type ERROR is raised instead.
@@ -226,7 +238,7 @@ class KubeApi:
             self._checked("watch", kind, path, answer)
             while lines := await stream.lines(STALLED_SECONDS):
                 for line in lines:
-                    yield _event(kind, line)
+                    yield _known(line, is_known) or _event(kind, line)
         except (OSError, ValueError) as error:
             raise ApiError(f"watch {kind.name}: {error!r}") from error
         finally:
@@ -325,6 +337,21 @@ def _status(said: bytes) -> Any:
         return orjson.loads(said)
     except ValueError:
         return said.decode(errors="replace")
+
+
+_STATE = re.compile(
+    rb'\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./]+","metadata":'
+    rb'\{"name":"[^"\\]*","namespace":"[^"\\]*","uid":"([^"\\]*)","resourceVersion":"(\d+)"'
+)
+"""How the API server begins the event of a built-in kind."""
+
+
+def _known(line: bytes, is_known: Callable[[str, int], bool]) -> Object | None:
+    begin = _STATE.match(line)
+    if begin is None or not is_known(begin[1].decode(), int(begin[2])):
+        return None
+    metadata = {"resourceVersion": begin[2].decode()}
+    return {"type": "BOOKMARK", "object": {"metadata": metadata}}
 
 
 def _event(kind: Kind, line: bytes) -> Object:

@@ -101,6 +101,7 @@ class Informer:
             seconds=random.randint(*WATCH_SECONDS),  # noqa: S311  spreads load, guards nothing
             selector=self.selector,
             metadata_only=self.metadata_only,
+            is_known=self._cache.is_own,
         )
         async with aclosing(events):
             async for event in events:

@@ -48,7 +48,9 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     rates = platform.shared_rates
     name = rates.secret_name if rates is not None else None
     store = [(SECRET, server.namespace, name)] if name else []
-    world.references.use((server.namespace, server.name), [secret, *tls, *store, *named])
+    # The generated one is a child, and followed as such.
+    keys = [secret] if server.spec.access.keys.secret_name else []
+    world.references.use((server.namespace, server.name), [*keys, *tls, *store, *named])
     secrets = world.children[SECRET]
     found = await asyncio.gather(*(world.references.read(reference) for reference in named))
     return Reading(

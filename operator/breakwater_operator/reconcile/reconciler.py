@@ -386,14 +386,15 @@ class Reconciler:
         metadata = pod["metadata"]
         change = {"metadata": {"uid": metadata["uid"], "annotations": {LIVE_ANNOTATION: wanted}}}
         try:
-            answer = await self.api.merge_patch(
-                POD, metadata["namespace"], metadata["name"], change, manager=names.MANAGER
-            )
+            with self.world.pods.writing(metadata["namespace"], metadata["name"]):
+                answer = await self.api.merge_patch(
+                    POD, metadata["namespace"], metadata["name"], change, manager=names.MANAGER
+                )
+                self.world.pods.wrote(answer)
         except ApiError as error:
             if error.not_found or error.conflict:
                 return
             raise
-        self.world.pods.wrote(answer)
 
     def _child(self, manifest: Object, intent: Intent) -> Child:
         kind = plan.kind_of(manifest)

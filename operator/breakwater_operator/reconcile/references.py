@@ -66,7 +66,8 @@ class References:
             if error.not_found:
                 return None
             raise
-        self._content[reference] = held
+        if reference in self._users:
+            self._content[reference] = held
         return held
 
     def _changed(self, kind: Kind) -> Callable[[Object | None, Object | None], None]:

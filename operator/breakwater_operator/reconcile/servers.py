@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from breakwater_operator.kube.cache import Cache, version
+from breakwater_operator.kube.cache import Cache
 from breakwater_operator.reconcile.queue import Key
+from breakwater_operator.reconcile.trim import without_managers
 
 Object = dict[str, Any]
 
@@ -25,14 +26,14 @@ class Servers:
         """
         self._told = changed
         self._kind: str | None = None
-        self._cache = Cache(self._changed, lambda live: live)
+        self._cache = Cache(self._changed, without_managers)
 
     def __len__(self) -> int:
         return len(self._cache)
 
     def keys(self) -> list[Key]:
         """All servers."""
-        return [_key(live) for live in self._cache]
+        return [key for key, _, _ in self._cache.states()]
 
     def get(self, key: Key) -> Object | None:
         """The newest known state of one server."""
@@ -63,14 +64,10 @@ class Servers:
             The servers in the list that the watch has not told of.
         """
         listed = {_key(live): live["metadata"]["uid"] for live in found}
-        for live in self._cache:
-            is_newer = version(live) > at
-            is_elsewhere = namespace not in {None, live["metadata"]["namespace"]}
-            if (
-                not is_newer
-                and not is_elsewhere
-                and listed.get(_key(live)) != live["metadata"]["uid"]
-            ):
+        for key, uid, version in self._cache.states():
+            is_elsewhere = namespace not in {None, key[0]}
+            live = self._cache.get(*key)
+            if version <= at and not is_elsewhere and listed.get(key) != uid and live is not None:
                 self.gone(live)
         return [key for key in listed if self._cache.get(*key) is None]
 

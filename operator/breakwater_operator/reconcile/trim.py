@@ -3,6 +3,7 @@
 from typing import Any
 
 from breakwater_contract.names import LIVE_ANNOTATION
+from breakwater_operator.api.names import MANAGER
 
 Object = dict[str, Any]
 
@@ -12,8 +13,21 @@ _POD_METADATA = (*_IDENTITY, "labels", "deletionTimestamp", "creationTimestamp",
 
 
 def child(live: Object) -> Object:
-    """Keep a child whole: it is compared field by field, by whom its fields belong to, too."""
-    return live
+    """Keep a child whole: it is compared field by field.
+
+    By whom its fields belong to is asked of Deployments, and of our own fields only.
+    """
+    if live["kind"] != "Deployment":
+        return without_managers(live)
+    entries = live["metadata"].get("managedFields") or ()
+    ours = [entry for entry in entries if entry.get("manager") == MANAGER]
+    return live | {"metadata": live["metadata"] | {"managedFields": ours}}
+
+
+def without_managers(live: Object) -> Object:
+    """Keep all but by whom fields were written: that is half of an object."""
+    metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
+    return live | {"metadata": metadata}
 
 
 def identity(live: Object) -> Object:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -111,7 +112,9 @@ class Writer:
         """Create a child; where something has its name, say what that is and what to do to it."""
         try:
             manifest = merged(child.desired, child.at_birth or {})
-            live = await self._api.create_applied(child.kind, manifest, manager=MANAGER)
+            with self._writing(child):
+                live = await self._api.create_applied(child.kind, manifest, manager=MANAGER)
+                self._world.children[child.kind].wrote(live)
         except ApiError as error:
             if not error.conflict:
                 raise
@@ -120,7 +123,6 @@ class Writer:
             found = replace(child, live=live)
             return found, plan.step(found, uid)
         journal.note("created", child.title)
-        self._world.children[child.kind].wrote(live)
         return replace(child, live=live), Step.CREATE
 
     async def _repair(self, child: Child) -> None:
@@ -136,8 +138,9 @@ class Writer:
         if live is not None and not plan.is_clean(child):
             await self._hand_over(child, live)
             manifest = _for(child.desired, live)
-            live = await self._api.apply(child.kind, manifest, manager=MANAGER)
-            child = self._wrote(child, live)
+            with self._writing(child):
+                live = await self._api.apply(child.kind, manifest, manager=MANAGER)
+                child = self._wrote(child, live)
             journal.note("applied", child.title)
         self._remember(child)
 
@@ -164,11 +167,17 @@ class Writer:
         if live is None or not steps:
             return child
         metadata = live["metadata"]
-        live = await self._api.json_patch(
-            child.kind, metadata["namespace"], metadata["name"], steps, manager=MANAGER
-        )
+        with self._writing(child):
+            live = await self._api.json_patch(
+                child.kind, metadata["namespace"], metadata["name"], steps, manager=MANAGER
+            )
+            child = self._wrote(child, live)
         journal.note("cleaned", child.title)
-        return self._wrote(child, live)
+        return child
+
+    def _writing(self, child: Child) -> AbstractContextManager[None]:
+        metadata = child.desired["metadata"]
+        return self._world.children[child.kind].writing(metadata["namespace"], metadata["name"])
 
     def _wrote(self, child: Child, live: Object) -> Child:
         self._world.children[child.kind].wrote(live)

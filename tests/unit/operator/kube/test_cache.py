@@ -1,10 +1,11 @@
 """The cache never goes back in time, whatever arrives in whatever order."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from breakwater_operator.kube.cache import Cache
+from breakwater_operator.kube.cache import READ_MAX, Cache
 
 Object = dict[str, Any]
 
@@ -116,3 +117,62 @@ def test_objects_are_found_by_their_group(cache: Cache) -> None:
 
     assert [one["metadata"]["name"] for one in cache.together("x")] == ["a", "b"]
     assert cache.together("z") == []
+
+
+def test_what_is_told_during_an_own_write_waits_for_its_answer(
+    cache: Cache, told: list[Any]
+) -> None:
+    with cache.writing("ns", "a"):
+        cache.saw("ADDED", thing("a", 5))
+        cache.wrote(thing("a", 5))
+
+    assert told == []
+
+
+def test_a_change_by_others_during_an_own_write_is_told_after_it(
+    cache: Cache, told: list[Any]
+) -> None:
+    with cache.writing("ns", "a"):
+        cache.saw("MODIFIED", thing("a", 6))
+        cache.wrote(thing("a", 5))
+    cache.saw("MODIFIED", thing("a", 7))
+
+    assert told == [(5, 6), (6, 7)]
+
+
+def test_a_change_by_others_is_told_although_the_own_write_failed(
+    cache: Cache, told: list[Any]
+) -> None:
+    with suppress(OSError), cache.writing("ns", "a"):
+        cache.saw("ADDED", thing("a", 5))
+        raise OSError
+
+    assert told == [(None, 5)]
+
+
+def test_the_state_of_an_own_write_is_known_until_its_event_has_come(cache: Cache) -> None:
+    cache.wrote(thing("a", 5))
+
+    assert [cache.is_own("u", 5), cache.is_own("u", 5)] == [True, False]
+    assert not cache.is_own("u", 6)
+
+
+def test_a_list_that_has_an_own_write_ends_the_wait_for_its_event(cache: Cache) -> None:
+    cache.wrote(thing("a", 5))
+    cache.wrote(thing("b", 9))
+
+    cache.listed([thing("a", 5)], at=7)
+
+    assert [cache.is_own("u", 5), cache.is_own("u", 9)] == [False, True]
+
+
+def test_more_objects_are_known_than_are_held_ready(cache: Cache) -> None:
+    for number in range(READ_MAX * 2):
+        cache.saw("ADDED", thing(f"a{number}", number, uid="same"))
+
+    found = cache.together("same")
+
+    assert [live["metadata"]["name"] for live in found] == sorted(
+        f"a{number}" for number in range(READ_MAX * 2)
+    )
+    assert len(cache._read) == READ_MAX

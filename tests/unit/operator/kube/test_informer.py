@@ -74,7 +74,7 @@ async def follow(api: FakeApi) -> tuple[Cache, list[float]]:
 
 
 def names(cache: Cache) -> list[str]:
-    return sorted(live["metadata"]["name"] for live in cache)
+    return sorted(name for (_, name), _, _ in cache.states())
 
 
 async def test_a_watch_that_ends_goes_on_from_the_last_event() -> None:

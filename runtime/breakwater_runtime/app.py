@@ -322,12 +322,12 @@ def refusing(process: Process) -> Refusing:
     """Make what answers what never becomes a request, as the public port's own steps would."""
     live, sources = process.live, process.sources
 
-    def made(refusal: Refused) -> ASGIApp:
+    def made(refusal: Refused, *, is_known: bool = False) -> ASGIApp:
         async def refuse(*_: object) -> None:
             raise refusal
 
         return Pipeline(
-            [_request_metrics(process, Routes(PATHS))],
+            [] if is_known else [_request_metrics(process, Routes(PATHS))],
             refuse,
             headers=AnswerHeaders(lambda: live.loaded.origins),
             errors=Errors(json_rpc=JSON_RPC_PATHS, now=sources.now),

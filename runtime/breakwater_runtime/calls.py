@@ -89,8 +89,16 @@ class Request:
     """How many calls of tools it has brought."""
     tool_seconds: float = 0.0
     """How long these were with their tools."""
+    calls_elsewhere: bool = False
+    """Whether it is passed on to another pod with such a call; that one counts it."""
     outcome: "Outcome | None" = None
     """What became of its messages; None: its status says all."""
+
+    def give_up(self, problem: "Problem") -> None:
+        """Know that it was not answered, or not to the end, since something went wrong here."""
+        self.outcome = problem.outcome
+        if self.status is None:
+            self.status = problem.value.status
 
     def bind(self, scope: MutableMapping[str, Any]) -> None:
         """Make it known to every step further in."""
@@ -132,6 +140,12 @@ class Answer:
     message: str
     hint: str
     retryable: bool = False
+
+
+Outcome = Literal["ok", "caller_error", "server_error", "cancelled", "limited"]
+"""What became of a request; objectives rest on it."""
+
+FIRST_FAULT_OF_OURS = 500
 
 
 class Problem(Enum):
@@ -398,6 +412,13 @@ class Problem(Enum):
         "Use HTTP/1.1, or HTTP/2 through the Gateway.",
     )
 
+    @property
+    def outcome(self) -> Outcome:
+        """Say whose fault it is: a limit is the caller's affair, a server that is away is ours."""
+        if self in {Problem.RATE_LIMITED, Problem.OVERLOADED, Problem.TOO_MANY_SESSIONS}:
+            return "limited"
+        return "server_error" if self.value.status >= FIRST_FAULT_OF_OURS else "caller_error"
+
 
 @dataclass
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, often not an error of ours
@@ -424,10 +445,6 @@ class RpcError(Exception):
     code: int
     message: str
     data: Any = None
-
-
-Outcome = Literal["ok", "caller_error", "server_error", "cancelled", "limited"]
-"""What became of a request; objectives rest on it."""
 
 
 class Channel(Protocol):

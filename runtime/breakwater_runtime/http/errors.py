@@ -45,6 +45,7 @@ class Errors:
         else:
             logger.error("request failed", exc_info=error)
             refusal = Refused(Problem.INTERNAL)
+        request.outcome = refusal.problem.outcome
         is_plain = refusal.is_plain or request.is_plain
         is_rpc = scope["path"] in self._json_rpc and not is_plain
         form = rpc_body if is_rpc else plain_body

@@ -176,13 +176,15 @@ class Exchange:
         scope, retry = dict(self.scope), 1 if problem.value.retryable else None
         refusal = Refused(problem, retry_after=retry)
         if (request := Request.find(scope)) is not None:
+            request.give_up(problem)
             refusal.message_id, refusal.is_plain = request.message_id, request.is_plain
             # The answer has the id that is in the log already.
             scope["headers"] = [
                 *(pair for pair in scope["headers"] if pair[0] != b"x-request-id"),
                 (b"x-request-id", request.id.encode()),
             ]
-        await self._connection.port.refusing(refusal)(scope, self.receive, send)
+        app = self._connection.port.refusing(refusal, is_known=request is not None)
+        await app(scope, self.receive, send)
 
     async def receive(self) -> Message:
         """Get the next part of the body, then wait for the client to leave."""

@@ -1,11 +1,12 @@
 """The way of a request through its steps to its endpoint, and of the answer back."""
 
 import re
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from breakwater_runtime.calls import Request, by_name
+from breakwater_runtime.calls import Problem, Request, by_name
 from breakwater_runtime.http.answer_headers import REQUEST_ID, AnswerHeaders
 from breakwater_runtime.http.body_limit import limited
 from breakwater_runtime.http.errors import Errors
@@ -56,9 +57,14 @@ class Pipeline:
             await self._answer(request, scope, receive, answer)
         except Exception as error:
             if answer.begun:
+                request.give_up(Problem.INTERNAL)
                 raise  # the HTTP server logs it and cuts the connection
             request.told = ()
             await self._errors.answer(error, request, scope)(scope, receive, answer)
+        except CancelledError:
+            # Calls whose client leaves end well: it is the process that stops.
+            request.give_up(Problem.SHUTTING_DOWN)
+            raise
         finally:
             for end in reversed(request.ends):
                 end(request)

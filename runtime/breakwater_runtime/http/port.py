@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.types import ASGIApp
 
@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from breakwater_runtime.http.connection import Connection
     from breakwater_runtime.http.exchange import Exchange
 
-Refusing = Callable[[Refused], ASGIApp]
-"""Makes the app that answers what never becomes a request for the app."""
+
+class Refusing(Protocol):
+    """Makes the app that answers in place of the one behind the port."""
+
+    def __call__(self, refusal: Refused, *, is_known: bool = False) -> ASGIApp:
+        """Answer with a refusal; `is_known`: the app had the request, and has counted it."""
+
 
 CountCut = Callable[[str], None]
 """Counts what was ended before its time, by one of the catalogue's reasons."""

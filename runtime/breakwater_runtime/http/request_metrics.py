@@ -1,12 +1,12 @@
 """What becomes of every request: how long it took, in metrics, traces and, by choice, the log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client import Counter
 from starlette.types import Scope
 
-from breakwater_runtime.calls import Outcome, Request
+from breakwater_runtime.calls import FIRST_FAULT_OF_OURS, Outcome, Request
 from breakwater_runtime.http import request_log
 from breakwater_runtime.observability import trace_context
 from breakwater_runtime.observability.options import Options
@@ -22,9 +22,7 @@ OTHER = "_other"
 CLIENT_CLOSED = 499
 """The status of a request whose client went away before there was an answer; nginx's number."""
 
-OUTCOMES: Mapping[int, Outcome] = {CLIENT_CLOSED: "cancelled", 429: "limited", 503: "limited"}
 FIRST_FAULT_OF_CALLERS = 400
-FIRST_FAULT_OF_OURS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +89,8 @@ class RequestMetrics:
             kind = "tool"
             if request.tool_calls == 1 and not request.is_stream:
                 self._series.overhead.observe(max(0.0, seconds - request.tool_seconds))
+        elif request.calls_elsewhere:
+            kind = "tool"
         else:
             kind = "stream" if request.is_stream else "unary"
         outcome = request.outcome or outcome_of(status)
@@ -108,7 +108,9 @@ class RequestMetrics:
         # Messages are JSON in one line: an empty line ends an event, a line an item of NDJSON.
         self._series.stream_messages.inc(body.count(b"\n\n") or body.count(b"\n"))
         request.said = self._said_more
-        if not request.tool_calls:  # how long a tool takes to say something is its own affair
+        if not (
+            request.tool_calls or request.calls_elsewhere
+        ):  # how long a tool takes to say something is its own affair
             seconds = self._elapsed() - request.began
             self._series.first_message.observe(seconds)
 
@@ -122,7 +124,6 @@ def outcome_of(status: int) -> Outcome:
     """Say what became of a request of which nothing but the status is known."""
     if status < FIRST_FAULT_OF_CALLERS:
         return "ok"
-    known = OUTCOMES.get(status)
-    if known is not None:
-        return known
+    if status == CLIENT_CLOSED:
+        return "cancelled"
     return "server_error" if status >= FIRST_FAULT_OF_OURS else "caller_error"

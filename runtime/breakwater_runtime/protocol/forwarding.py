@@ -40,6 +40,9 @@ LEFT_OUT = frozenset(
         b"origin",
     }
 )
+TOOLS_CALL = b'"tools/call"'
+"""What stands in every message that calls a tool: inside a text its quotes would be escaped."""
+
 ANSWERED_BY_US = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"date", b"x-request-id"}
 )
@@ -65,6 +68,7 @@ class Forwarder:
         if body is None:
             return
         request = Request.of(scope)
+        request.calls_elsewhere = TOOLS_CALL in body
         relay = _Relay(scope["method"] == "GET", body, receive, send)
         try:
             await self._relay(owner, self._head(owner, scope, request, len(body)), relay)

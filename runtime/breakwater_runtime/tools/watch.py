@@ -25,8 +25,6 @@ OTHER = "_other"
 TOOLS_CALL = "tools/call"
 LISTEN = "subscriptions/listen"
 
-LIMITED = frozenset({429, 503})
-SERVER_FAILED = 500
 NAMES_MAX = 32
 
 
@@ -60,6 +58,9 @@ class Watch:
         """Have a request begin, and get when it did."""
         if call.method == TOOLS_CALL:
             self.active += 1
+            request = Request.find(call.scope)
+            if request is not None:
+                request.tool_calls += 1
         spans = self._telemetry.spans
         if spans is not None:
             call.span = spans.begin_call(call)
@@ -74,7 +75,6 @@ class Watch:
             self.active -= 1
             tool = self._tool(call)
             if request is not None:
-                request.tool_calls += 1
                 request.tool_seconds += seconds if call.tool_seconds is None else call.tool_seconds
         elif method not in SPEC_CLIENT_METHODS:
             method = OTHER
@@ -146,7 +146,4 @@ def outcome_of(failure: RpcError | Refused) -> Outcome:
     """Say whose fault it is that there is no result."""
     if isinstance(failure, RpcError):
         return "server_error" if failure.code == INTERNAL_ERROR else "caller_error"
-    status = failure.problem.value.status
-    if status in LIMITED:
-        return "limited"
-    return "server_error" if status >= SERVER_FAILED else "caller_error"
+    return failure.problem.outcome

@@ -53,6 +53,12 @@ class Exchange:
             part: bytes = (await self._sent.get())["body"]
             return part
 
+    async def rest(self) -> bytes:
+        """Wait for the end, and get all that has not been read."""
+        await self.ended()
+        parts = [self._sent.get_nowait()["body"] for _ in range(self._sent.qsize())]
+        return b"".join(parts)
+
     async def event(self) -> dict[str, Any]:
         """Wait for the next event that is a message; beware of those without."""
         return event(await self.chunk())

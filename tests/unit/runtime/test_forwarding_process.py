@@ -279,3 +279,21 @@ async def test_a_hundred_callers_with_one_id_across_replicas_each_get_their_own_
     answers = await asyncio.gather(*map(ask, range(100)))
 
     assert answers == [str(number) for number in range(100)]
+
+
+@pytest.mark.requirement("T12")
+async def test_a_call_that_is_passed_on_is_counted_as_one_of_a_tool(
+    three: Pods, http: httpx2.AsyncClient
+) -> None:
+    owner, edge = three[0], three[1]
+    session = await begin(http, owner.public)
+    before = edge.metrics()
+
+    for asked in (call("echo", text="x"), message("tools/list")):
+        await http.post(f"{edge.public}/mcp", headers=headers(session), json=asked)
+
+    name = "http_server_request_duration_seconds_count"
+    now = edge.metrics()
+    new = [it for it in now if it.startswith(name) and now[it] != before.get(it, 0)]
+    assert sum('kind="tool"' in each for each in new) == 1
+    assert sum('kind="unary"' in each for each in new) == 1

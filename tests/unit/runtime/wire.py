@@ -20,6 +20,7 @@ from breakwater_runtime.http.answer_headers import AnswerHeaders
 from breakwater_runtime.http.errors import Errors
 from breakwater_runtime.http.limits import WireLimits
 from breakwater_runtime.http.pipeline import Pipeline
+from breakwater_runtime.http.port import Refusing
 from breakwater_runtime.http.server import Server, listen
 from tests.unit.runtime.fakes import FakeClock
 
@@ -140,6 +141,7 @@ def serving(
     tls: ssl.SSLContext | None = None,
     handshake_seconds: float = BOUND_SECONDS,
     trusts: Callable[[str], bool] = lambda _: False,
+    refusing: Refusing | None = None,
 ) -> Iterator[Serving]:
     """Serve `app`, as the runtime does, until the end of the block."""
     wire = WireLimits.of(limits or Limits(), trusts)
@@ -150,7 +152,7 @@ def serving(
         cut: Counter[str] = Counter()
         server = Server(
             app,
-            refusing,
+            refusing or refuses,
             listener,
             limits=lambda: wire,
             wall=time.time,
@@ -180,7 +182,7 @@ def serving(
         assert not thread.is_alive()
 
 
-def refusing(refusal: Refused) -> ASGIApp:
+def refuses(refusal: Refused, *, is_known: bool = False) -> ASGIApp:
     """Answer what never becomes a request, as the app's own steps would."""
 
     async def refuse(*_: object) -> None:

@@ -36,6 +36,9 @@ ONE_END = "write permissive or insecureAnonymous, not both: one has an end"
 ABOUT_NOTHING = 'a policy is about tools, resources or prompts; write tools: ["*"] for all tools'
 DENY_BY_SCOPE = "scopes are for Allow: deny to all, or allow to those who have the scope"
 
+POLICIES_MAX = 20_000
+"""How many policies a settings file may have; an McpServer has room for fewer."""
+
 Origin = Annotated[str, Shape(rf"^https?://{HOST}(:[0-9]{{1,5}})?$", 300, ORIGIN_SHAPE)]
 HostName = Annotated[str, Shape(rf"^{HOST}(:[0-9]{{1,5}})?$", 300, HOST_SHAPE)]
 Url = Annotated[str, Shape(URL, 512, URL_SHAPE)]
@@ -261,16 +264,20 @@ class AccessRules(Model):
 
     @model_validator(mode="after")
     def _policy_names_differ(self) -> Self:
-        names = [policy.name for policy in self.policies]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two policies are called {name}")
+        seen = set()
+        for policy in self.policies:
+            if policy.name in seen:
+                raise ValueError(f"two policies are called {policy.name}")
+            seen.add(policy.name)
         return self
 
 
 class Access(AccessRules):
     """Who may use the server, from where, and what, as the runtime is told."""
 
+    policies: Annotated[tuple[Policy, ...], Field(max_length=POLICIES_MAX)] = ()
+    """Who may use which tools, resources and prompts. Without any policy everybody who is let in
+    may use everything; with one, nobody may use what none allows."""
     jwt: Jwt | None = None
     """OAuth: tokens of an issuer, sent as `Authorization: Bearer`."""
     service_accounts: ServiceAccounts | None = None

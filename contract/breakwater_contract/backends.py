@@ -29,6 +29,10 @@ class Reason(Enum):
     """It ends again and again, or could not be started at all."""
     HANDSHAKE_FAILED = "BackendHandshakeFailed"
     """It runs, and does not speak MCP."""
+    TOOLS_MISSING = "BackendToolsMissing"
+    """It lacks tools that it is expected to have, or that the settings name."""
+    TOOLS_CLASH = "BackendToolsClash"
+    """It has tools of names that another backend, or the gateway itself, has too."""
     EXPOSED = "BackendExposed"
     """It can be reached from outside the pod, past the runtime."""
 

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from breakwater_contract.access import Access
 from breakwater_contract.backends import Backend, Port
+from breakwater_contract.gateway import BackendTools, Gateway, once
 from breakwater_contract.limits import Limits, Tls
 from breakwater_contract.model import Model
 from breakwater_contract.monitoring import Monitoring, Otlp
@@ -32,6 +33,9 @@ REST: Literal["REST"] = "REST"
 EndpointName = Literal["StreamableHTTP", "SSE", "JSONRPC", "REST"]
 """Ways for clients: `/mcp`; `/mcp/sse` with `/mcp/messages`; `/rpc`; `/tools` and `/sse`."""
 Endpoints = Annotated[tuple[EndpointName, ...], atomic(4, least=1)]
+
+BACKENDS_MAX = 32
+"""How many backends one process serves; each of them may have sessions and processes of its own."""
 
 DRAIN_SECONDS_MAX = 3600
 """The longest drain: what waits longer for a session keeps a node from being repaired."""
@@ -118,6 +122,13 @@ class LiveSettings(Model):
     """What is written down of the server's work."""
     otlp: Otlp | None = None
     """Where traces and metrics are sent; unset: nowhere."""
+    tools: Annotated[tuple[BackendTools, ...], Field(max_length=BACKENDS_MAX)] = ()
+    """What is shown of the tools of each backend; all of those that do not stand here."""
+
+    @model_validator(mode="after")
+    def _one_entry_each(self) -> "LiveSettings":
+        once(self.tools, "backend", "tools has two entries for the backend {}")
+        return self
 
     @model_validator(mode="after")
     def _traces_go_somewhere(self) -> "LiveSettings":
@@ -135,8 +146,11 @@ class RuntimeSettings(Model):
     """Which server this is."""
     revision: str = ""
     """The revision of the McpServer that rendered these settings; empty outside Kubernetes."""
-    backends: Annotated[tuple[Backend, ...], Field(min_length=1, max_length=1)]
-    """Where the tools come from: exactly one backend."""
+    backends: Annotated[tuple[Backend, ...], Field(min_length=1, max_length=BACKENDS_MAX)]
+    """Where the tools come from. Several are served as one server, with the name of each before
+    the names of its tools."""
+    gateway: Gateway | None = None
+    """How several backends are served as one; absent: as `gateway: {}` where there are several."""
     listen: Listen = Listen()
     """Where the runtime listens."""
     tls: Tls | None = None
@@ -155,9 +169,23 @@ class RuntimeSettings(Model):
     def _consistent(self) -> "RuntimeSettings":
         if (self.live is None) == (self.live_file is None):
             raise ValueError("write exactly one of live (the settings) and liveFile (their file)")
+        once(self.backends, "name", "two backends are called {}")
+        self._knows_backends()
         if self.drain.seconds > DRAIN_SECONDS_MAX:
             raise ValueError(f"drain is {self.drain}, accepted are at most 1h")
         return self
+
+    def _knows_backends(self) -> None:
+        """Refuse what is said of the tools of a backend that there is not.
+
+        In a file of its own it may be for pods of another revision, which has other backends.
+        """
+        names = [each.name for each in self.backends]
+        for each in self.live.tools if self.live is not None else ():
+            if each.backend not in names:
+                raise ValueError(
+                    f"live.tools is about the backend {each.backend}; accepted: {', '.join(names)}"
+                )
 
 
 def live_files(keys: Mapping[str, bytes], internal: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """Both ports in one view: every endpoint, and every step that a request takes, in order."""
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +27,8 @@ from breakwater_contract.names import (
 from breakwater_contract.settings import JSONRPC, REST, SSE, STREAMABLE_HTTP, RuntimeSettings
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.backends.compose import compose
+from breakwater_runtime.backends.gateway import Member, clashes
+from breakwater_runtime.backends.gateway.meta import META_TOOLS
 from breakwater_runtime.calls import Refused, Sources
 from breakwater_runtime.http.addresses import ClientAddress
 from breakwater_runtime.http.answer_headers import AnswerHeaders
@@ -75,6 +77,7 @@ from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.tools.bounds import Bounds
 from breakwater_runtime.tools.guarded import Guarded
 from breakwater_runtime.tools.policy_check import PolicyCheck
+from breakwater_runtime.tools.shaped import Shaped
 from breakwater_runtime.tools.watch import Watch, Watching
 
 OPERATOR_BODY_BYTES_MAX = 64 * 1024
@@ -98,7 +101,7 @@ class Process:
     sources: Sources
     metrics: Metrics
     live: Live
-    backends: Sequence[Backend]
+    backends: Sequence[Shaped]
     health: Health
     drain: Drain
     issuer_keys: IssuerKeys
@@ -129,7 +132,8 @@ def public(process: Process) -> ASGIApp:
         lambda: live.loaded.wire.response_bytes,
         lambda: live.loaded.wire.call_seconds,
     )
-    backend = compose([Guarded(each, check, bounds) for each in process.backends])
+    guarded = [Guarded(each, check, bounds, partial(_prefix, each)) for each in process.backends]
+    backend = _composed(process, guarded, bounds.hold)
     watch = Watch(backend, _watching(process, audit))
     dispatcher, ticker = Dispatcher(backend, watch), Ticker()
     plain = PlainTools(
@@ -237,6 +241,35 @@ def public(process: Process) -> ASGIApp:
         errors=Errors(json_rpc=JSON_RPC_PATHS, now=sources.now, challenge=challenges.scopes),
         new_id=sources.new_id,
     )
+
+
+def _composed(
+    process: Process,
+    backends: Sequence[Backend],
+    hold: Callable[[bytes], bytes] = lambda result: result,
+) -> Backend:
+    """Make one backend of all; their prefixes, and what policies show, are those of the moment."""
+    members = [
+        Member(backend, partial(_prefix, shaped), partial(_shown, process.live, shaped))
+        for backend, shaped in zip(backends, process.backends, strict=True)
+    ]
+    info = {"name": process.settings.server.name, "version": process.version}
+    return compose(members, process.settings.gateway, info, hold)
+
+
+def _prefix(shaped: Shaped) -> str:
+    return shaped.shaping.prefix
+
+
+def _shown(live: Live, shaped: Shaped) -> object:
+    return shaped.shaping.settings, live.loaded.access.policies
+
+
+def _reserved(settings: RuntimeSettings) -> Collection[str]:
+    """Name the tools that the gateway has itself."""
+    if settings.gateway is None:
+        return META_TOOLS if len(settings.backends) > 1 else ()
+    return META_TOOLS if settings.gateway.catalogue != "Merged" else ()
 
 
 def _watching(process: Process, audit: Audit) -> Watching:
@@ -368,7 +401,7 @@ def management(process: Process) -> ASGIApp:
                     MCP_PATH,
                     OperatorOnly(
                         StreamableHttp(
-                            compose(process.backends),
+                            _composed(process, process.backends),
                             process.sharing.ids,
                             gives_sessions=lambda: False,
                         ),
@@ -401,6 +434,7 @@ def register_checks(
     health: Health,
     live: Live,
     backends: Sequence[Backend],
+    settings: RuntimeSettings,
     drain: Drain,
     issuer_keys: IssuerKeys,
     telemetry: Telemetry,
@@ -408,8 +442,7 @@ def register_checks(
 ) -> None:
     """Say what must be well before requests come, and what is worth a look."""
     health.register(Check("draining", lambda: "it was told to stop" if drain.begun else None))
-    for backend in backends:
-        health.register(Check(f"backend {backend.name}", partial(_fault, backend)))
+    _register_backends(health, backends, settings)
     health.register(Check("keys", lambda: live.key_fault))
     # The last good settings still hold: no reason to send requests elsewhere.
     health.register(Check("live settings", lambda: live.fault, gates_traffic=False))
@@ -421,11 +454,29 @@ def register_checks(
     health.register(Check("shared rates", lambda: rates.shared.fault, gates_traffic=False))
 
 
+def _register_backends(
+    health: Health, backends: Sequence[Backend], settings: RuntimeSettings
+) -> None:
+    """Say whether each backend is well; one that is not takes the others out only by choice."""
+    needs_all = settings.gateway is not None and settings.gateway.ready == "All"
+    gates = len(backends) == 1 or needs_all
+    for backend in backends:
+        check = Check(f"backend {backend.name}", partial(_fault, backend), gates_traffic=gates)
+        health.register(check)
+    if not gates:
+
+        def none() -> str | None:
+            return "none can answer" if all(backend.fault for backend in backends) else None
+
+        health.register(Check("backends", none))
+
+
 def _fault(backend: Backend) -> str | None:
     return backend.fault
 
 
 def _details(process: Process) -> dict[str, object]:
+    clashing = clashes(process.backends, _reserved(process.settings))
     return {
         "revision": process.settings.revision,
         "loaded": {"live": process.live.loaded.hash},
@@ -437,7 +488,7 @@ def _details(process: Process) -> dict[str, object]:
                 "message": backend.fault or "",
                 "findings": [
                     {"reason": finding.reason.value, "message": finding.message}
-                    for finding in backend.findings
+                    for finding in (*backend.findings, *clashing.get(backend.name, ()))
                 ],
             }
             for backend in process.backends

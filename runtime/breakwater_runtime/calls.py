@@ -308,6 +308,12 @@ class Problem(Enum):
         "Requests for this host are not served here.",
         "Use a host name that access.hosts lists.",
     )
+    INVALID_AGENT_ID = Answer(
+        403,
+        INVALID_PARAMS,
+        "agent_id is not who asks.",
+        "Leave agent_id out: the credential says who asks.",
+    )
     INVALID_ARGUMENTS = Answer(
         422,
         INVALID_PARAMS,
@@ -436,6 +442,13 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, often not an e
     """What programs may want to know beyond the message; never a credential or a body."""
     is_plain: bool = False
     """Whether the request is no JSON-RPC, although its path is JSON-RPC's."""
+    rpc_code: int | None = None
+    """The code of the JSON-RPC error, where its caller knows the problem by another."""
+
+    @property
+    def code(self) -> int:
+        """The code of the JSON-RPC error."""
+        return self.problem.value.rpc_code if self.rpc_code is None else self.rpc_code
 
 
 @dataclass
@@ -490,6 +503,8 @@ class Call:
     scope: MutableMapping[str, Any]
     """The HTTP request that brought it, as ASGI describes it."""
     channel: Channel
+    backend: str = ""
+    """The backend that it went to, where there are several."""
     peer: Peer | None = None
     """The backend's side of its session; None: there is no session."""
     outcome: Outcome = "ok"

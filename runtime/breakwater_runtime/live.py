@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from breakwater_contract.access import Access, ServiceAccounts
+from breakwater_contract.gateway import Tools
 from breakwater_contract.limits import Limits
 from breakwater_contract.monitoring import Monitoring
 from breakwater_contract.names import HASH_KEY_FILE
@@ -69,6 +70,8 @@ class Content:
     """Where the keys stand, as messages name it."""
     admin_keys: bytes = b""
     """Lines of keys that show the details of health."""
+    parsed: LiveSettings = field(default_factory=LiveSettings)
+    """The settings before their paths were made absolute."""
     shared: SharedFiles | None = None
     """What the processes of one server share; None: nothing."""
 
@@ -107,6 +110,10 @@ class Content:
         return live_hash(self.hash_key, self.live, self.files) if self.hash_key else ""
 
 
+Known = tuple[bytes, LiveSettings]
+"""Live settings as they were written, and as they were read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the live settings stand."""
@@ -129,14 +136,18 @@ class Source:
         shared = None if internal is None else path.parent / internal.directory
         return cls(path.parent, settings.live, settings.live_file or "", given, shared)
 
-    def read(self) -> Content:
+    def read(self, known: Known | None = None) -> Content:
         """Read everything anew.
+
+        Args:
+            known: What the live settings said before. While they say the same they are not parsed
+                again: ten thousand policies take half a second.
 
         Raises:
             SettingsError: Something cannot be read, or the live settings have faults.
         """
         try:
-            live, settings = self._settings()
+            live, settings = self._settings(known)
             files = {} if settings.keys_directory is None else self._keys(settings.keys_directory)
             accounts = settings.access.service_accounts
             accounts_jwks = self._jwks(accounts) if accounts else None
@@ -162,6 +173,7 @@ class Source:
             accounts_jwks,
             keys_from=", ".join(filter(None, named)),
             admin_keys=admin_keys,
+            parsed=settings,
             shared=shared,
             otlp_headers=otlp_headers,
             otlp_authorities=otlp_authorities,
@@ -199,11 +211,15 @@ class Source:
         access = settings.access.model_copy(update={"jwt": jwt})
         return settings.model_copy(update={"access": access})
 
-    def _settings(self) -> tuple[bytes, LiveSettings]:
+    def _settings(self, known: Known | None) -> Known:
         if self.inline is not None:
+            if known is not None:
+                return known
             return self.inline.model_dump_json(by_alias=True).encode(), self.inline
         path = self.directory / self.file
         live = path.read_bytes()
+        if known is not None and known[0] == live:
+            return known
         return live, parse(LiveSettings, live, path.name)
 
     def _jwks(self, accounts: ServiceAccounts) -> bytes:
@@ -246,6 +262,8 @@ class Loaded:
     endpoints: frozenset[EndpointName] = frozenset()
     service_account_keys: KeySet | None = None
     policies: Policies = field(default_factory=Policies)
+    tools: Mapping[str, Tools] = field(default_factory=dict)
+    """What is shown of the tools of each backend."""
     addresses: Addresses = field(default_factory=Addresses)
     admin_keyring: Keyring = field(default_factory=Keyring)
     monitoring: Monitoring = field(default_factory=Monitoring)
@@ -301,6 +319,7 @@ def understand(content: Content, alone: Shared) -> Loaded:
         rates=rates,
         service_account_keys=service_account_keys,
         policies=Policies(access.policies),
+        tools={each.backend: each for each in content.settings.tools},
         addresses=addresses,
     )
 
@@ -364,6 +383,7 @@ class Live:
         self._source = source
         self._reloads = reloads
         self._seen: bytes | None = None
+        self._known: Known | None = None
         self._alone = Shared(Ring.fresh())
         self.loaded = NOTHING
         self.faults: tuple[str, ...] = ()
@@ -391,11 +411,12 @@ class Live:
     def load(self) -> None:
         """Read the files, and take over what they say unless something is wrong with it."""
         try:
-            content = self._source.read()
+            content = self._source.read(self._known)
         except SettingsError as error:
             self._seen = None
             self._refuse(error.faults)
             return
+        self._known = (content.live, content.parsed)
         if content.digest() == self._seen:
             return
         self._seen = content.digest()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ import uvloop
 from breakwater_contract import metrics as catalogue
 from breakwater_contract import process_metrics, telemetry_metrics
 from breakwater_contract.backends import Backend as BackendSettings
+from breakwater_contract.gateway import Tools
 from breakwater_contract.limits import Limits
 from breakwater_contract.names import DRAIN_OPEN_SECONDS
 from breakwater_contract.settings import RuntimeSettings
@@ -42,6 +44,7 @@ from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.observability.telemetry import Importing, Service, Telemetry
 from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.settings import NOTHING_GIVEN, Given, SettingsError
+from breakwater_runtime.tools.shaped import Shaped
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +137,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         metrics=metrics,
         live=live,
         telemetry=Telemetry(_service(start), metrics, start.importing),
-        backends=[_backend(each, start) for each in settings.backends],
+        backends=_backends(start, live),
         health=Health(),
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
@@ -180,6 +183,27 @@ def _take(process: Process, loaded: Loaded) -> None:
     logs.set_level(loaded.monitoring.log_level)
     process.telemetry.apply(loaded.monitoring, loaded.collector)
     process.rates.shared.apply(loaded.rates)
+
+
+def _backends(start: Start, live: Live) -> list[Shaped]:
+    """Make every backend, shaped as the live settings say at each moment.
+
+    Raises:
+        StartError: One cannot be as it is configured.
+    """
+    are_several = len(start.settings.backends) > 1
+    return [
+        Shaped(
+            _backend(each, start),
+            partial(_tools, live, each.name),
+            f"{each.name}_" if are_several else "",
+        )
+        for each in start.settings.backends
+    ]
+
+
+def _tools(live: Live, backend: str) -> Tools | None:
+    return live.loaded.tools.get(backend)
 
 
 def _backend(settings: BackendSettings, start: Start) -> Backend:
@@ -287,6 +311,7 @@ class _Serving:
             process.health,
             process.live,
             process.backends,
+            process.settings,
             process.drain,
             process.issuer_keys,
             process.telemetry,

@@ -1,6 +1,6 @@
 """What every kind of backend offers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -90,8 +90,15 @@ class Backend(Protocol):
     async def note(self, call: Call) -> None:
         """Take a notification of an older client; its `id` says nothing."""
 
+    @property
+    def tools(self) -> Collection[str]:
+        """The names of the tools that there are, as far as is known."""
+
     def has_tool(self, name: str) -> bool:
         """Say whether there is a tool of this name."""
+
+    def may_have_tool(self, name: str) -> bool:
+        """Say whether there could be one: of a backend that never answered nothing is known."""
 
     def input_schema(self, tool: str) -> Mapping[str, Any] | None:
         """Get the schema of a tool's arguments, one object while it stays; None: not known."""

@@ -89,7 +89,7 @@ def rpc_body(refusal: Refused, request_id: str, now: datetime) -> dict[str, Any]
         "jsonrpc": "2.0",
         "id": refusal.message_id,
         "error": {
-            "code": answer.rpc_code,
+            "code": refusal.code,
             "message": refusal.message or answer.message,
             "data": {
                 "code": refusal.problem.name,

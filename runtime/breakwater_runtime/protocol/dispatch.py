@@ -132,7 +132,7 @@ def refused(message_id: str | int | None, refusal: Refused) -> bytes:
     data = {"code": refusal.problem.name, "hint": answer.hint, "retryable": answer.retryable}
     return framing.error(
         message_id,
-        answer.rpc_code,
+        refusal.code,
         refusal.message or answer.message,
         {**data, **refusal.details},
     )

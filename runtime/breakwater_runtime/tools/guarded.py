@@ -1,7 +1,7 @@
 """A backend as a caller may see it: what the policies deny is neither used nor listed."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
@@ -44,8 +44,15 @@ USES: Mapping[str, tuple[str, Kind]] = {
 class Guarded:
     """Puts the policies in front of a backend, for every door that leads to it."""
 
-    def __init__(self, backend: Backend, check: PolicyCheck, bounds: Bounds) -> None:
-        """Guard `backend`."""
+    def __init__(
+        self,
+        backend: Backend,
+        check: PolicyCheck,
+        bounds: Bounds,
+        prefix: Callable[[], str] = str,
+    ) -> None:
+        """Guard `backend`, whose tools' and prompts' names begin with what `prefix` says."""
+        self._prefix = prefix
         self._backend = backend
         self._check = check
         self._bounds = bounds
@@ -123,17 +130,27 @@ class Guarded:
         if call.method in USES:  # nearly all of them
             parameter, kind = USES[call.method]
             name = str((call.params or {}).get(parameter))
-            self._check.require(call.principal, self.name, name, kind)
+            self._check.require(call.principal, self.name, name, kind, also=self._also(name, kind))
             return
         for kind, name in _used(call):
-            self._check.require(call.principal, self.name, name, kind)
+            self._check.require(call.principal, self.name, name, kind, also=self._also(name, kind))
+
+    def _also(self, name: str, kind: Kind) -> str:
+        """Get what patterns may also mean: the name without the backend's prefix."""
+        prefix = self._prefix()
+        if not prefix or kind is Kind.RESOURCE or not name.startswith(prefix):
+            return ""
+        return name[len(prefix) :]
+
+    def _lists(self, call: Call, name: str, kind: Kind) -> bool:
+        return self._check.lists(call.principal, self.name, name, kind, also=self._also(name, kind))
 
     def _shown(self, call: Call, result: bytes, listed: _Listed) -> bytes:
         content = orjson.loads(result)
         content[listed.member] = [
             item
             for item in content.get(listed.member, ())
-            if self._check.lists(call.principal, self.name, str(item[listed.name]), listed.kind)
+            if self._lists(call, str(item[listed.name]), listed.kind)
         ]
         if "cacheScope" in content:  # it is this caller's list, and not another's
             content["cacheScope"] = "private"
@@ -143,9 +160,18 @@ class Guarded:
         """Take a notification."""
         await self._backend.note(call)
 
+    @property
+    def tools(self) -> Collection[str]:
+        """The names of the tools that there are."""
+        return self._backend.tools
+
     def has_tool(self, name: str) -> bool:
         """Say whether there is a tool of this name."""
         return self._backend.has_tool(name)
+
+    def may_have_tool(self, name: str) -> bool:
+        """Say whether there could be a tool of this name, as far as is known."""
+        return self._backend.may_have_tool(name)
 
     def input_schema(self, tool: str) -> Mapping[str, Any] | None:
         """Get the schema of a tool's arguments; None: it is not known."""
@@ -161,7 +187,7 @@ class Guarded:
         Of a tool that the caller may not use, nothing: `answer` refuses it, and says no more.
         """
         name = str((call.params or {}).get("name"))
-        if self._check.is_needed and not self._check.lists(call.principal, self.name, name):
+        if self._check.is_needed and not self._lists(call, name, Kind.TOOL):
             return None
         return self._backend.mismatch(call, headers)
 

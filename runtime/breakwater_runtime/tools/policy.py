@@ -1,13 +1,14 @@
 """The policies: who may use which tool, resource or prompt; compiled, and remembered by caller."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from breakwater_contract.access import Policy
 from breakwater_contract.names import OPERATOR_PRINCIPAL
 from breakwater_runtime.calls import Principal
+from breakwater_runtime.tools.globs import Found, Index
 
 PRINCIPALS_MAX = 4096
 """Callers whose rules are remembered."""
@@ -45,78 +46,42 @@ class Decision:
 ALLOWED = Decision(True)
 
 
-class Glob:
-    """A pattern in which `*` stands for any characters, none included."""
-
-    def __init__(self, pattern: str) -> None:
-        """Split the pattern once; matching takes time in proportion to the text, not more."""
-        self._first, *rest = pattern.split("*")
-        self._exact = not rest
-        self._last = rest.pop() if rest else ""
-        self._middle = rest
-
-    def matches(self, text: str) -> bool:
-        """Say whether the whole text fits, letter by letter."""
-        if self._exact:
-            return text == self._first
-        end = len(text) - len(self._last)
-        position = len(self._first)
-        if position > end or not (text.startswith(self._first) and text.endswith(self._last)):
-            return False
-        for part in self._middle:
-            position = text.find(part, position, end)
-            if position < 0:
-                return False
-            position += len(part)
-        return True
-
-
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One policy, compiled."""
+    """One policy, compiled, without what it is found by."""
 
     name: str
     denies: bool
     scopes: frozenset[str]
-    principals: tuple[Glob, ...]
-    backends: tuple[Glob, ...]
-    names: dict[Kind, tuple[Glob, ...]]
 
     @classmethod
     def of(cls, policy: Policy) -> "_Rule":
-        return cls(
-            policy.name,
-            policy.effect == "Deny",
-            frozenset(policy.scopes),
-            _globs(policy.principals),
-            _globs(policy.backends),
-            {
-                Kind.TOOL: _globs(policy.tools),
-                Kind.RESOURCE: _globs(policy.resources),
-                Kind.PROMPT: _globs(policy.prompts),
-            },
-        )
-
-    def is_about(self, kind: Kind, backend: str, name: str) -> bool:
-        return _any(self.backends, backend) and _any(self.names[kind], name)
+        return cls(policy.name, policy.effect == "Deny", frozenset(policy.scopes))
 
 
 @dataclass(slots=True)
 class _Caller:
     """What is known of one caller."""
 
-    rules: tuple[_Rule, ...]
+    rules: Found
     decisions: dict[tuple[Kind, str, str], Decision] = field(default_factory=dict)
 
 
 class Policies:
     """One state of the policies. A changed state is a new object, with nothing remembered."""
 
-    def __init__(self, policies: Iterable[Policy] = ()) -> None:
+    def __init__(self, policies: Collection[Policy] = ()) -> None:
         """Compile them; without any, everything is allowed."""
         self._rules = tuple(_Rule.of(policy) for policy in policies)
         self._scopes = frozenset(scope for rule in self._rules for scope in rule.scopes)
         self._callers: OrderedDict[Principal, _Caller] = OrderedDict()
+        self._principals = _index(policy.principals for policy in policies)
+        self._backends = _index(policy.backends for policy in policies)
+        self._names = {
+            Kind.TOOL: _index(policy.tools for policy in policies),
+            Kind.RESOURCE: _index(policy.resources for policy in policies),
+            Kind.PROMPT: _index(policy.prompts for policy in policies),
+        }
 
     @property
     def any(self) -> bool:
@@ -124,32 +89,45 @@ class Policies:
         return bool(self._rules)
 
     def decide(
-        self, principal: Principal, backend: str, name: str, kind: Kind = Kind.TOOL
+        self,
+        principal: Principal,
+        backend: str,
+        name: str,
+        kind: Kind = Kind.TOOL,
+        *,
+        also: str = "",
     ) -> Decision:
-        """Say whether a caller may use what a backend calls `name`."""
+        """Say whether a caller may use what a backend calls `name`.
+
+        Args:
+            principal: The caller.
+            backend: The backend.
+            name: The name that callers see.
+            kind: What it is.
+            also: Another name that patterns may mean: the same without its backend's prefix.
+        """
         if not self._rules:
             return ALLOWED
         caller = self._callers.get(principal) or self._meet(principal)
         decision = caller.decisions.get((kind, backend, name))
         if decision is None:
-            decision = self._decide(principal, caller.rules, (kind, backend, name))
+            names = self._names[kind].find(name, also) if also else self._names[kind].find(name)
+            decision = self._decide(principal, caller.rules.shared_with(names), backend)
             if len(caller.decisions) < DECISIONS_MAX:
                 caller.decisions[kind, backend, name] = decision
         return decision
 
     def _meet(self, principal: Principal) -> _Caller:
-        rules = tuple(rule for rule in self._rules if _any(rule.principals, principal.name))
-        caller = self._callers[principal] = _Caller(rules)
+        caller = self._callers[principal] = _Caller(self._principals.find(principal.name))
         if len(self._callers) > PRINCIPALS_MAX:
             self._callers.popitem(last=False)
         return caller
 
-    def _decide(
-        self, principal: Principal, rules: Iterable[_Rule], what: tuple[Kind, str, str]
-    ) -> Decision:
+    def _decide(self, principal: Principal, numbers: Collection[int], backend: str) -> Decision:
         if principal.name == OPERATOR_PRINCIPAL:  # its own token says what it may
             return ALLOWED
-        about = [rule for rule in rules if rule.is_about(*what)]
+        backends = self._backends.find(backend)
+        about = [self._rules[number] for number in sorted(numbers) if number in backends]
         for rule in about:
             if rule.denies:
                 return Decision(False, rule.name)
@@ -164,9 +142,6 @@ class Policies:
         return Decision(False, nearest.name, tuple(sorted(wanted)))
 
 
-def _globs(patterns: Iterable[str]) -> tuple[Glob, ...]:
-    return tuple(Glob(pattern) for pattern in patterns)
-
-
-def _any(globs: Iterable[Glob], text: str) -> bool:
-    return any(glob.matches(text) for glob in globs)
+def _index(patterns: Iterable[Iterable[str]]) -> Index:
+    """Index the patterns of many rules by the rules' numbers."""
+    return Index((number, pattern) for number, each in enumerate(patterns) for pattern in each)

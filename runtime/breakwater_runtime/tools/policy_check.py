@@ -24,20 +24,34 @@ class PolicyCheck:
         return self._policies().any
 
     def require(
-        self, principal: Principal, backend: str, name: str, kind: Kind = Kind.TOOL
+        self,
+        principal: Principal,
+        backend: str,
+        name: str,
+        kind: Kind = Kind.TOOL,
+        *,
+        also: str = "",
     ) -> None:
-        """Let a use of something pass that is known to exist.
+        """Let a use of something pass that is known to exist; the arguments are `decide`'s.
 
         Raises:
             Refused: No policy allows it to this caller, or one forbids it.
         """
-        decision = self._policies().decide(principal, backend, name, kind)
+        decision = self._policies().decide(principal, backend, name, kind, also=also)
         if not decision.allowed:
             self._refuse(decision, principal, backend, name, kind)
 
-    def lists(self, principal: Principal, backend: str, name: str, kind: Kind = Kind.TOOL) -> bool:
-        """Say whether a caller's lists show it."""
-        return self._policies().decide(principal, backend, name, kind).listed
+    def lists(
+        self,
+        principal: Principal,
+        backend: str,
+        name: str,
+        kind: Kind = Kind.TOOL,
+        *,
+        also: str = "",
+    ) -> bool:
+        """Say whether a caller's lists show it; the arguments are those of `decide`."""
+        return self._policies().decide(principal, backend, name, kind, also=also).listed
 
     def _refuse(
         self, decision: Decision, principal: Principal, backend: str, name: str, kind: Kind
@@ -46,15 +60,16 @@ class PolicyCheck:
         event = Event.SCOPE_MISSING if decision.scopes else Event.DENIED
         self._audit.record(event, rule=decision.rule, kind=kind.value, target=name, backend=backend)
         what = f"{kind.value} {name}"
+        facts = {"rule": decision.rule, "backend": backend, kind.value: name}
         if decision.scopes:
             raise Refused(
                 Problem.INSUFFICIENT_SCOPE,
                 f"Policy {decision.rule} wants a token with more scopes for {what}.",
-                details={"rule": decision.rule, "scopes": list(decision.scopes)},
+                details={**facts, "scopes": list(decision.scopes)},
             )
         said = (
             f"Policy {decision.rule} denies {what} to {principal.name}."
             if decision.rule
             else f"No policy allows {what} to {principal.name}."
         )
-        raise Refused(Problem.DENIED_BY_POLICY, said, details={"rule": decision.rule})
+        raise Refused(Problem.DENIED_BY_POLICY, said, details=facts)

@@ -10,7 +10,7 @@ from mcp_types.methods import SPEC_CLIENT_METHODS
 from prometheus_client import Counter
 
 from breakwater_runtime.backends.backend import Backend
-from breakwater_runtime.calls import Call, Outcome, Refused, Request, RpcError
+from breakwater_runtime.calls import Call, Outcome, Problem, Refused, Request, RpcError
 from breakwater_runtime.observability.audit import Audit, Event
 from breakwater_runtime.observability.options import Options
 from breakwater_runtime.observability.series import Histogram, Series
@@ -113,7 +113,7 @@ class Watch:
         self._on.audit.record(
             Event.TOOL_CALLED,
             target=_name(call),
-            backend=self._backend.name,
+            backend=call.backend or self._backend.name,
             outcome=outcome,
             duration=round(seconds, 6),
         )
@@ -145,5 +145,14 @@ def _shape(call: Call, outcome: Outcome, seconds: float) -> dict[str, Any]:
 def outcome_of(failure: RpcError | Refused) -> Outcome:
     """Say whose fault it is that there is no result."""
     if isinstance(failure, RpcError):
-        return "server_error" if failure.code == INTERNAL_ERROR else "caller_error"
+        return _outcome_of_error(failure)
     return failure.problem.outcome
+
+
+def _outcome_of_error(failure: RpcError) -> Outcome:
+    """Say whose fault an error is; what it calls itself counts before its number."""
+    named = failure.data.get("code") if isinstance(failure.data, dict) else None
+    problem = Problem.__members__.get(named) if isinstance(named, str) else None
+    if problem is not None:
+        return problem.outcome
+    return "server_error" if failure.code == INTERNAL_ERROR else "caller_error"

@@ -1,6 +1,7 @@
 """A process without sockets: both ports as ASGI apps, a backend that notes what reaches it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp
 
 from breakwater_contract.access import Access
 from breakwater_contract.backends import Backend, PythonBackend
+from breakwater_contract.gateway import BackendTools, Tools
 from breakwater_contract.metrics import LIVE_RELOADS, RUNTIME_METRICS
 from breakwater_contract.settings import LiveSettings, RuntimeSettings, ServerIdentity
 from breakwater_runtime import app
@@ -23,6 +25,7 @@ from breakwater_runtime.management.health import Health
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.observability.telemetry import Service, Telemetry
 from breakwater_runtime.protocol.session_ids import Pod
+from breakwater_runtime.tools.shaped import Shaped
 from tests.unit.runtime.asgi import Caller, Door
 from tests.unit.runtime.fakes import (
     ADMIN,
@@ -38,6 +41,18 @@ from tests.unit.runtime.fakes import (
 @pytest.fixture
 def backend() -> FakeBackend:
     return FakeBackend()
+
+
+@pytest.fixture
+def backends(backend: FakeBackend) -> Sequence[FakeBackend]:
+    """Say which backends there are; modules of tests put several in its place."""
+    return (backend,)
+
+
+@pytest.fixture
+def tools() -> Sequence[BackendTools]:
+    """Say what is shown of their tools."""
+    return ()
 
 
 @pytest.fixture
@@ -65,9 +80,18 @@ def access() -> Access:
     return Access()
 
 
+def _tools(live: Live, backend: str) -> Tools | None:
+    return live.loaded.tools.get(backend)
+
+
 @pytest.fixture
 def process(
-    keys: Path, backend: FakeBackend, clock: FakeClock, operator: Operator, access: Access
+    keys: Path,
+    backends: Sequence[FakeBackend],
+    tools: Sequence[BackendTools],
+    clock: FakeClock,
+    operator: Operator,
+    access: Access,
 ) -> Process:
     (keys.parent / "admin").write_text(f"{ADMIN}\n{EXPIRED} expires=2026-01-01T00:00:00Z\n")
     live_settings = LiveSettings(
@@ -76,11 +100,14 @@ def process(
         operator_keys=(operator.public,),
         access=access,
         admin_key_file="admin",
+        tools=tuple(tools),
     )
     settings = RuntimeSettings(
         server=ServerIdentity(name="crm", uid=UID),
         revision="abc",
-        backends=(Backend(python=PythonBackend(server="crm:mcp")),),
+        backends=tuple(
+            Backend(name=each.name, python=PythonBackend(server="crm:mcp")) for each in backends
+        ),
         live=live_settings,
     )
     metrics = Metrics(RUNTIME_METRICS)
@@ -93,7 +120,15 @@ def process(
     issuer_keys = app.issuer_keys(live, metrics, sources)
     telemetry = Telemetry(Service("crm", "team-a", "1.2.3", "crm-0"), metrics)
     rates = Rates.of(settings.server, metrics, sources.elapsed)
-    app.register_checks(health, live, (backend,), drain, issuer_keys, telemetry, rates)
+    shaped = [
+        Shaped(
+            each,
+            partial(_tools, live, each.name),
+            f"{each.name}_" if len(backends) > 1 else "",
+        )
+        for each in backends
+    ]
+    app.register_checks(health, live, shaped, settings, drain, issuer_keys, telemetry, rates)
     sharing = app.sharing(live, Pod(), UID, metrics, sources)
     return Process(
         settings,
@@ -101,7 +136,7 @@ def process(
         sources,
         metrics,
         live,
-        (backend,),
+        shaped,
         health,
         drain,
         issuer_keys,

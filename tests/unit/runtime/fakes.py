@@ -60,6 +60,7 @@ class FakeBackend:
     listening: bool = False
     schemas: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     tools: set[str] = field(default_factory=lambda: {"echo"})
+    never_answered: bool = False
     lost_threads: int = 0
     ears: list[Deliver] = field(default_factory=list)
     pools: Mapping[str, PoolUse] = field(default_factory=dict)
@@ -86,6 +87,9 @@ class FakeBackend:
 
     def has_tool(self, name: str) -> bool:
         return name in self.tools
+
+    def may_have_tool(self, name: str) -> bool:
+        return name in self.tools or self.never_answered
 
     def input_schema(self, tool: str) -> Mapping[str, Any] | None:
         return self.schemas.get(tool)

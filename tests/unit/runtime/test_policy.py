@@ -12,11 +12,11 @@ from breakwater_contract.access import Access, Policy
 from breakwater_contract.names import OPERATOR_PRINCIPAL
 from breakwater_runtime.calls import Principal, Problem, Refused
 from breakwater_runtime.observability.audit import Audit
+from breakwater_runtime.tools.globs import Glob, Index
 from breakwater_runtime.tools.policy import (
     DECISIONS_MAX,
     PRINCIPALS_MAX,
     Decision,
-    Glob,
     Kind,
     Policies,
 )
@@ -178,7 +178,7 @@ def events() -> Counter:
             "delete_all",
             Problem.DENIED_BY_POLICY,
             "Policy no-deletes denies tool delete_all to alice.",
-            {"rule": "no-deletes"},
+            {"rule": "no-deletes", "backend": "main", "tool": "delete_all"},
             "authorization.denied",
             id="denied",
         ),
@@ -187,7 +187,7 @@ def events() -> Counter:
             "get_user",
             Problem.DENIED_BY_POLICY,
             "No policy allows tool get_user to unauthenticated.",
-            {"rule": ""},
+            {"rule": "", "backend": "main", "tool": "get_user"},
             "authorization.denied",
             id="not-allowed",
         ),
@@ -196,7 +196,12 @@ def events() -> Counter:
             "set_user",
             Problem.INSUFFICIENT_SCOPE,
             "Policy writers wants a token with more scopes for tool set_user.",
-            {"rule": "writers", "scopes": ["crm.read", "crm.write"]},
+            {
+                "rule": "writers",
+                "backend": "main",
+                "tool": "set_user",
+                "scopes": ["crm.read", "crm.write"],
+            },
             "authorization.scope_missing",
             id="scope",
         ),
@@ -253,3 +258,48 @@ def test_a_policy_that_could_be_misunderstood_is_refused(members: dict[str, Any]
 def test_two_policies_cannot_have_one_name() -> None:
     with pytest.raises(ValidationError, match="two policies are called rule"):
         Access(policies=(policy(), policy()))
+
+
+def thousands() -> Policies:
+    """Make ten thousand rules, found in every way in which patterns are found."""
+    shapes = ("tool_{}", "team{}_*", "*_part{}", "*mid{}*", "get_*")
+    return Policies(
+        [
+            policy(
+                name=f"rule-{number}",
+                principals=[f"agent-{number % 500}", f"group-{number}-*"],
+                tools=[shapes[number % len(shapes)].format(number)],
+            )
+            for number in range(10_000)
+        ]
+    )
+
+
+@pytest.mark.requirement("G2")
+def test_among_ten_thousand_rules_the_right_one_decides() -> None:
+    rules = thousands()
+
+    def who(number: int) -> Principal:
+        return Principal(f"agent-{number % 500}")
+
+    assert rules.decide(who(500), "main", "tool_500").rule == "rule-500"
+    assert rules.decide(who(501), "main", "team501_x").rule == "rule-501"
+    assert rules.decide(who(502), "main", "x_part502").rule == "rule-502"
+    assert rules.decide(who(503), "main", "x_mid503_y").rule == "rule-503"
+    assert rules.decide(who(4), "main", "get_x").rule == "rule-4"
+    assert rules.decide(Principal("group-500-a"), "main", "tool_500").rule == "rule-500"
+    assert not rules.decide(who(501), "main", "tool_500").allowed
+
+
+@given(
+    patterns=st.lists(st.text("ab*", min_size=1, max_size=6), max_size=12),
+    text=st.text("ab", max_size=8),
+)
+def test_an_index_finds_what_its_patterns_match(patterns: list[str], text: str) -> None:
+    found = Index(enumerate(patterns)).find(text)
+
+    for number, pattern in enumerate(patterns):
+        assert (number in found) == Glob(pattern).matches(text)
+    assert len(Index(enumerate(patterns)).find(text).shared_with(found)) == sum(
+        number in found for number in range(len(patterns))
+    )

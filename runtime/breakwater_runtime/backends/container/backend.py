@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -326,6 +326,15 @@ class ContainerBackend:
     def has_tool(self, name: str) -> bool:
         """Say whether there is a tool of this name."""
         return name in self._tools
+
+    @property
+    def tools(self) -> Collection[str]:
+        """The names of the tools that there are, as far as is known."""
+        return self._tools.keys()
+
+    def may_have_tool(self, name: str) -> bool:
+        """Say whether there could be a tool of this name."""
+        return name in self._tools or self._about is None
 
     def input_schema(self, tool: str) -> Mapping[str, Any] | None:
         """Get the schema of a tool's arguments; None: not known."""

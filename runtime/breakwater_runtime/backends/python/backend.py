@@ -1,7 +1,7 @@
 """One MCPServer object: answered by the SDK's own kernel, on our transport."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -172,6 +172,15 @@ class PythonBackend:
     def has_tool(self, name: str) -> bool:
         """Say whether there is a tool of this name."""
         return self._mcp._tool_manager.get_tool(name) is not None
+
+    @property
+    def tools(self) -> Collection[str]:
+        """The names of the tools that there are."""
+        return self._mcp._tool_manager._tools.keys()
+
+    def may_have_tool(self, name: str) -> bool:
+        """Say whether there is a tool of this name: it is always known."""
+        return self.has_tool(name)
 
     @property
     def lost_threads(self) -> int:

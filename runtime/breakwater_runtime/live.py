@@ -213,7 +213,7 @@ class Source:
 
     def _settings(self, known: Known | None) -> Known:
         if self.inline is not None:
-            if known is not None:
+            if known is not None and known[1] is self.inline:
                 return known
             return self.inline.model_dump_json(by_alias=True).encode(), self.inline
         path = self.directory / self.file

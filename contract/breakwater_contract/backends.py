@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from breakwater_contract.model import Model
+from breakwater_contract.remote import RemoteBackend
 from breakwater_contract.units import Duration, Quantity
 
 ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
@@ -106,7 +107,7 @@ class ContainerBackend(Model):
 
 
 class Backend(Model):
-    """Where tools come from; exactly one of `python` and `container` is set."""
+    """Where tools come from; exactly one of `python`, `container` and `remote` is set."""
 
     name: BackendName = "main"
     """What the backend is called in metrics, logs and messages."""
@@ -114,9 +115,12 @@ class Backend(Model):
     """A server object in this process."""
     container: ContainerBackend | None = None
     """A server in another container of the pod."""
+    remote: RemoteBackend | None = None
+    """Another MCP server, by its URL."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Backend":
-        if (self.python is None) == (self.container is None):
-            raise ValueError("write exactly one of python and container")
+        kinds = (self.python, self.container, self.remote)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("write exactly one of python, container and remote")
         return self

@@ -25,6 +25,7 @@ from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
 from breakwater_runtime.backends import container as containers
+from breakwater_runtime.backends import remote as remotes
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
@@ -216,6 +217,8 @@ def _backend(settings: BackendSettings, start: Start) -> Backend:
         return containers.backend(
             settings.name, settings.container, start.path.parent, _pod(start.settings)
         )
+    if settings.remote is not None:
+        return remotes.backend(settings.name, settings.remote, start.path.parent)
     if settings.python is not None:
         return PythonBackend(settings.name, settings.python.server)
     raise StartError(f"backends[{settings.name}]: nothing to serve")

@@ -1,6 +1,7 @@
 """An HTTP server that answers every POST with bytes that a test chooses."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,7 +32,10 @@ class Asked:
 class Answering:
     """A server that runs."""
 
-    def __init__(self, respond: Respond, get: Respond | None) -> None:
+    def __init__(
+        self, respond: Respond, get: Respond | None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._tls = tls
         self.port = 0
         self.asked: list[Asked] = []
         self.connections = 0
@@ -45,9 +49,9 @@ class Answering:
         """Get what was asked by one method."""
         return [each for each in self.asked if each.message and each.method == method]
 
-    async def start(self, host: str) -> None:
-        """Listen at any port."""
-        self._server = await asyncio.start_server(self._accept, host, 0)
+    async def start(self, host: str, port: int = 0) -> None:
+        """Listen at a port; 0: at any."""
+        self._server = await asyncio.start_server(self._accept, host, port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -92,11 +96,15 @@ class Answering:
 
 @asynccontextmanager
 async def answering(
-    respond: Respond, host: str = "127.0.0.1", get: Respond | None = None
+    respond: Respond,
+    host: str = "127.0.0.1",
+    get: Respond | None = None,
+    tls: ssl.SSLContext | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Answering]:
     """Serve requests by `respond`; notifications are taken, other verbs refused or `get`'s."""
-    server = Answering(respond, get)
-    await server.start(host)
+    server = Answering(respond, get, tls)
+    await server.start(host, port)
     try:
         yield server
     finally:

@@ -1,0 +1,246 @@
+"""The way to a remote server: TLS, allowed addresses, pooled connections, and a breaker."""
+
+import asyncio
+import ssl
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+from weakref import WeakSet
+
+from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
+
+from breakwater_contract.backends import Reason
+from breakwater_contract.remote import RemoteBackend as Settings
+from breakwater_runtime.backends.backend import Finding, PoolUse
+from breakwater_runtime.backends.codec.greeting import DISCOVER, GreetingError, envelope, greet
+from breakwater_runtime.backends.codec.http.connection import Connection
+from breakwater_runtime.backends.codec.http.connections import Connections
+from breakwater_runtime.backends.codec.http.requests import Credentials, Endpoint
+from breakwater_runtime.backends.codec.http.session import HttpSession
+from breakwater_runtime.backends.codec.instance import Instance, Sinks, unavailable
+from breakwater_runtime.backends.codec.messages import Result
+from breakwater_runtime.backends.container.pool import OpeningError
+from breakwater_runtime.backends.container.transport import Transport
+from breakwater_runtime.backends.remote.addresses import Addresses, ForbiddenError
+from breakwater_runtime.calls import Call, Problem, RpcError
+from breakwater_runtime.resilience.breaker import Breaker
+
+LOOK_SECONDS = 0.5
+"""How often it is looked whether the server should be asked how it is."""
+
+QUIET_SECONDS = 15.0
+"""After which a server that nobody asked anything is asked whether it is there."""
+
+PROBE_SECONDS = 5.0
+"""How long it may take to say so."""
+
+PORTS = {"https": 443, "http": 80}
+
+FAILURES = frozenset({Problem.SERVER_UNAVAILABLE.name, Problem.TIMEOUT.name})
+
+
+class RemoteSession(HttpSession):
+    """A server behind a breaker."""
+
+    def __init__(self, breaker: Breaker, backend: str, *args: Any, **more: Any) -> None:
+        """Ask as `HttpSession` does, while the breaker admits it."""
+        super().__init__(backend, *args, **more)
+        self._breaker = breaker
+
+    async def request(
+        self, method: str, params: dict[str, Any] | None, call: Call | None = None
+    ) -> Result:
+        """Ask the server, unless it is left alone.
+
+        Raises:
+            RpcError: There is no result.
+        """
+        breaker = self._breaker
+        if not breaker.admits():
+            said = f"Backend {self._backend} failed again and again, and is left alone for now."
+            raise unavailable(self._backend, said, retryable=True)
+        try:
+            result = await super().request(method, params, call)
+        except RpcError as error:
+            if self.lost is None:  # a session that it forgot is no failure
+                (breaker.failed if _failed(error) else breaker.succeeded)()
+            raise
+        breaker.succeeded()
+        return result
+
+    async def probe(self) -> None:
+        """Ask it whether it is there; the breaker learns what comes of it."""
+        probe = (DISCOVER, {"_meta": envelope({})}) if self.about.modern else ("ping", None)
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self.request(*probe)
+        except TimeoutError:
+            self._breaker.failed()
+        except RpcError:
+            return
+
+
+class RemoteTransport(Transport):
+    """Opens sessions with a remote server."""
+
+    def __init__(
+        self,
+        backend: str,
+        settings: Settings,
+        trust: ssl.SSLContext | None,
+        credentials: Credentials | None,
+    ) -> None:
+        """Ask the server at a URL.
+
+        Args:
+            backend: What it is called.
+            settings: Where it is.
+            trust: Who vouches for it; None: it is asked without TLS.
+            credentials: What it is told about who asks.
+        """
+        url = urllib.parse.urlsplit(settings.url)
+        self._backend = backend
+        self._settings = settings
+        self._trust = trust
+        self._host = url.hostname or ""
+        self._port = url.port or PORTS[url.scheme]
+        self._addresses = Addresses(settings.addresses)
+        self._connections = Connections(self._dial, settings.connections)
+        self._endpoint = Endpoint(
+            url.netloc, url.path or "/", self._connections, credentials, self._params
+        )
+        self._breaker: Breaker | None = None
+        self._declared: Mapping[str, Mapping[tuple[str, ...], str]] = {}
+        self._sessions: WeakSet[RemoteSession] = WeakSet()
+        self._forbidden: str | None = None
+
+    @property
+    def breaker(self) -> Breaker:
+        """What keeps requests from a server that fails."""
+        if self._breaker is None:
+            said = self._settings.breaker
+            clock = asyncio.get_running_loop().time
+            self._breaker = Breaker(said.failures, said.open.seconds, clock)
+        return self._breaker
+
+    async def run(self) -> None:
+        """Ask the server how it is, where nobody else does, and where it is left alone."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            session = next((each for each in self._sessions if each.lost is None), None)
+            if session is not None and self._is_due():
+                await session.probe()
+
+    def _is_due(self) -> bool:
+        breaker = self.breaker
+        if breaker.is_open:
+            return breaker.wait_seconds == 0
+        return asyncio.get_running_loop().time() - breaker.last_heard > QUIET_SECONDS
+
+    async def stop(self) -> None:
+        """Wait until the server knows that its sessions have ended."""
+        await asyncio.gather(*(session.closed() for session in tuple(self._sessions)))
+        self._connections.close()
+        await asyncio.sleep(0)  # in which the loop closes the sockets
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Say that it is left alone, or may not be asked."""
+        if self._forbidden is not None:
+            return (Finding(Reason.UNREACHABLE, self._forbidden),)
+        if self._breaker is not None and self._breaker.is_open:
+            said = f"{self._host} failed {self._settings.breaker.failures} times and is left alone"
+            return (Finding(Reason.UNREACHABLE, said),)
+        return ()
+
+    @property
+    def pools(self) -> Mapping[str, PoolUse]:
+        """How many connections there are."""
+        each = self._connections
+        return {"connections": PoolUse(each.used, each.open, each.limit, each.waiting)}
+
+    def describe(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
+        """Know which arguments of tools are repeated in headers."""
+        declared = {
+            name: x_mcp_header_map(tool["inputSchema"])
+            for name, tool in tools.items()
+            if isinstance(tool.get("inputSchema"), dict)
+        }
+        self._declared = {name: headers for name, headers in declared.items() if headers}
+
+    def _params(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, str]:
+        declared = self._declared.get(tool)
+        return mcp_param_headers(declared, arguments) if declared else {}
+
+    async def _dial(self, protocol: Callable[[], Connection]) -> Connection:
+        """Connect to the first address that may be asked and answers.
+
+        Raises:
+            OSError: There is none.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._settings.connect.seconds):
+                for address in await self._permitted():
+                    with suppress(OSError):
+                        _, connection = await loop.create_connection(
+                            protocol,
+                            address,
+                            self._port,
+                            ssl=self._trust,
+                            server_hostname=self._host if self._trust is not None else None,
+                        )
+                        return connection
+        except TimeoutError as error:
+            raise ConnectionRefusedError from error
+        raise ConnectionRefusedError
+
+    async def _permitted(self) -> Sequence[str]:
+        try:
+            found = await self._addresses.resolve(self._host, self._port)
+        except ForbiddenError as error:
+            self._forbidden = str(error)
+            raise
+        self._forbidden = None
+        return found
+
+    async def open(
+        self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
+    ) -> Instance:
+        """Greet it; in the older era that begins a session.
+
+        Raises:
+            OpeningError: It cannot be reached, or says nothing in time.
+            GreetingError: It does not speak MCP in this era.
+        """
+        session = RemoteSession(
+            self.breaker,
+            self._backend,
+            self._endpoint,
+            sinks,
+            message_bytes=self._settings.message.bytes,
+            timeout_seconds=self._settings.call.seconds,
+        )
+        try:
+            async with asyncio.timeout(self._settings.start.seconds):
+                session.about = await greet(
+                    session.request, session.notify, modern=modern, initialize=initialize
+                )
+        except TimeoutError as error:
+            session.close()
+            raise OpeningError(f"it said nothing in {self._settings.start}") from error
+        except RpcError as error:
+            session.close()
+            raise OpeningError(error.message) from error
+        except (GreetingError, asyncio.CancelledError):
+            session.close()
+            raise
+        self._sessions.add(session)
+        session.listen()
+        return session
+
+
+def _failed(error: RpcError) -> bool:
+    """Say whether an error means that the server did not answer."""
+    return isinstance(error.data, dict) and error.data.get("code") in FAILURES

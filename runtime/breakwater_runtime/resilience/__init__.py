@@ -1,0 +1,1 @@
+"""What keeps a bad server from harming its callers."""

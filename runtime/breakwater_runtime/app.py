@@ -72,6 +72,8 @@ from breakwater_runtime.protocol.plain.tools import PlainTools
 from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.protocol.session_watch import SessionWatch
 from breakwater_runtime.protocol.sharing import Shared, Sharing
+from breakwater_runtime.protocol.standard_streams import StandardStreams
+from breakwater_runtime.protocol.stdio import LocalClient, LocalLimits
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.tools.bounds import Bounds
@@ -112,10 +114,20 @@ class Process:
     """How often who has asked lately."""
 
 
-def public(process: Process) -> ASGIApp:
-    """Make the port for clients."""
+@dataclass(frozen=True)
+class Inside:
+    """What every call passes, whichever way it came in."""
+
+    audit: Audit
+    charges: Charges
+    backend: Backend
+    watch: Watch
+    dispatcher: Dispatcher
+
+
+def inside(process: Process) -> Inside:
+    """Make the way of a call from any transport to its backend."""
     metrics, sources, live = process.metrics, process.sources, process.live
-    cut = metrics.counter(catalogue.CUT)
     audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
     charges = Charges(
         lambda: live.loaded.limits.requests_per_minute,
@@ -135,7 +147,36 @@ def public(process: Process) -> ASGIApp:
     guarded = [Guarded(each, check, bounds, partial(_prefix, each)) for each in process.backends]
     backend = _composed(process, guarded, bounds.hold)
     watch = Watch(backend, _watching(process, audit))
-    dispatcher, ticker = Dispatcher(backend, watch), Ticker()
+    metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
+    metrics.gauge(catalogue.ACTIVE_CALLS).set_function(lambda: watch.active)
+    return Inside(audit, charges, backend, watch, Dispatcher(backend, watch))
+
+
+def local(
+    process: Process, within: Inside, streams: StandardStreams, principal: str
+) -> LocalClient:
+    """Make what serves the client that started the process."""
+    live = process.live
+    return LocalClient(
+        partial(Conversation, backend=within.backend, dispatcher=within.dispatcher),
+        streams,
+        principal=principal,
+        limits=LocalLimits(
+            message_bytes=lambda: live.loaded.wire.body_bytes,
+            in_flight=lambda: live.loaded.limits.in_flight,
+            charge=within.charges.request,
+        ),
+        new_id=process.sources.new_id,
+    )
+
+
+def public(process: Process, within: Inside | None = None) -> ASGIApp:
+    """Make the port for clients; `within` is made anew where nothing else leads there."""
+    within = within or inside(process)
+    metrics, sources, live = process.metrics, process.sources, process.live
+    audit, charges, backend = within.audit, within.charges, within.backend
+    watch, dispatcher, ticker = within.watch, within.dispatcher, Ticker()
+    cut = metrics.counter(catalogue.CUT)
     plain = PlainTools(
         dispatcher,
         ticker,
@@ -167,8 +208,6 @@ def public(process: Process) -> ASGIApp:
         is_draining=lambda: process.drain.begun,
     )
     metrics.gauge(catalogue.SESSIONS).set_function(lambda: mcp.sessions + len(sse))
-    metrics.gauge(catalogue.LOST_THREADS).set_function(lambda: backend.lost_threads)
-    metrics.gauge(catalogue.ACTIVE_CALLS).set_function(lambda: watch.active)
     process.drain.at_end_of_streams(mcp.end_streams)
     process.drain.at_end_of_streams(sse.end_streams)
     capabilities = Capabilities(dispatcher)

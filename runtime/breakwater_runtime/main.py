@@ -7,6 +7,7 @@ own from the environment while they are imported, and with a settings file none 
 import argparse
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -80,6 +81,8 @@ def run(
         importing=_without_foreign_settings,
         not_read=_not_read() if config else (),
         identity=serve.Identity(arguments.pod_uid, arguments.pod_address),
+        transport=arguments.transport,
+        principal=arguments.principal,
     )
     try:
         serve.serve(
@@ -136,6 +139,21 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "without them all do (docs/reference/environment.md)",
     )
     parser.add_argument(
+        "--transport",
+        choices=("http", "stdio", "both"),
+        default="http",
+        help="who is served: clients over the network (http), the one that starts this process and "
+        "speaks MCP over its standard streams (stdio), or both; default: http",
+    )
+    parser.add_argument(
+        "--principal",
+        metavar="NAME",
+        type=_principal,
+        default="local",
+        help="who the client is that starts this process, to policies, rates and the audit; "
+        "default: local",
+    )
+    parser.add_argument(
         "--pod-uid",
         metavar="UID",
         default="",
@@ -149,6 +167,19 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=version(DISTRIBUTION))
     return parser.parse_args(argv)
+
+
+def _principal(text: str) -> str:
+    """Check a name.
+
+    Raises:
+        argparse.ArgumentTypeError: It could not be told from other text in a log.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no name; accepted are letters, digits, '.', '_', '@' and '-'"
+        )
+    return text
 
 
 @contextlib.contextmanager

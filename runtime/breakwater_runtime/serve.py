@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import uvloop
 
@@ -23,7 +23,7 @@ from breakwater_contract.limits import Limits
 from breakwater_contract.names import DRAIN_OPEN_SECONDS
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime import app
-from breakwater_runtime.app import Process
+from breakwater_runtime.app import Inside, Process
 from breakwater_runtime.backends import container as containers
 from breakwater_runtime.backends import remote as remotes
 from breakwater_runtime.backends.backend import Backend
@@ -44,12 +44,20 @@ from breakwater_runtime.observability.loop import LoopWatch
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.observability.telemetry import Importing, Service, Telemetry
 from breakwater_runtime.protocol.session_ids import Pod
+from breakwater_runtime.protocol.standard_streams import StandardStreams
+from breakwater_runtime.protocol.stdio import LocalClient
 from breakwater_runtime.settings import NOTHING_GIVEN, Given, SettingsError
 from breakwater_runtime.tools.shaped import Shaped
 
 logger = logging.getLogger(__name__)
 
 Leave = Callable[[int], NoReturn]
+
+Transport = Literal["http", "stdio", "both"]
+"""Who is served: clients over the network, the one that started the process, or both."""
+
+LOCAL = "local"
+"""The principal that the client is who started the process, if nobody says otherwise."""
 
 MANAGEMENT_CONNECTIONS_MAX = 256
 
@@ -103,6 +111,9 @@ class Start:
     not_read: tuple[str, ...] = ()
     """Variables that somebody may take for settings."""
     identity: Identity = Identity()
+    transport: Transport = "http"
+    principal: str = LOCAL
+    """Who the client is that started the process, where that is served."""
 
 
 def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
@@ -112,7 +123,8 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         SettingsError: The live settings have faults.
         StartError: The process cannot start as it is configured.
     """
-    settings, ports = start.settings, start.settings.listen
+    settings = start.settings
+    streams = StandardStreams.taken() if start.transport != "http" else None
     metrics = Metrics(catalogue.RUNTIME_METRICS)
     logs.configure(settings.server.name, sys.stderr, metrics.counter(telemetry_metrics.LOG_LINES))
     if start.not_read:
@@ -126,11 +138,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
     own_process.watch(metrics)
     live = _live(start, metrics)
     certificates = _certificates(start, metrics)
-    listener = listen(ports.host, ports.public_port, "listen.publicPort")
-    management_listener = listen(ports.host, ports.management_port, "listen.managementPort")
-    internal_listener = None
-    if settings.internal is not None:
-        internal_listener = listen(ports.host, ports.internal_port, "listen.internalPort")
+    listeners = _listeners(settings) if start.transport != "stdio" else None
     process = Process(
         settings=settings,
         version=start.version,
@@ -149,11 +157,22 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
     # Behind the import of the backend: a provider of traces that its code sets up stays.
     live.when_loaded(lambda loaded: _take(process, loaded))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(
-            _Serving(process, times, leave, certificates).run(
-                Listeners(listener, management_listener, internal_listener)
-            )
-        )
+        serving = _Serving(process, times, leave, certificates)
+        runner.run(serving.run(listeners, streams, start.principal))
+
+
+def _listeners(settings: RuntimeSettings) -> "Listeners":
+    """Bind the ports.
+
+    Raises:
+        StartError: One cannot be had.
+    """
+    ports, internal = settings.listen, None
+    public = listen(ports.host, ports.public_port, "listen.publicPort")
+    management = listen(ports.host, ports.management_port, "listen.managementPort")
+    if settings.internal is not None:
+        internal = listen(ports.host, ports.internal_port, "listen.internalPort")
+    return Listeners(public, management, internal)
 
 
 def _here(start: Start) -> Pod:
@@ -246,7 +265,7 @@ def _live(start: Start, metrics: Metrics) -> Live:
     if source.inline is not None:
         if live.faults:
             raise SettingsError(live.faults)
-        if live.key_fault:
+        if live.key_fault and start.transport != "stdio":
             where = f"{start.path.name}: live.keysDirectory"
             in_file = f"{where}: {live.key_fault}; put a file there per principal, one key per line"
             raise SettingsError([start.no_key or in_file])
@@ -289,6 +308,20 @@ class _Port:
         self.task = asyncio.create_task(server.run_until_stopped())
 
 
+class _Ports:
+    """The servers of one process."""
+
+    def __init__(self, management: _Port, public: Server, internal: Server | None) -> None:
+        self.management = management
+        self.opened: list[_Port] = []
+        self._servers = [public, *([internal] if internal is not None else [])]
+
+    def open(self) -> list[asyncio.Task[None]]:
+        """Serve clients and peers; get what goes on until the end."""
+        self.opened = [_Port(server) for server in self._servers]
+        return [port.task for port in (self.management, *self.opened)]
+
+
 class _Serving:
     """One process while it serves."""
 
@@ -305,8 +338,16 @@ class _Serving:
         self._leave = leave
         self._open = False
 
-    async def run(self, listeners: Listeners) -> None:
-        """Serve until told to stop, drain, and leave."""
+    async def run(
+        self, listeners: Listeners | None, streams: StandardStreams | None, principal: str
+    ) -> None:
+        """Serve until told to stop, drain, and leave.
+
+        Args:
+            listeners: The ports; None: there are none.
+            streams: The way to the client that started the process; None: it is not served.
+            principal: Who that client is.
+        """
         process, loop = self._process, asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
@@ -321,28 +362,46 @@ class _Serving:
             process.rates,
         )
         process.health.register(Check("port", lambda: None if self._open else "not open yet"))
-        management = self._management(listeners.management)
-        public = self._public(listeners.public)
-        inner = self._internal(listeners.internal) if listeners.internal else None
-
-        managing = asyncio.create_task(management.run_until_stopped())
+        within = app.inside(process)
+        ports = None if listeners is None else self._ports(listeners, within)
+        client = None if streams is None else app.local(process, within, streams, principal)
         watching = [asyncio.create_task(each) for each in self._watches()]
         async with AsyncExitStack() as backends:
             await self._start_backends(backends)
             _spare_the_collector()
-            serving = _Port(public)
-            internal = _Port(inner) if inner is not None else None
-            watching += [serving.task, *([internal.task] if internal is not None else [])]
+            if ports is not None:
+                watching += ports.open()
+                logger.info("serving", extra={"port": process.settings.listen.public_port})
+            if client is not None:
+                watching.append(asyncio.create_task(self._serve(client, alone=ports is None)))
+                logger.info("serving the client that started the process")
             self._open = True
-            logger.info("serving", extra={"port": process.settings.listen.public_port})
-            await self._stopped_or_failed(managing, *watching)
-            await self._drain(serving, internal)
+            await self._stopped_or_failed(*watching)
+            await asyncio.gather(
+                *([] if ports is None else [self._drain(ports)]),
+                *([] if client is None else [client.finish(self._times.seconds)]),
+            )
             await self._stop_backends(backends)
-            management.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
-            await managing
+            if ports is not None:
+                ports.management.server.stop(within_seconds=MANAGEMENT_STOP_SECONDS)
+                await ports.management.task
             self._process.telemetry.close()
             await self._process.rates.shared.close()
             self._leave(0)
+
+    async def _serve(self, client: LocalClient, *, alone: bool) -> None:
+        """Serve the client that started the process; where there is no other, it is over then."""
+        await client.serve()
+        logger.info("the client that started the process has left")
+        if alone:
+            self._process.drain.begin(hurry=True)
+        await asyncio.Event().wait()
+
+    def _ports(self, listeners: Listeners, within: Inside) -> "_Ports":
+        """Make the servers; that of the management port begins at once."""
+        public = self._public(listeners.public, within)
+        internal = self._internal(listeners.internal) if listeners.internal else None
+        return _Ports(_Port(self._management(listeners.management)), public, internal)
 
     def _management(self, listener: socket.socket) -> Server:
         process = self._process
@@ -369,12 +428,12 @@ class _Serving:
             tls=peer_tls.listening(lambda: live.loaded.shared.tls),
         )
 
-    def _public(self, listener: socket.socket) -> Server:
+    def _public(self, listener: socket.socket, within: Inside) -> Server:
         process = self._process
         metrics, live = process.metrics, process.live
         cut = metrics.counter(catalogue.CUT)
         server = Server(
-            app.public(process),
+            app.public(process, within),
             app.refusing(process),
             listener,
             limits=lambda: live.loaded.wire,
@@ -433,9 +492,9 @@ class _Serving:
             logger.critical("a part of the process ended", exc_info=done.pop().exception())
             self._leave(1)
 
-    async def _drain(self, public: "_Port", internal: "_Port | None") -> None:
+    async def _drain(self, ports: "_Ports") -> None:
         """Let those in front notice, then let calls finish and sessions end; streams end well."""
-        drain, times = self._process.drain, self._times
+        drain, times, (public, *others) = self._process.drain, self._times, ports.opened
         public.server.drain()
         logger.info("draining")
         await drain.stay_open(times.open_seconds)
@@ -443,7 +502,7 @@ class _Serving:
         within = asyncio.get_running_loop().time() + times.seconds
         public.server.stop(within_seconds=times.seconds)
         await public.task
-        if internal is not None:
+        for internal in others:
             await drain.sessions_over(max(0.0, within - asyncio.get_running_loop().time()))
             drain.end_sessions()
             internal.server.stop(within_seconds=SESSIONS_STOP_SECONDS)

@@ -1,6 +1,7 @@
 """All that one client says over one pair of streams: HTTP+SSE and stdio, in both eras."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from breakwater_runtime.protocol.dispatch import Dispatcher, failed, refused
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.questions import Questions
 from breakwater_runtime.protocol.reply import Nowhere, notification
+
+logger = logging.getLogger(__name__)
 
 LISTEN = "subscriptions/listen"
 
@@ -76,8 +79,11 @@ def understand(content: Any) -> Message:
 class Exchange(Nowhere):
     """The way back for one call."""
 
-    def __init__(self, conversation: "Conversation", *, can_ask: bool) -> None:
+    def __init__(
+        self, conversation: "Conversation", message_id: str | int, *, can_ask: bool
+    ) -> None:
         """Answer over the stream that all calls share."""
+        self._id = message_id
         self._conversation = conversation
         self._can_ask = can_ask
         self._cancelled = False
@@ -116,7 +122,9 @@ class Exchange(Nowhere):
             answer = await work
         except asyncio.CancelledError:
             if not self._cancelled or self._task is None:
-                raise  # the process stops
+                stopping = refused(self._id, Refused(Problem.SHUTTING_DOWN))
+                self._conversation.outlet.say_soon(stopping)
+                raise
             self._task.uncancel()
             return
         self._task = None
@@ -202,7 +210,7 @@ class Conversation:
             await self._backend.note(self._call(message, scope, principal))
 
     async def _answer(self, message: Message, call: Call) -> None:
-        call.channel = exchange = Exchange(self, can_ask=message.era is Era.OLDER)
+        call.channel = exchange = Exchange(self, call.id, can_ask=message.era is Era.OLDER)
         key = (type(call.id), call.id)
         self._calls.setdefault(key, []).append(exchange)
         self._quiet.clear()
@@ -228,6 +236,10 @@ class Conversation:
             _, answer = failed(message.era, call.id, failure)
         except Refused as refusal:
             answer = refused(call.id, refusal)
+        except Exception:
+            # What brought the message has been answered already: the client waits on this stream.
+            logger.exception("request failed")
+            answer = refused(call.id, Refused(Problem.INTERNAL))
         return answer
 
     async def _shake_hands(self, call: Call) -> bytes:

@@ -1,0 +1,165 @@
+"""stdio: the transport of a local client, which started the process and speaks over its streams.
+
+One message in a line, in both eras. There is no credential: who may start the process may do all
+that it can do, and is a principal whose name the command line says. Policies, rates, limits and the
+audit hold for it as for everybody.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from breakwater_runtime.calls import Principal, Problem, Refused, Request
+from breakwater_runtime.observability.logs import CURRENT
+from breakwater_runtime.protocol import framing
+from breakwater_runtime.protocol.conversation import Begin, Message, understand
+from breakwater_runtime.protocol.dispatch import refused
+from breakwater_runtime.protocol.standard_streams import Lines, StandardStreams
+
+logger = logging.getLogger(__name__)
+
+WAITING_MAX = 1024
+"""How many messages that nobody asked for may wait for a client that does not read; more are
+lost."""
+
+LEAVING_SECONDS = 1.0
+"""How long calls go on when nothing more comes: what was piped into us is answered, and a client
+that waits for our end does not wait long."""
+
+NOTES_MAX = 64
+"""How many notifications of the client are handled at the same time; more are lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLimits:
+    """What the client may do, at the moment."""
+
+    message_bytes: Callable[[], int]
+    in_flight: Callable[[], int]
+    """Requests that are answered at the same time."""
+    charge: Callable[[str], object]
+    """Charges a request to a principal, or refuses it."""
+
+
+class LocalClient:
+    """The client at the other end, and all that runs for it."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        streams: StandardStreams,
+        *,
+        principal: str,
+        limits: LocalLimits,
+        new_id: Callable[[], str],
+    ) -> None:
+        """Have one conversation with it, begun by `begin`."""
+        self._streams = streams
+        self._principal = Principal(principal)
+        self._limits = limits
+        self._new_id = new_id
+        self._lines = Lines(limits.message_bytes)
+        self._conversation = begin(new_id(), self)
+        self._requests: set[asyncio.Task[None]] = set()
+        self._notes: set[asyncio.Task[None]] = set()
+        self._saying: set[asyncio.Task[None]] = set()
+        self._lock = asyncio.Lock()
+        self._gone = asyncio.Event()
+        self._deaf = False
+
+    async def serve(self) -> None:
+        """Answer it until it goes away; then everything that runs for it is cancelled."""
+        self._streams.read_by(self._take)
+        await self._gone.wait()
+        if not self._deaf:
+            await _ended(self._requests, LEAVING_SECONDS)
+        await self._conversation.close()
+        for task in (*self._requests, *self._notes):
+            task.cancel()
+
+    async def finish(self, seconds: float) -> None:
+        """End its subscriptions, and let its calls end within so many seconds."""
+        self._conversation.end_listening()
+        await _ended(self._requests, seconds)
+        for task in self._requests:
+            task.cancel()
+        await _ended(self._requests | self._saying, 1.0)
+
+    # What it hears
+
+    async def say(self, message: bytes) -> None:
+        """Write a message, and wait while the client reads too slowly."""
+        async with self._lock:
+            if self._deaf:
+                return
+            try:
+                await self._streams.write(message + b"\n")
+            except OSError:
+                self._deaf = True
+                self._gone.set()
+
+    def say_soon(self, message: bytes) -> None:
+        """Write a message, sometime."""
+        if len(self._saying) < WAITING_MAX:
+            self._start(self._saying, self.say(message))
+
+    # What it says
+
+    async def _take(self, part: bytes) -> None:
+        if not part:
+            self._gone.set()
+        for line in self._lines.feed(part):
+            if line is None:
+                message = f"A message has at most {self._limits.message_bytes()} bytes here."
+                await self.say(refused(None, Refused(Problem.BODY_TOO_LARGE, message)))
+            elif line.strip():
+                await self._message(line)
+
+    async def _message(self, line: bytes) -> None:
+        message_id = None
+        try:
+            content = framing.parse(line)
+            if type(content) is dict and framing.is_id(content.get("id")):
+                message_id = content["id"]
+            message = understand(content)
+            if message.is_request:
+                self._admit()
+        except Refused as refusal:
+            # An answer of the client that is none needs no answer in turn.
+            if message_id is None or "method" in content:
+                await self.say(refused(message_id, refusal))
+            return
+        if message.is_request:
+            self._start(self._requests, self._handle(message))
+        elif message.method is None or message.method == "notifications/cancelled":
+            await self._handle(message)
+        elif len(self._notes) < NOTES_MAX:
+            self._start(self._notes, self._handle(message))
+
+    def _admit(self) -> None:
+        if len(self._requests) >= self._limits.in_flight():
+            raise Refused(Problem.OVERLOADED, retry_after=1)
+        self._limits.charge(self._principal.name)
+
+    async def _handle(self, message: Message) -> None:
+        request = Request(self._new_id(), self._principal, message.id, secure=True)
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "", "headers": []}
+        request.bind(scope)
+        token = CURRENT.set(request)
+        try:
+            await self._conversation.take(message, scope, self._principal)
+        finally:
+            CURRENT.reset(token)
+
+    @staticmethod
+    def _start(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
+async def _ended(tasks: set[asyncio.Task[None]], seconds: float) -> None:
+    if tasks:
+        await asyncio.wait(set(tasks), timeout=seconds)

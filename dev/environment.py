@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from breakwater_runtime.environment import opentelemetry
 from breakwater_runtime.environment.names import ALIASES, AUTH_TOKENS, CONFIG, REPLACED, SECRETS
 from breakwater_runtime.environment.variables import PREFIX, Kind, Variable, variables
 
@@ -49,7 +50,8 @@ the environment before a Python backend is loaded.
 ALIASES_HEAD = """\
 ## Names of older systems
 
-They mean the same as ours; where both are set they must agree.
+They mean the same as ours; where both are set they must agree. Those of `OTEL_EXPORTER_OTLP_`,
+`OTEL_TRACES_` and `OTEL_RESOURCE_` count only where a collector is named.
 
 | variable | stands for |
 |---|---|"""
@@ -73,6 +75,8 @@ def page() -> str:
         *_sections(),
         ALIASES_HEAD,
         *(_alias(name) for name in ALIASES),
+        *(_telemetry(name) for name in opentelemetry.STAND_FOR),
+        *(f"| `{name}` | {meaning} |" for name, meaning in opentelemetry.MEANINGS.items()),
         f"| `{AUTH_TOKENS}` | {TOKENS} |",
         "",
         REPLACED_HEAD,
@@ -86,6 +90,11 @@ def _alias(name: str) -> str:
     alias = ALIASES[name]
     accepted = f" ({alias.accepted})" if alias.accepted else ""
     return f"| `{name}` | `{alias.stands_for}`{accepted} |"
+
+
+def _telemetry(name: str) -> str:
+    stands_for, accepted, _ = opentelemetry.STAND_FOR[name]
+    return f"| `{name}` | `{stands_for}`{f' ({accepted})' if accepted else ''} |"
 
 
 def _sections() -> Iterator[str]:

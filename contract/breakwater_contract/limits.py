@@ -68,6 +68,9 @@ class Timeouts(Model):
     """How long a client may leave its answer unread; `slowest` prolongs it."""
     slowest: Quantity = Quantity("8Ki")
     """Bytes per second that prolong the two: who sends or reads faster is never cut."""
+    heartbeat: Duration = Duration("25s")
+    """How long a stream may be silent; then it gets a comment, since proxies cut silent ones after
+    30 s or more. Looked at once a second."""
     call: Duration = Duration("10m")
     """How long a backend may take for a request, whatever it says meanwhile; then that is cancelled
     and answered with TIMEOUT. Listening to changes may take for ever."""

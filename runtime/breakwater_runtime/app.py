@@ -175,7 +175,11 @@ def public(process: Process, within: Inside | None = None) -> ASGIApp:
     within = within or inside(process)
     metrics, sources, live = process.metrics, process.sources, process.live
     audit, charges, backend = within.audit, within.charges, within.backend
-    watch, dispatcher, ticker = within.watch, within.dispatcher, Ticker()
+    watch, dispatcher, ticker = (
+        within.watch,
+        within.dispatcher,
+        Ticker(lambda: live.loaded.wire.heartbeat_seconds),
+    )
     cut = metrics.counter(catalogue.CUT)
     plain = PlainTools(
         dispatcher,
@@ -195,6 +199,7 @@ def public(process: Process, within: Inside | None = None) -> ASGIApp:
         is_draining=lambda: process.drain.begun,
         lines=plain.lines,
         takes_lines=lambda: REST in live.loaded.endpoints,
+        ticker=ticker,
         charge=charges.request,
     )
     process.drain.keep_sessions(mcp.sessions_over, mcp.end_sessions)

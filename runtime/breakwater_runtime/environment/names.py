@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from breakwater_runtime.environment.opentelemetry import whole
+
 CONFIG = "BREAKWATER_CONFIG"
 """A settings file; what variables say takes the place of what it says."""
 
@@ -34,34 +36,25 @@ class Alias:
     """Write its value as ours is written."""
 
 
-def _whole(text: str) -> str:
-    """Check a whole number.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if not text.isascii() or not text.isdigit():
-        raise ValueError(f"found {text!r}; accepted: a whole number")
-    return text
-
-
 ALIASES: Mapping[str, Alias] = {
     "HTTP_API_KEY": Alias(KEY),
     "ALLOWED_ORIGINS": Alias("BREAKWATER_ACCESS_ORIGINS"),
     "RATE_LIMIT": Alias(
-        "BREAKWATER_LIMITS_REQUESTS_PER_MINUTE_PRINCIPAL", "requests per minute", _whole
+        "BREAKWATER_LIMITS_REQUESTS_PER_MINUTE_PRINCIPAL", "requests per minute", whole
+    ),
+    "HEARTBEAT_MS": Alias(
+        "BREAKWATER_LIMITS_TIMEOUTS_HEARTBEAT", "milliseconds", lambda text: f"{whole(text)}ms"
+    ),
+    "MAX_RESPONSE_SIZE_KB": Alias(
+        "BREAKWATER_LIMITS_RESPONSES_MAX", "units of 1,024 bytes", lambda text: f"{whole(text)}Ki"
     ),
     "GATEWAY_HOST": Alias("BREAKWATER_LISTEN_HOST"),
     "GATEWAY_PORT": Alias("BREAKWATER_LISTEN_PUBLIC_PORT"),
     "GATEWAY_ALLOWED_ORIGINS": Alias("BREAKWATER_ACCESS_ORIGINS"),
     "OTEL_SERVICE_NAME": Alias("BREAKWATER_SERVER_NAME"),
-    "OTEL_EXPORTER_OTLP_ENDPOINT": Alias("BREAKWATER_OTLP_ENDPOINT"),
-    "OTEL_EXPORTER_OTLP_CERTIFICATE": Alias("BREAKWATER_OTLP_CA_FILE"),
-    "OTEL_EXPORTER_OTLP_TIMEOUT": Alias(
-        "BREAKWATER_OTLP_TIMEOUT", "milliseconds", lambda text: f"{_whole(text)}ms"
-    ),
 }
-"""Older names that say the same thing as a variable of ours; `AUTH_TOKENS` is read by `reading`."""
+"""Older names that say the same thing as a variable of ours. `AUTH_TOKENS` is read by `reading`;
+those of OpenTelemetry stand in a module of their own."""
 
 REPLACED: Mapping[str, str] = {
     "GATEWAY_MCP_CONFIG": "write the servers as BREAKWATER_BACKENDS, or in a file that "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from breakwater_contract.settings import RuntimeSettings
-from breakwater_runtime.environment import keys, names
+from breakwater_runtime.environment import keys, names, opentelemetry
 from breakwater_runtime.environment.names import ALIASES, FILE_SUFFIX, REPLACED, SECRETS
 from breakwater_runtime.environment.variables import (
     PREFIX,
@@ -104,6 +104,11 @@ def _said(environment: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     for name in ALIASES:
         if environment.get(name, "").strip():
             _say_alias(name, environment[name], said, faults)
+    for each in tuple(opentelemetry.said(environment, said)):
+        if each.fault:
+            faults.append(f"{each.name}: {each.fault}")
+        else:
+            _say_too(each.name, each.stands_for, each.value, said, faults)
     faults.extend(
         f"{name}: {name}{FILE_SUFFIX} is set as well; keep one of them"
         for name in SECRETS
@@ -119,10 +124,14 @@ def _say_alias(name: str, value: str, said: dict[str, str], faults: list[str]) -
     except ValueError as error:
         faults.append(f"{name}: {error}")
         return
-    if said.setdefault(alias.stands_for, converted) != converted:
-        faults.append(
-            f"{name}: stands for {alias.stands_for}, which is set to something else; keep one"
-        )
+    _say_too(name, alias.stands_for, converted, said, faults)
+
+
+def _say_too(
+    name: str, stands_for: str, value: str, said: dict[str, str], faults: list[str]
+) -> None:
+    if said.setdefault(stands_for, value) != value:
+        faults.append(f"{name}: stands for {stands_for}, which is set to something else; keep one")
 
 
 def _base(

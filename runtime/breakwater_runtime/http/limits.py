@@ -44,6 +44,8 @@ class WireLimits:
     body_bytes: int
     response_bytes: int
     call_seconds: float
+    heartbeat_seconds: float
+    """How long a stream may be silent."""
     trusts: Callable[[str], bool] = lambda _: False
     """Says whether an address is a proxy's that many others stand behind."""
 
@@ -63,5 +65,6 @@ class WireLimits:
             body_bytes=limits.bodies.max.bytes,
             response_bytes=limits.responses.max.bytes,
             call_seconds=limits.timeouts.call.seconds,
+            heartbeat_seconds=limits.timeouts.heartbeat.seconds,
             trusts=trusts,
         )

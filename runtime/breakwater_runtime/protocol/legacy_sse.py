@@ -25,7 +25,7 @@ from breakwater_runtime.protocol.conversation import (
 from breakwater_runtime.protocol.session_watch import End, SessionWatch
 from breakwater_runtime.protocol.sessions import SessionLimits
 from breakwater_runtime.protocol.sharing import Sharing
-from breakwater_runtime.protocol.ticker import HEARTBEAT_SECONDS, Ticker
+from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.tools import gate
 
 PARAMETER = "session_id"
@@ -89,7 +89,7 @@ class Stream:
 
     def beat(self, now: float) -> None:
         """Say something into a silence that proxies would cut."""
-        if now - self._written >= HEARTBEAT_SECONDS and not self._lock.locked():
+        if self._ticker.is_long(now - self._written) and not self._lock.locked():
             self._ticker.spawn(self._write(streams.HEARTBEAT))
 
     def end(self) -> None:

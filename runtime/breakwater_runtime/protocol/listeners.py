@@ -10,7 +10,7 @@ from starlette.types import Receive, Send
 from breakwater_runtime.backends.backend import Subscription
 from breakwater_runtime.protocol import framing, streams
 from breakwater_runtime.protocol.reply import notification
-from breakwater_runtime.protocol.ticker import HEARTBEAT_SECONDS, Ticker
+from breakwater_runtime.protocol.ticker import Ticker
 
 WAITING_MAX = 1024
 """How many events may wait for a client that does not read; then its stream ends, and it fetches
@@ -73,7 +73,7 @@ class Listener:
 
     def tick(self, now: float) -> None:
         """Say something into the silence."""
-        if self._begun and not self._writing and now - self._written >= HEARTBEAT_SECONDS:
+        if self._begun and not self._writing and self._ticker.is_long(now - self._written):
             self._waiting.append(streams.HEARTBEAT)
             self._write_soon()
 

@@ -11,7 +11,7 @@ from starlette.types import Receive, Send
 
 from breakwater_runtime.calls import RpcError
 from breakwater_runtime.protocol import framing, streams
-from breakwater_runtime.protocol.ticker import HEARTBEAT_SECONDS, Ticker
+from breakwater_runtime.protocol.ticker import Ticker
 
 SILENT_SECONDS = 10.0
 """How long an answer may take before it becomes a stream, for those on the way who cut silence."""
@@ -143,7 +143,7 @@ class Reply(Nowhere):
             return
         if not self._begun and now - self._since >= SILENT_SECONDS:
             self._ticker.spawn(self._say(None))
-        elif self._begun and now - self._since >= HEARTBEAT_SECONDS:
+        elif self._begun and self._ticker.is_long(now - self._since):
             self._since = now
             self._ticker.spawn(self._write(streams.HEARTBEAT))
 

@@ -81,6 +81,7 @@ class StreamableHttp:
         is_draining: Callable[[], bool] = lambda: False,
         lines: "Lines | None" = None,
         takes_lines: Callable[[], bool] = lambda: False,
+        ticker: Ticker | None = None,
         charge: Callable[[str], object] = lambda _: None,
     ) -> None:
         """Serve one backend; `sharing` knows where the sessions of other pods are.
@@ -94,7 +95,7 @@ class StreamableHttp:
         self._lines = lines
         self._takes_lines_now = takes_lines
         self._dispatcher = Dispatcher(backend, watch)
-        self._ticker = Ticker()
+        self._ticker = ticker or Ticker()
         self._listeners: set[Listener] = set()
         self._sessions = Sessions(ids, self._ticker, session_limits, session_watch)
         self._sharing = sharing

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Message, Send
 
-from breakwater_runtime.protocol.ticker import HEARTBEAT_SECONDS, Ticker
+from breakwater_runtime.protocol.ticker import Ticker
 
 HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -165,7 +165,7 @@ class EventStream:
             self._ends()
         elif (
             self._send is not None
-            and now - self._written >= HEARTBEAT_SECONDS
+            and self._ticker.is_long(now - self._written)
             and not self._lock.locked()
         ):
             self._ticker.spawn(self._beat())

@@ -1,7 +1,7 @@
 """One clock for all that waits: no timer and no task per stream."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 TICK_SECONDS = 1.0
@@ -10,7 +10,7 @@ SOON_SECONDS = 0.02
 """How long work may wait before somebody watches over it: most is done by then."""
 
 HEARTBEAT_SECONDS = 25.0
-"""How long a stream may be silent: proxies cut silent ones after 30 s or more."""
+"""How long a stream may be silent where nobody says otherwise."""
 
 
 class Waiting(Protocol):
@@ -30,12 +30,18 @@ class Suspended(Protocol):
 class Ticker:
     """Tells all that wait what time it is, once a second while anybody waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, heartbeat: Callable[[], float] = lambda: HEARTBEAT_SECONDS) -> None:
+        """Have streams that are silent for longer than `heartbeat` says kept alive."""
+        self._heartbeat = heartbeat
         self._waiting: dict[Waiting, None] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._scheduled = False
         self._soon: dict[Suspended, None] = {}
         self._soon_scheduled = False
+
+    def is_long(self, seconds: float) -> bool:
+        """Say whether a stream has been silent for so long that something should be said."""
+        return seconds >= self._heartbeat()
 
     def watch_soon(self, work: Suspended) -> None:
         """Have it watched in a moment, unless it is done before; one timer for all."""

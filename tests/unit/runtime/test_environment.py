@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from breakwater_contract.settings import RuntimeSettings
+from breakwater_runtime.environment import opentelemetry
 from breakwater_runtime.environment.names import ALIASES, REPLACED, SECRETS
 from breakwater_runtime.environment.reading import Configured, read
 from breakwater_runtime.environment.variables import NOT_OFFERED, variables
@@ -130,6 +131,8 @@ def leaves(schema: dict[str, Any]) -> set[tuple[str | int, ...]]:
             ("live", "otlp", "endpoint"),
             "http://collector.example:4318",
         ),
+        ("HEARTBEAT_MS", "15000", ("live", "limits", "timeouts", "heartbeat"), "15000ms"),
+        ("MAX_RESPONSE_SIZE_KB", "512", ("live", "limits", "responses", "max"), "512Ki"),
     ],
 )
 def test_older_names_say_the_same(
@@ -142,6 +145,94 @@ def test_every_older_name_stands_for_a_variable_that_exists() -> None:
     known = {variable.name for variable in variables()} | SECRETS.keys()
 
     assert {alias.stands_for for alias in ALIASES.values()} <= known
+    assert {stands_for for stands_for, _, _ in opentelemetry.STAND_FOR.values()} <= known
+    assert opentelemetry.OUR_PERCENT in known
+
+
+COLLECTOR = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.example:4318"}
+
+
+@pytest.mark.requirement("A11", "T9")
+@pytest.mark.parametrize(
+    ("more", "percent"),
+    [
+        pytest.param({}, 10, id="nothing"),
+        pytest.param({"OTEL_TRACES_EXPORTER": "otlp"}, 10, id="otlp"),
+        pytest.param({"OTEL_TRACES_EXPORTER": "none"}, None, id="none"),
+        pytest.param({"OTEL_TRACES_SAMPLER": "always_off"}, None, id="off"),
+        pytest.param({"OTEL_TRACES_SAMPLER": "parentbased_always_on"}, 100, id="on"),
+        pytest.param({"OTEL_TRACES_SAMPLER": "traceidratio"}, 100, id="ratio-without-number"),
+        pytest.param(
+            {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.29"},
+            29,
+            id="ratio",
+        ),
+        pytest.param({"OTEL_TRACES_SAMPLER": ""}, 10, id="empty"),
+        pytest.param({"BREAKWATER_MONITORING_TRACING_PERCENT": "7"}, 7, id="ours"),
+    ],
+)
+def test_a_collector_gets_traces_as_opentelemetrys_variables_say(
+    tmp_path: Path, more: dict[str, str], percent: int | None
+) -> None:
+    live = understood(tmp_path, **COLLECTOR, **more).settings.live
+
+    assert live is not None
+    tracing = live.monitoring.tracing
+    assert (None if tracing is None else tracing.percent) == percent
+
+
+@pytest.mark.requirement("A11", "T9")
+def test_headers_and_attributes_are_written_as_opentelemetry_has_them(tmp_path: Path) -> None:
+    settings = understood(
+        tmp_path,
+        **COLLECTOR,
+        OTEL_EXPORTER_OTLP_HEADERS="x-api-key=a%3Db, ,x-team = blue",
+        OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test",
+    ).settings
+
+    assert at(settings, "live", "otlp", "headers") == {"x-api-key": "a=b", "x-team": "blue"}
+    assert at(settings, "live", "otlp", "resource") == {"deployment.environment.name": "test"}
+
+
+def test_opentelemetrys_variables_mean_nothing_without_a_collector(tmp_path: Path) -> None:
+    settings = understood(
+        tmp_path,
+        OTEL_RESOURCE_ATTRIBUTES="a=b",
+        OTEL_EXPORTER_OTLP_TIMEOUT="soon",
+        OTEL_TRACES_SAMPLER="made_up",
+    ).settings
+
+    assert at(settings, "live", "otlp") is None
+
+
+@pytest.mark.requirement("W5")
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "found 'grpc'; accepted: http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=1,sesame", "item 2 is not name=value"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "found 'soon'; accepted: a whole number"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "found 'jaeger_remote'; accepted: always_on"),
+        ("BREAKWATER_OTLP_ENDPOINT", "http://other.example", "stands for BREAKWATER_OTLP_ENDP"),
+    ],
+)
+def test_what_they_say_wrong_is_refused(
+    tmp_path: Path, name: str, text: str, expected: str
+) -> None:
+    (fault,) = faults(tmp_path, **COLLECTOR, **{name: text})
+
+    said = COLLECTOR.keys() if name.startswith("BREAKWATER") else [name]
+    assert any(fault.startswith(f"{each}: {expected}") for each in said), fault
+    assert "sesame" not in fault
+
+
+@pytest.mark.parametrize("text", ["2", "-0.1", "half", "0.001", "NaN", "Infinity"])
+def test_a_ratio_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    sampler = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": text}
+
+    (fault,) = faults(tmp_path, **COLLECTOR, **sampler)
+
+    assert fault.startswith(f"OTEL_TRACES_SAMPLER_ARG: found {text!r}; accepted: 0 to 1")
 
 
 @pytest.mark.parametrize("name", REPLACED)

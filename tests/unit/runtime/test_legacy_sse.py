@@ -300,10 +300,8 @@ async def test_what_is_not_understood_is_refused(
 
 @pytest.mark.requirement("T5")
 @pytest.mark.usefixtures("hurried")
-async def test_a_silent_stream_is_kept_alive(
-    connect: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("breakwater_runtime.protocol.legacy_sse.HEARTBEAT_SECONDS", 0.02)
+async def test_a_silent_stream_is_kept_alive(connect: Open, process: Process) -> None:
+    object.__setattr__(process.live.loaded.wire, "heartbeat_seconds", 0.02)
     client = await connect()
 
     assert [await client.stream.chunk() for _ in range(2)] == [b": \n\n"] * 2

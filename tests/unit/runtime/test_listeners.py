@@ -63,7 +63,7 @@ async def test_a_listener_that_does_not_read_is_ended(
 
 async def test_silence_is_broken(endpoint: StreamableHttp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("breakwater_runtime.protocol.ticker.TICK_SECONDS", 0.01)
-    monkeypatch.setattr(listeners, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("breakwater_runtime.protocol.ticker.HEARTBEAT_SECONDS", 0.01)
 
     stream = Caller(endpoint).modern("subscriptions/listen")
 

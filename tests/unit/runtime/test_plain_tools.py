@@ -179,13 +179,14 @@ async def test_who_takes_documents_and_events_gets_events_once_something_is_said
 async def test_a_silent_stream_is_kept_alive(
     door: Door,
     backend: FakeBackend,
+    process: Process,
     monkeypatch: pytest.MonkeyPatch,
     accept: str,
     beats: bytes,
 ) -> None:
     monkeypatch.setattr(ticker, "TICK_SECONDS", 0.01)
+    object.__setattr__(process.live.loaded.wire, "heartbeat_seconds", 0.02)
     for module in ("reply", "plain.reply"):
-        monkeypatch.setattr(f"breakwater_runtime.protocol.{module}.HEARTBEAT_SECONDS", 0.02)
         monkeypatch.setattr(f"breakwater_runtime.protocol.{module}.SILENT_SECONDS", 0.01)
     done = asyncio.Event()
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from breakwater_runtime.calls import Call
-from breakwater_runtime.protocol import reply, streams
+from breakwater_runtime.protocol import reply
 from breakwater_runtime.protocol.streamable_http import StreamableHttp
 from tests.unit.runtime.asgi import Caller, Exchange
 from tests.unit.runtime.fakes import FakeBackend, FakeIds
@@ -21,8 +21,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the silence that is too long come at once."""
     monkeypatch.setattr("breakwater_runtime.protocol.ticker.TICK_SECONDS", 0.01)
     monkeypatch.setattr(reply, "SILENT_SECONDS", 0.02)
-    monkeypatch.setattr(reply, "HEARTBEAT_SECONDS", 0.02)
-    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr("breakwater_runtime.protocol.ticker.HEARTBEAT_SECONDS", 0.02)
 
 
 def ask(caller: Caller, era: str) -> Exchange:

@@ -158,7 +158,7 @@ async def test_what_keeps_a_stream_alive_is_bytes_and_no_message(
     door: Door, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("breakwater_runtime.protocol.ticker.TICK_SECONDS", 0.01)
-    monkeypatch.setattr("breakwater_runtime.protocol.legacy_sse.HEARTBEAT_SECONDS", 0.01)
+    object.__setattr__(process.live.loaded.wire, "heartbeat_seconds", 0.01)
     stream = door("/mcp/sse").send("GET")
     sent = len(await stream.chunk())
     sent += len(await stream.chunk())

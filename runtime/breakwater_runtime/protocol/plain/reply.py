@@ -10,7 +10,7 @@ from breakwater_runtime.calls import Call, Problem, Refused, Request
 from breakwater_runtime.protocol import framing
 from breakwater_runtime.protocol.plain.forms import REPORTS, Form
 from breakwater_runtime.protocol.reply import SILENT_SECONDS, Final, Reply
-from breakwater_runtime.protocol.ticker import HEARTBEAT_SECONDS, Ticker
+from breakwater_runtime.protocol.ticker import Ticker
 
 ErrorBody = Callable[[Refused, str], dict[str, Any]]
 """Makes the one error body of a refusal and the request's id."""
@@ -88,7 +88,7 @@ class PlainReply(Reply):
             return
         if not self._begun and now - self._since >= SILENT_SECONDS:
             self._ticker.spawn(self._write(b""))
-        elif self._begun and now - self._since >= HEARTBEAT_SECONDS:
+        elif self._begun and self._ticker.is_long(now - self._since):
             self._since = now
             self._ticker.spawn(self._write(self._form.heartbeat()))
 

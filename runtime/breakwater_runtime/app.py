@@ -127,7 +127,7 @@ class Inside:
 
 def inside(process: Process) -> Inside:
     """Make the way of a call from any transport to its backend."""
-    metrics, sources, live = process.metrics, process.sources, process.live
+    metrics, live = process.metrics, process.live
     audit = Audit(metrics.counter(catalogue.SECURITY_EVENTS))
     charges = Charges(
         lambda: live.loaded.limits.requests_per_minute,

@@ -48,6 +48,8 @@ HEALTH_LIVE_PATH = "/health/live"
 HEALTH_READY_PATH = "/ready"
 HEALTH_PATH = "/health"
 METRICS_PATH = "/metrics"
+PROFILE_PATH = "/profile"
+"""Only where the process was started to be profiled."""
 
 CONFIG_DIRECTORY = "/etc/breakwater"
 """Where the pod mounts its settings."""

@@ -7,7 +7,8 @@ bytecode that does not depend on times.
 
     rootfs.py system LAYER                   Python, its libraries, certificates, time zones
     rootfs.py packages LAYER BELOW FOLDER    installed packages, and libraries that BELOW lacks
-    rootfs.py application LAYER              bytecode for what was installed into LAYER
+    rootfs.py application LAYER COMMAND      bytecode for what was installed into LAYER, with no
+                                             other command than COMMAND
 
 A layer records the Debian packages that its files come from, and carries their licences, so that
 vulnerability scanners and lawyers find what they look for.
@@ -261,9 +262,17 @@ def packages(root: Path, below: Path, folder: Path) -> None:
     settle(layer)
 
 
-def application(root: Path) -> None:
-    """Finish the layer that our own distribution was installed into."""
+def application(root: Path, *commands: Path) -> None:
+    """Finish the layer that our own distribution was installed into.
+
+    Args:
+        root: The layer.
+        commands: Those of the distribution that the image can run: it has not what others need.
+    """
     layer = Layer(root)
+    for command in root.glob("opt/*/bin/*"):
+        if command.name not in {each.name for each in commands}:
+            command.unlink()
     compile_bytecode(layer)
     settle(layer)
 

@@ -19,6 +19,7 @@ from breakwater_contract.names import (
     MESSAGES_PATH,
     METRICS_PATH,
     ONE_SHOT_PATH,
+    PROFILE_PATH,
     RPC_PATH,
     SSE_PATH,
     TOOL_PATH,
@@ -60,6 +61,7 @@ from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Check, Health
 from breakwater_runtime.management.insiders import Insiders
 from breakwater_runtime.management.operator import OperatorOnly, OperatorTokens
+from breakwater_runtime.management.profile import Profile
 from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.observability.telemetry import Telemetry
@@ -112,6 +114,8 @@ class Process:
     telemetry: Telemetry
     rates: Rates
     """How often who has asked lately."""
+    profiling: bool = False
+    """Whether it may be profiled: for development."""
 
 
 @dataclass(frozen=True)
@@ -441,6 +445,7 @@ def management(process: Process) -> ASGIApp:
                 Endpoint(f"{HEALTH_PATH}{METRICS_PATH}", pages.health_metrics(health, registry)),
                 Endpoint(METRICS_PATH, pages.metrics(registry, _page_cost(process))),
                 Endpoint(f"{METRICS_PATH}.json", pages.metrics_json(registry)),
+                *([Endpoint(PROFILE_PATH, Profile(insiders))] if process.profiling else []),
                 Endpoint(
                     MCP_PATH,
                     OperatorOnly(

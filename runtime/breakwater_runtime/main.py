@@ -83,6 +83,7 @@ def run(
         identity=serve.Identity(arguments.pod_uid, arguments.pod_address),
         transport=arguments.transport,
         principal=arguments.principal,
+        profiling=arguments.profile,
     )
     try:
         serve.serve(
@@ -152,6 +153,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         default="local",
         help="who the client is that starts this process, to policies, rates and the audit; "
         "default: local",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="offer /profile on the management port to holders of an admin key; for development",
     )
     parser.add_argument(
         "--pod-uid",

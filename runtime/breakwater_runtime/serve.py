@@ -114,6 +114,8 @@ class Start:
     transport: Transport = "http"
     principal: str = LOCAL
     """Who the client is that started the process, where that is served."""
+    profiling: bool = False
+    """Whether the process may be profiled."""
 
 
 def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
@@ -153,6 +155,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         sharing=app.sharing(live, _here(start), settings.server.uid, metrics, start.sources),
         places=Places(),
         rates=Rates.of(settings.server, metrics, start.sources.elapsed),
+        profiling=start.profiling,
     )
     # Behind the import of the backend: a provider of traces that its code sets up stays.
     live.when_loaded(lambda loaded: _take(process, loaded))

@@ -170,6 +170,7 @@ class Development:
             {**self.environment, **self._python_path(), **localised.variables},
             self.place.management_port,
             self.secrets.admin_key,
+            profiling=self.place.profiling,
         )
 
     def _write(self) -> None:
@@ -222,6 +223,11 @@ class Development:
         program = self._program
         self.say(f"{program.name} is served at {url(self.place)}")
         self.say(f"health and metrics: http://127.0.0.1:{self.place.management_port}/health")
+        if self.place.profiling:
+            url_of = f"http://127.0.0.1:{self.place.management_port}/profile?seconds=5"
+            self.say(
+                f"where its time goes: curl -H 'X-API-Key: {self.secrets.admin_key}' '{url_of}'"
+            )
         if program.generated_key is not None:
             self.say(f"key (shown once): {program.generated_key}")
             self.say("send it as X-API-Key, or as Authorization: Bearer")

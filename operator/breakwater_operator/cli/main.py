@@ -135,6 +135,7 @@ def dev() -> None:
     help=f"Port of health and metrics; by default {MANAGEMENT_PORT}, or another that is free.",
 )
 @click.option("--tls", is_flag=True, help="Speak HTTPS; the local authority vouches for it.")
+@click.option("--profile", is_flag=True, help="Say where its time goes, at /profile.")
 @click.option(
     "--data",
     metavar="FOLDER",
@@ -150,6 +151,7 @@ def run_server(
     port: int,
     management_port: int | None,
     tls: bool,
+    profile: bool,
     data: Path,
     ca: Path | None,
 ) -> None:
@@ -164,6 +166,7 @@ def run_server(
             port,
             management_port or _free_port(MANAGEMENT_PORT, port),
             _certificate(_ca_folder(ca), Path(folder)) if tls else None,
+            profile,
         )
         made_up = Secrets(
             secrets.token_bytes(SECRET_BYTES),

@@ -56,7 +56,13 @@ class Runtime:
 
     @classmethod
     async def start(
-        cls, config: Path, environment: Mapping[str, str], management_port: int, admin_key: str
+        cls,
+        config: Path,
+        environment: Mapping[str, str],
+        management_port: int,
+        admin_key: str,
+        *,
+        profiling: bool = False,
     ) -> "Runtime":
         """Start it, in a group of its own: what the terminal sends is for us to pass on.
 
@@ -67,6 +73,7 @@ class Runtime:
             command(),
             "--config",
             str(config),
+            *(["--profile"] if profiling else []),
             env=dict(environment),
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,

@@ -30,6 +30,8 @@ class Place:
     management_port: int
     certificate: dict[str, bytes] | None = None
     """Files with a certificate and its key; None: plain HTTP."""
+    profiling: bool = False
+    """Whether the process may be profiled."""
 
 
 @dataclass(frozen=True)

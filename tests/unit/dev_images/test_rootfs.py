@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.images.rootfs import MODIFIED, Layer, LayerError, compile_bytecode, settle, stanzas
+from dev.images.rootfs import MODIFIED, Layer, LayerError, compile_bytecode, main, settle, stanzas
 
 
 def inside(layer: Layer, path: Path) -> Path:
@@ -87,3 +87,14 @@ def test_scanners_get_what_dpkg_knew(tmp_path: Path) -> None:
         "libc6": "Package: libc6\nVersion: 2.36\n",
         "zlib1g": "Package: zlib1g\nVersion: 1.2\n",
     }
+
+
+def test_an_image_has_no_command_that_it_cannot_run(tmp_path: Path) -> None:
+    folder = tmp_path / "opt/breakwater/bin"
+    folder.mkdir(parents=True)
+    for name in ("breakwater", "kubectl-breakwater", "breakwater-operator", "breakwater-runtime"):
+        (folder / name).write_text("#!/opt/breakwater/bin/python\n")
+
+    main("application", str(tmp_path), "breakwater-runtime")
+
+    assert [path.name for path in folder.iterdir()] == ["breakwater-runtime"]

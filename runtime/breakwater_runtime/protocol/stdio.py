@@ -6,6 +6,7 @@ audit hold for it as for everybody.
 """
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class LocalLimits:
     in_flight: Callable[[], int]
     """Requests that are answered at the same time."""
     charge: Callable[[str], object]
-    """Charges a request to a principal, or refuses it."""
+    """Charges a request to a principal, or refuses it; what is shared has to be waited for."""
 
 
 class LocalClient:
@@ -125,7 +126,7 @@ class LocalClient:
                 message_id = content["id"]
             message = understand(content)
             if message.is_request:
-                self._admit()
+                await self._admit()
         except Refused as refusal:
             # An answer of the client that is none needs no answer in turn.
             if message_id is None or "method" in content:
@@ -138,10 +139,12 @@ class LocalClient:
         elif len(self._notes) < NOTES_MAX:
             self._start(self._notes, self._handle(message))
 
-    def _admit(self) -> None:
+    async def _admit(self) -> None:
         if len(self._requests) >= self._limits.in_flight():
             raise Refused(Problem.OVERLOADED, retry_after=1)
-        self._limits.charge(self._principal.name)
+        charged = self._limits.charge(self._principal.name)
+        if inspect.isawaitable(charged):
+            await charged
 
     async def _handle(self, message: Message) -> None:
         request = Request(self._new_id(), self._principal, message.id, secure=True)

@@ -13,7 +13,7 @@ from breakwater_contract.access import Access, Policy
 from breakwater_contract.limits import Bodies, Limits, Rates
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
-from breakwater_runtime.calls import Call, RpcError
+from breakwater_runtime.calls import Call, Problem, Refused, RpcError
 from breakwater_runtime.protocol.standard_streams import Lines, StandardStreams
 from tests.unit.runtime.asgi import MODERN
 from tests.unit.runtime.fakes import FakeBackend, until
@@ -164,6 +164,18 @@ async def test_rates_and_limits_hold_for_it(
 
     assert (first["id"], too_many["error"]["data"]["code"]) == (1, "OVERLOADED")
     assert too_often["error"]["data"]["code"] == "RATE_LIMITED"
+
+
+@pytest.mark.requirement("T4")
+async def test_rates_that_are_shared_with_others_are_waited_for(local: Local) -> None:
+    async def empty(principal: str) -> None:
+        raise Refused(Problem.RATE_LIMITED, f"{principal} asks too often")
+
+    object.__setattr__(local.client._limits, "charge", empty)
+
+    answer = await local.answer_to("tools/list", 1)
+
+    assert answer["error"]["message"] == "me asks too often"
 
 
 @pytest.mark.requirement("G5")

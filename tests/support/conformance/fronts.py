@@ -43,7 +43,7 @@ class Front:
 @contextmanager
 def oracle(folder: Path, *, stateless: bool = False) -> Iterator[Front]:
     """Serve the fixture with the SDK's own transport."""
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "tests.support.conformance", "--port", str(port)]
     command += ["--stateless"] if stateless else []
     # It has no health endpoint; to a request that accepts nothing it says 406.
@@ -54,7 +54,7 @@ def oracle(folder: Path, *, stateless: bool = False) -> Iterator[Front]:
 @contextmanager
 def runtime(folder: Path, backend: Mapping[str, object] = PYTHON) -> Iterator[Front]:
     """Serve the fixture with the runtime, which wants a key; by default inside its process."""
-    public, management, page = _free_ports(3)
+    public, management, page = free_ports(3)
     keys = folder / "keys"
     keys.mkdir()
     (keys / "tests").write_text(f"{KEY}\n")
@@ -122,7 +122,7 @@ def _status(url: str) -> int | None:
         return None
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Find ports that nobody listens on; they are free until somebody else takes them."""
     sockets = [socket.socket() for _ in range(count)]
     try:

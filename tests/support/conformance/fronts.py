@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 FIXTURE = "tests.support.conformance.server:mcp"
 PYTHON = {"python": {"server": FIXTURE}}
 KEY = "a-key-for-the-tests-and-nothing-else"
-START_SECONDS_MAX = 30
+START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 30
 
 
@@ -33,6 +33,7 @@ class Front:
     port: int
     key: str | None = None
     page_port: int = 0
+    management_port: int = 0
 
     @property
     def url(self) -> str:
@@ -65,6 +66,7 @@ def runtime(folder: Path, backend: Mapping[str, object] = PYTHON) -> Iterator[Fr
         "listen": {"host": "127.0.0.1", "publicPort": public, "managementPort": management},
         "live": {
             "keysDirectory": "keys",
+            "endpoints": ["StreamableHTTP", "SSE", "JSONRPC", "REST"],
             "access": {"origins": [f"http://localhost:{page}"]},
         },
     }
@@ -73,7 +75,7 @@ def runtime(folder: Path, backend: Mapping[str, object] = PYTHON) -> Iterator[Fr
     program = Path(sys.executable).with_name("breakwater-runtime")
     ready = (f"http://127.0.0.1:{management}/ready", 200)
     with _running([str(program), "--config", str(config)], folder, ready):
-        yield Front(public, KEY, page)
+        yield Front(public, KEY, page, management)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
 from breakwater_runtime.http import peer_tls
 from breakwater_runtime.http.in_flight import Places
-from breakwater_runtime.http.limits import WireLimits, is_near
+from breakwater_runtime.http.limits import WireLimits, is_near, raise_file_limit
 from breakwater_runtime.http.server import Server, listen
 from breakwater_runtime.http.shared_buckets import Rates
 from breakwater_runtime.http.tls import Certificates
@@ -138,6 +138,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         {"version": start.version, "revision": settings.revision}
     )
     own_process.watch(metrics)
+    raise_file_limit()
     live = _live(start, metrics)
     certificates = _certificates(start, metrics)
     listeners = _listeners(settings) if start.transport != "stdio" else None
@@ -206,6 +207,12 @@ def _take(process: Process, loaded: Loaded) -> None:
     logs.set_level(loaded.monitoring.log_level)
     process.telemetry.apply(loaded.monitoring, loaded.collector)
     process.rates.shared.apply(loaded.rates)
+    if loaded.wire.connections < loaded.limits.connections:
+        logger.warning(
+            "the process may open too few files for limits.connections; raise its limit of open "
+            "files (RLIMIT_NOFILE)",
+            extra={"wanted": loaded.limits.connections, "possible": loaded.wire.connections},
+        )
 
 
 def _backends(start: Start, live: Live) -> list[Shaped]:

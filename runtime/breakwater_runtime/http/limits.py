@@ -1,5 +1,6 @@
 """The limits as connections look at them: plain numbers, worked out once."""
 
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,10 @@ CHUNK_OVERHEAD_BYTES = 64 * 1024
 """What the framing of a body may take beyond the body's own length."""
 
 
+FILES_KEPT = 256
+"""How many of the files that the process may open are not for connections of clients: they are for
+backends, peers, settings, and the connections that are told that there are too many."""
+
 NEAR = 0.8
 """From which share of a limit on somebody should look at it."""
 
@@ -24,6 +29,24 @@ NEAR = 0.8
 def is_near(used: int, limit: int) -> bool:
     """Say whether so much is in use that it is worth an alert."""
     return used >= NEAR * limit
+
+
+def raise_file_limit() -> None:
+    """Let the process open as many files as it may: sessions begin with 1024 for old programs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def within_files(connections: int) -> int:
+    """Say how many of the wanted connections there can be.
+
+    A connection for which no file is left would be closed without a word; one beyond the limit is
+    answered.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return connections
+    return min(connections, max(1, files - FILES_KEPT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +83,7 @@ class WireLimits:
             body_seconds=limits.timeouts.body.seconds,
             answer_seconds=limits.timeouts.answer.seconds,
             slowest_bytes=max(1, limits.timeouts.slowest.bytes),
-            connections=limits.connections,
+            connections=within_files(limits.connections),
             address_connections=limits.connections_per_address,
             body_bytes=limits.bodies.max.bytes,
             response_bytes=limits.responses.max.bytes,

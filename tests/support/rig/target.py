@@ -39,9 +39,17 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 mcp = MCPServer("target")
 running = {"async": 0, "sync": 0, "begun": 0}
+meeting = []
 
 @mcp.tool()
 async def echo(text: str) -> str:
+    return text
+
+@mcp.tool()
+async def later(text: str) -> str:
+    meeting.append(text)
+    while len(meeting) % 100:
+        await asyncio.sleep(0.01)
     return text
 
 @mcp.tool()
@@ -110,14 +118,19 @@ class Log:
     faults: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     """The last lines that speak of a failure."""
     last: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    secrets: set[str] = field(default_factory=set)
+    """What must not be said."""
+    leaked: set[str] = field(default_factory=set)
+    """What of that was."""
 
     def read(self, lines: Iterator[str]) -> None:
         """Read up to the end."""
         for line in lines:
             self.lines += 1
             self.last.append(line)
-            if '"audit"' in line:
+            if '"breakwater.audit"' in line:
                 self.audited += 1
+            self.leaked.update(secret for secret in self.secrets if secret in line)
             if TRACEBACK.search(line):
                 self.faults.append(line)
 

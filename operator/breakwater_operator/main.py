@@ -182,7 +182,28 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30.0
     settings.process.ultimate_exiting_timeout = STOP_SECONDS
     settings.persistence.finalizer = f"{API_GROUP}/operator"
+    settings.persistence.diffbase_storage = NothingToCompare()
     return settings
+
+
+class NothingToCompare(kopf.DiffBaseStorage):
+    """Keeps no last state of an McpServer, and takes none out of the new one.
+
+    kopf does both for each event, although it has no handler for changes: a copy of everything.
+    """
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        """Take nothing."""
+        del body, extra_fields
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Know nothing."""
+        del body
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Keep nothing."""
 
 
 class Delays:

@@ -80,7 +80,7 @@ prove: venv ## The long proofs (sweeps, many inputs, soak); results under docs/p
 	$(BIN)/pytest tests -m prove --share $(SHARE)
 
 .PHONY: bench
-bench: venv ## Measure what must be fast; figures under docs/reference/benchmarks.md
+bench: venv ## Measure what must be fast; figures under docs/reference/{benchmarks,scale}.md
 	$(BIN)/python -m bench
 
 .PHONY: generate

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs/reference/benchmarks.md")
+PAGES = {"scale": Path("docs/reference/scale.md")}
+"""Suites with a page of their own."""
 BUILD = Path("build/bench")
 
-SUITES = {"runtime": "bench.runtime", "cluster": "bench.cluster_report"}
+SUITES = {
+    "runtime": "bench.runtime",
+    "cluster": "bench.cluster_report",
+    "scale": "bench.scale",
+}
 """Each module has `measure(options: Options) -> Report`."""
 
 
@@ -36,21 +42,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     # As for Ctrl-C: what was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    page = ROOT / (BUILD / PAGE.name if arguments.quick else PAGE)
     all_hold = True
     # Before the first suite: from then on it is we who keep the machine busy.
     words = machine.words()
     print(words)
     for suite in arguments.suites or SUITES:
+        kept = PAGES.get(suite, PAGE)
+        page = ROOT / (BUILD / kept.name if arguments.quick else kept)
         try:
-            report: Report = import_module(SUITES[suite]).measure(Options(quick=arguments.quick))
+            options = Options(quick=arguments.quick, servers=arguments.servers)
+            report: Report = import_module(SUITES[suite]).measure(options)
         except (LoadError, MissingProgramsError, ProcessError) as error:
             print(f"bench {suite}: {error}", file=sys.stderr)
             return 2
         raw = ROOT / BUILD / f"{suite}{'-quick' if arguments.quick else ''}.json"
         _write(page, suite, report, words, raw=raw)
         all_hold &= all(row.is_met is not False for row in report.rows)
-    print(f"written: {page.relative_to(ROOT)}")
+        print(f"written: {page.relative_to(ROOT)}")
     return 0 if all_hold or arguments.quick else 1
 
 
@@ -74,6 +82,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help=f"about a minute per suite, to see that all works; written below {BUILD} only",
     )
+    parser.add_argument("--servers", type=int, help="McpServers of the suite `scale`")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.suites) - set(SUITES):
         parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are: {', '.join(SUITES)}")

@@ -17,6 +17,17 @@ Written by `make bench`. Ratios are to the peer that was measured in the same ru
 machine, in turn with it; compare those rather than figures of different machines.
 """
 
+TITLES = {
+    "scale": """\
+# Scale
+
+Written by `make bench`. What the operator costs with many McpServers; ratios are to what was
+measured in the same run on the same machine. How it does it is in
+[How the operator works](../explanation/operator.md).
+"""
+}
+"""How a page begins that belongs to one suite."""
+
 
 def section(report: Report, *, date: str, machine: str) -> str:
     """Write one suite down."""
@@ -41,7 +52,7 @@ def replace(page: str, suite: str, content: str) -> str:
     pattern = re.compile(f"{re.escape(begin)}\n.*?{re.escape(end)}\n", re.DOTALL)
     if pattern.search(page):
         return pattern.sub(lambda _: marked, page, count=1)
-    return f"{page or TITLE}\n{marked}"
+    return f"{page or TITLES.get(suite, TITLE)}\n{marked}"
 
 
 def number(value: float) -> str:

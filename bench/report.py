@@ -15,6 +15,8 @@ class Options:
 
     quick: bool = False
     """About a minute in all, to see that everything works; its figures are not for keeping."""
+    servers: int | None = None
+    """How many McpServers, where a suite has any; None: as many as the suite is made for."""
 
 
 @dataclass(frozen=True, slots=True)

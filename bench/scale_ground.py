@@ -81,15 +81,27 @@ class Operator:
 
     def requests(self) -> Counter[tuple[str, str]]:
         """Requests to the API server so far, by verb and kind."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
         counted: Counter[tuple[str, str]] = Counter()
         for labels, value in re.findall(
-            r"^breakwater_api_requests_total{(.*)} (.*)$", text, re.MULTILINE
+            r"^breakwater_api_requests_total{(.*)} (.*)$", self._page(), re.MULTILINE
         ):
             of = dict(re.findall(r'(\w+)="([^"]*)"', labels))
             counted[of["verb"], of["kind"]] += int(float(value))
         return counted
+
+    def series(self) -> dict[str, float]:
+        """Sums of the operator's own series over their labels, by name."""
+        found: dict[str, float] = {}
+        for name, value in re.findall(
+            r"^(breakwater_\w+)(?:{.*})? (\S+)$", self._page(), re.MULTILINE
+        ):
+            found[name] = found.get(name, 0.0) + float(value)
+        return found
+
+    def _page(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
+            text: str = answer.read().decode()
+        return text
 
     def writes(self) -> Counter[tuple[str, str]]:
         """The same of what changes something, the Lease left out."""
@@ -99,13 +111,16 @@ class Operator:
 
 
 @contextmanager
-def operator(kubeconfig: Path, folder: Path, pods: Path) -> Iterator[Operator]:
+def operator(
+    kubeconfig: Path, folder: Path, pods: Path, *, waits: bool = True
+) -> Iterator[Operator]:
     """Run the operator for the whole cluster, with pods that only pretend to answer.
 
     Args:
         kubeconfig: How it reaches the cluster.
         folder: For its configuration.
         pods: The socket where it hears of pods, of `scale_pods.Volumes`.
+        waits: Whether to wait until it is ready.
     """
     config = folder / "operator.yaml"
     images = {"runtime": IMAGE}
@@ -118,11 +133,13 @@ def operator(kubeconfig: Path, folder: Path, pods: Path) -> Iterator[Operator]:
     with started([*command, *options], core=core) as (process, log):
         # Both cores are the cluster's and the operator's alike.
         os.sched_setaffinity(process.pid, os.sched_getaffinity(0))
-        _wait_ready(port, lambda deadline: check(process, log, deadline))
+        if waits:
+            wait_ready(port, lambda deadline: check(process, log, deadline))
         yield Operator(process, port)
 
 
-def _wait_ready(port: int, check_on: Callable[[float], None]) -> None:
+def wait_ready(port: int, check_on: Callable[[float], None]) -> None:
+    """Wait until an operator says that it is ready."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
@@ -157,6 +174,32 @@ async def side_by_side(
     async with asyncio.TaskGroup() as group:
         for item in items:
             group.create_task(one(item))
+
+
+def manifest(name: str, **spec: Any) -> Object:
+    """Write the manifest of a server: a short one, where nothing else is said."""
+    backends = [{"name": "main", "python": {"server": "weather.main:mcp"}}]
+    return {
+        "apiVersion": MCP_SERVER.api_version,
+        "kind": MCP_SERVER.name,
+        "metadata": {"namespace": NAMESPACE, "name": name},
+        "spec": {"backends": backends} | spec,
+    }
+
+
+async def until(
+    is_so: Callable[[], Awaitable[bool]], seconds: float, what: str, every: float = 0.5
+) -> None:
+    """Wait until something is so.
+
+    Raises:
+        ProcessError: It was not within the time.
+    """
+    deadline = time.monotonic() + seconds
+    while not await is_so():
+        if time.monotonic() > deadline:
+            raise ProcessError(f"not within {seconds:.0f} s: {what}")
+        await asyncio.sleep(every)
 
 
 async def until_observed(

@@ -1,0 +1,156 @@
+"""What an operator has to do with many servers, one thing after the other, each measured."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bench import scale_ground as ground
+from bench.scale_ground import NAMESPACE, manifest, side_by_side, until
+from breakwater_operator.kube.kinds import CONFIG_MAP, MCP_SERVER, SECRET
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
+    from bench.scale_ground import Operator
+    from breakwater_operator.kube.api import KubeApi
+
+PATIENCE_SECONDS = 3600.0
+"""How long a phase may take on a machine that others keep busy."""
+
+LIVE = {"access": {"origins": ["https://chat.example"]}}
+IMAGE = {"runtime": {"image": "registry.example/weather:2"}}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a phase cost the operator."""
+
+    seconds: float
+    """Until all servers were observed."""
+    cpu_seconds: float
+    """Of the operator, in that time."""
+    observed: Counter[tuple[str, str]]
+    """Its writes until then, by verb and kind."""
+    writes: Counter[tuple[str, str]]
+    """Its writes until it was quiet."""
+    passes: float
+    """Its passes until then."""
+
+    @property
+    def cpu_ms_per_write(self) -> float:
+        """Processor time for each object written, statuses among them."""
+        return 1000 * self.cpu_seconds / max(1, self.observed.total())
+
+
+@dataclass
+class Phases:
+    """One operator, and so many servers."""
+
+    api: KubeApi
+    operator: Operator
+    count: int
+    done: dict[str, Done] = field(default_factory=dict)
+
+    async def change(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Apply all servers at once with this spec, and wait until nothing is left to do."""
+        before, cpu = self.operator.writes(), self.operator.cpu_seconds
+        passes = self._passes()
+        started = time.monotonic()
+        await side_by_side(
+            range(self.count),
+            lambda number: self.api.apply(
+                MCP_SERVER, manifest(f"s{number}", **spec), manager="user"
+            ),
+        )
+        await ground.until_observed(self.api, self.count, ground.is_observed, PATIENCE_SECONDS)
+        seconds, used = time.monotonic() - started, self.operator.cpu_seconds - cpu
+        observed = self.operator.writes() - before
+        await ground.until_observed(self.api, self.count, _is_settled, PATIENCE_SECONDS)
+        await ground.quiet(self.operator, within=PATIENCE_SECONDS)
+        writes = self.operator.writes() - before
+        self.done[name] = Done(seconds, used, observed, writes, self._passes() - passes)
+
+    async def drift(self, times: int) -> list[float]:
+        """Change children by hand, one after the other; give the seconds until each is repaired."""
+        taken = []
+        for turn in range(times):
+            name = f"s{turn % self.count}-live"
+            before = await self.api.get(CONFIG_MAP, NAMESPACE, name)
+            wanted = before["data"]
+            change = {"data": {"v1.json": "{}"}}
+            started = time.monotonic()
+            await self.api.merge_patch(CONFIG_MAP, NAMESPACE, name, change, manager="user")
+            await until(partial(self._has, name, wanted), 60.0, "drift is repaired", every=0.002)
+            taken.append(time.monotonic() - started)
+        return sorted(taken)
+
+    async def edit(self, number: int) -> float:
+        """Change one server as a user does; give the seconds until it is observed."""
+        name = f"s{number}"
+        changed = manifest(name, **IMAGE, access={"origins": ["https://edit.example"]})
+        started = time.monotonic()
+        await self.api.apply(MCP_SERVER, changed, manager="user")
+        await until(partial(self._is_observed, name), 60.0, "an edit is observed", every=0.002)
+        return time.monotonic() - started
+
+    async def idle(self, seconds: float) -> Counter[tuple[str, str]]:
+        """Do nothing; give the requests that the operator makes meanwhile."""
+        await ground.quiet(self.operator, within=PATIENCE_SECONDS)
+        before = self.operator.requests()
+        await asyncio.sleep(seconds)
+        return self.operator.requests() - before
+
+    async def passed(self, seconds: float) -> None:
+        """Wait until each server had a pass and nothing is queued."""
+
+        async def is_so() -> bool:
+            series = self.operator.series()
+            passes = series.get("breakwater_reconcile_duration_seconds_count", 0.0)
+            return passes >= self.count and series.get("breakwater_queue_depth") == 0
+
+        await until(is_so, seconds, "every server had a pass", every=0.02)
+
+    async def _has(self, name: str, data: Any) -> bool:
+        live = await self.api.get(CONFIG_MAP, NAMESPACE, name)
+        return bool(live["data"] == data)
+
+    async def _is_observed(self, name: str) -> bool:
+        return ground.is_observed(await self.api.get(MCP_SERVER, NAMESPACE, name))
+
+    def _passes(self) -> float:
+        return self.operator.series().get("breakwater_reconcile_duration_seconds_count", 0.0)
+
+
+async def foreign_secrets(api: KubeApi, count: int) -> None:
+    """Fill a namespace with Secrets that concern nobody."""
+
+    async def one(number: int) -> None:
+        await api.create(SECRET, _foreign(number), manager="user")
+
+    await side_by_side(range(count), one)
+
+
+def percentile(sorted_values: list[float], share: float) -> float:
+    """The value that this share of the values does not exceed."""
+    if len(sorted_values) < 2:
+        return sorted_values[0]
+    return statistics.quantiles(sorted_values, n=100, method="inclusive")[round(share * 100) - 1]
+
+
+def _foreign(number: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": "foreign", "name": f"f{number:06}"},
+        "data": {"token": "eHh4" * 64},
+    }
+
+
+def _is_settled(server: dict[str, Any]) -> bool:
+    return ground.is_observed(server) and ground.is_ready(server)

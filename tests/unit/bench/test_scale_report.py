@@ -1,0 +1,68 @@
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from bench.scale import Measured
+from bench.scale_phases import Done, percentile
+from bench.scale_report import report
+
+
+def done(seconds: float, cpu_seconds: float, writes: int) -> Done:
+    counted = Counter({("patch", "Service"): writes})
+    return Done(seconds, cpu_seconds, counted, counted, passes=10)
+
+
+def measured(**changed: Any) -> Measured:
+    good: dict[str, Any] = {
+        "raw_seconds": 10.0,
+        "phases": {
+            "create": done(11.0, 0.08, 120),
+            "live edit": done(2.0, 0.02, 40),
+            "image edit": done(2.0, 0.02, 50),
+        },
+        "rss_mib": {"idle, no server": 90.0, "after image edit": 120.0, "at the end": 121.0},
+        "drift_seconds": [0.01, 0.02, 0.03],
+        "resync_edit_seconds": [0.1, 0.2],
+        "restart_ready_seconds": 1.5,
+        "restart_passed_seconds": 2.0,
+        "restart_requests": {"list Service": 1, "update Lease": 1},
+        "idle_requests": {"update Lease": 12, "watch Pod": 1},
+    }
+    return Measured(10, 200, **good | changed)
+
+
+def test_good_figures_hold_every_bound() -> None:
+    rows = report(measured(), {}).rows
+
+    assert [row.what for row in rows if not row.is_met] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "broken"),
+    [
+        pytest.param({"raw_seconds": 5.0}, "applied at once", id="slower-than-the-server"),
+        pytest.param({"drift_seconds": [0.1, 0.4]}, "drift", id="late-repair"),
+        pytest.param({"resync_edit_seconds": [0.1, 0.6]}, "a user's edit", id="late-edit"),
+        pytest.param({"restart_passed_seconds": 3.5}, "restart: until", id="slow-restart"),
+        pytest.param({"restart_requests": {"patch Secret": 1}}, "restart: writes", id="writes"),
+        pytest.param({"idle_requests": {"get Secret": 1}}, "idle", id="not-idle"),
+    ],
+)
+def test_a_figure_beyond_its_bound_is_seen(changed: dict[str, Any], broken: str) -> None:
+    rows = report(measured(**changed), {}).rows
+
+    found = [row.what for row in rows if row.is_met is False]
+    assert len(found) == 1
+    assert broken in found[0]
+
+
+def test_everything_goes_into_the_file_of_raw_figures() -> None:
+    raw = measured().raw()
+
+    assert raw["phases"]["create"]["writes"] == {"patch Service": 120}
+    assert raw["drift_seconds"] == [0.01, 0.02, 0.03]
+
+
+def test_a_percentile_of_one_value_is_that_value() -> None:
+    assert percentile([0.5], 0.99) == 0.5

@@ -323,3 +323,17 @@ def test_what_cannot_start_ends_with_a_code(
     assert found == code
     assert said is None or any(said in line for line in dev.said())
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.requirement("T11")
+async def test_where_its_time_goes_is_told_only_where_asked(tmp_path: Path) -> None:
+    with developing(tmp_path, SERVER, "--profile") as dev:
+        await dev.later("where its time goes")
+        (line,) = [each for each in dev.said() if each.startswith("where its time goes")]
+        key, url = re.findall(r"X-API-Key: (\S+)' '(\S+)'", line)[0]
+        url = url.replace("seconds=5", "seconds=1")
+        shown = httpx2.get(url, headers={"x-api-key": key}, timeout=BOUND_SECONDS)
+        refused = httpx2.get(url, headers={"x-api-key": dev.key})
+
+    assert (shown.status_code, refused.status_code) == (200, 401)
+    assert "MainThread;" in shown.text

@@ -43,6 +43,15 @@ PASSED_ON = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "PYTHONPATH", "TMPDIR"
 """What a server gets of the environment of this command: what every process has. What else it
 needs must stand in its manifest, or it would be missing in a cluster."""
 
+COLLECTOR = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""Where the platform of this machine sends traces."""
+
+EVERYTHING: dict[str, Any] = {
+    "gateway": "platform/gateway",
+    "monitoring": {"otlp": {"endpoint": "http://collector.platform.svc:4318"}},
+}
+"""What a platform may have that manifests ask for; nothing here ever looks at which one it is."""
+
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
@@ -75,19 +84,26 @@ def show_version() -> None:
 
 @breakwater.command()
 @FILES
-def validate(files: tuple[Path, ...]) -> None:
+@click.option(
+    "--platform",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The operator's configuration; by default one that allows and has everything.",
+)
+def validate(files: tuple[Path, ...], platform: Path | None) -> None:
     """Say what the API server and the operator would refuse in McpServers.
 
     Secrets and claims that stand in the FILES as well are looked at too.
     """
     found = manifests.read(files)
+    chosen = _platform(platform, **EVERYTHING)
     if not found.servers:
         found.server(None)
     failed = False
     for manifest in found.servers:
         name = manifest["metadata"].get("name", "")
         try:
-            _rendering(found, _platform(None)).children(manifests.parse(manifest))
+            _rendering(found, chosen).children(manifests.parse(manifest))
         except BreakwaterError as error:
             failed = True
             for line in lines(error):
@@ -173,7 +189,7 @@ def run_server(
             secrets.token_bytes(SECRET_BYTES),
             secrets.token_urlsafe(SECRET_BYTES),
         )
-        platform = _platform(None)
+        platform = _platform(None, **(EVERYTHING | _collector()))
         development = Development(
             build=lambda: program(files, server, place, made_up, platform),
             files=files,
@@ -290,8 +306,14 @@ def _free_port(wanted: int, taken: int) -> int:
         return port
 
 
-def _platform(file: Path | None) -> Platform:
-    """Read the operator's configuration, or make one.
+def _collector() -> dict[str, Any]:
+    """Say where traces go: to the collector that the terminal knows of, or nowhere."""
+    endpoint = os.environ.get(COLLECTOR, "").strip()  # noqa: TID251 - the command alone reads it
+    return {"monitoring": {"otlp": {"endpoint": endpoint} if endpoint else None}}
+
+
+def _platform(file: Path | None, **more: Any) -> Platform:
+    """Read the operator's configuration, or make one with `more` than its defaults.
 
     Raises:
         SpecError: With every fault of it.
@@ -299,7 +321,8 @@ def _platform(file: Path | None) -> Platform:
     if file is not None:
         return Platform.parse(manifests.mapping(file))
     image = f"breakwater-runtime:{version(DISTRIBUTION)}"
-    return Platform.parse({"namespace": "breakwater-system", "images": {"runtime": image}})
+    made = {"namespace": "breakwater-system", "images": {"runtime": image}}
+    return Platform.parse(made | more)
 
 
 def _rendering(found: manifests.Manifests, platform: Platform) -> Rendering:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from breakwater_contract.units import Duration, Quantity
 from breakwater_operator.api.errors import BreakwaterError
 from breakwater_operator.api.leaves import Effect, effect
 from breakwater_operator.api.models import McpServer, McpServerSpec
@@ -43,7 +44,7 @@ def _same(spec: McpServerSpec) -> McpServerSpec:
 def _differs(server: McpServer, put: Put, other: Any, outcome: Outcome, now: object) -> bool:
     try:
         return outcome(server.model_copy(update={"spec": put(other)})) != now
-    except (BreakwaterError, ValueError, TypeError, LookupError):
+    except (BreakwaterError, AttributeError, ValueError, TypeError, LookupError):
         # Somebody looked at it, and more closely than we wrote it.
         return True
 
@@ -88,13 +89,19 @@ def _others(value: Any, default: Any) -> Iterator[Any]:
             yield not value
         case int():
             yield value + 1
+        case Duration():
+            yield Duration("61m")
+            yield Duration("62m")
+        case Quantity():
+            yield Quantity("61Mi")
+            yield Quantity("62Mi")
         case str():
             yield f"{value}x"
         case tuple():
             yield (*value, *value[:1]) if value else ("x",)
         case dict():
             yield {}
-            yield {"x": 1}
+            yield {"x": next(iter(value.values()), "x")}
     if default != value:
         yield default
 

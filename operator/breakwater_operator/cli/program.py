@@ -125,7 +125,12 @@ class _Local:
 
     def pod(self, server: McpServer) -> Pod:
         # Whatever the manifest says, one runs.
-        alone = server.spec.model_copy(update={"replicas": 1, "suspend": False})
+        changed: dict[str, Any] = {"replicas": 1, "suspend": False}
+        if self.rendering.platform.monitoring.otlp is None:
+            # There is nobody to send traces to; what is not made reaches no process.
+            quiet = server.spec.monitoring.model_copy(update={"tracing": None})
+            changed["monitoring"] = quiet
+        alone = server.spec.model_copy(update=changed)
         server = server.model_copy(update={"spec": alone})
         made = pod(server, self.rendering.children(server), self.manifests)
         more = {ADMIN_FOLDER: {"key": self.admin_key.encode()}}

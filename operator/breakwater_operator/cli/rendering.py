@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from breakwater_operator.api import allowed
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.cli.manifests import Manifests
@@ -70,6 +71,7 @@ class Rendering:
         Raises:
             BreakwaterError: What the operator would say in a condition.
         """
+        allowed.check(server, self.platform)
         return children(self.intent(server))
 
     def _find(self, kind: str, server: McpServer, name: str) -> Any:

@@ -120,3 +120,35 @@ def test_an_authority_is_made_once_and_vouches(tmp_path: Path) -> None:
     assert (made.exit_code, vouched.exit_code, again.exit_code) == (0, 0, 1)
     assert "weather.test" in vouched.output
     assert stat.S_IMODE((tmp_path / "tls.key").stat().st_mode) == 0o600
+
+
+TRACED = f"{SERVER}  monitoring: {{tracing: {{}}}}\n  expose: {{host: mcp.example}}\n"
+
+
+def test_validate_takes_the_platform_for_one_that_has_everything(
+    manifest: Path, tmp_path: Path
+) -> None:
+    manifest.write_text(TRACED)
+    platform = tmp_path / "platform.yaml"
+    platform.write_text("{namespace: x, images: {runtime: 'r:1'}}")
+
+    unknown, known = (
+        invoke("validate", manifest),
+        invoke("validate", "--platform", platform, manifest),
+    )
+
+    assert (unknown.exit_code, unknown.output) == (0, "weather: good\n")
+    assert known.exit_code == 2
+    assert "weather: spec.monitoring.tracing: the platform has no collector" in known.output
+    assert "weather: spec.expose: the platform has no Gateway" in known.output
+
+
+def test_render_says_what_the_platform_lacks(
+    manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest.write_text(TRACED)
+
+    code = run(["render", str(manifest)])
+
+    assert code == 2
+    assert "spec.monitoring.tracing: the platform has no collector" in capsys.readouterr().err

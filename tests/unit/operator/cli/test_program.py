@@ -258,3 +258,24 @@ def test_every_example_runs_or_says_why_not(example: Path) -> None:
         assert program([example], None, PLACE, SECRETS, PLATFORM).pod.settings["backends"]
     except BreakwaterError as error:
         assert "spec.backends" in str(error)  # noqa: PT017 - either of the two is right
+
+
+EVERYTHING = ROOT / "tests/golden/everything/mcpserver.yaml"
+COLLECTOR = {"monitoring": {"otlp": {"endpoint": "http://127.0.0.1:4318"}}}
+
+
+@pytest.mark.requirement("A11")
+@pytest.mark.parametrize("more", [{}, COLLECTOR], ids=["no-collector", "collector"])
+def test_every_field_that_there_is_acts_or_is_named(more: dict[str, Any]) -> None:
+    given = {"namespace": "x", "images": {"runtime": "r:1"}, "gateway": "a/b"}
+
+    found = program([EVERYTHING], None, PLACE, SECRETS, Platform.parse(given | more))
+
+    named = {note.partition(" ")[0] for note in found.notes}
+    tracing = {"spec.monitoring.tracing.percent", "spec.monitoring.tracing.perSecond"}
+    assert {"spec.autoscaling.scaleUp.period", "spec.pod.resources.limits.memory"} <= named
+    assert named & tracing == (set() if more else tracing)
+    acting = ("spec.limits", "spec.access.policies", "spec.access.jwt", "spec.monitoring.slow")
+    assert not [each for each in named if each.startswith(acting)]
+    live = json.loads(found.pod.files["/etc/breakwater"][found.live_file.rpartition("/")[2]])
+    assert ("tracing" in live["monitoring"]) == bool(more)

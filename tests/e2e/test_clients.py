@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from httpx2 import AsyncClient
 from mcp.client import Client
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import ElicitRequestParams, ElicitResult, TextContent, TextResourceContents
 
@@ -117,6 +118,70 @@ async def test_the_inspector_lists_and_calls_tools(fixture_runtime: Front, era: 
     assert called["content"] == [{"type": "text", "text": TEXT}]
 
 
+@pytest.mark.requirement("A1", "K1")
+async def test_the_typescript_sdk_1_speaks_http_and_sse(fixture_runtime: Front) -> None:
+    ran = await clients.run("sdk1.mjs", *_stream(fixture_runtime), "sse")
+
+    answer = ran.json()
+    assert set(answer["tools"]) == ALL_TOOLS
+    assert json.loads(answer["read"])["id"] == "7"
+    assert (answer["text"], answer["progress"]) == (TEXT, [0, 50, 100])
+
+
+@pytest.mark.requirement("A1", "K1")
+@pytest.mark.parametrize(("mode", "version"), [("legacy", OLDER), ("auto", MODERN)])
+async def test_the_python_sdk_speaks_http_and_sse(
+    fixture_runtime: Front, mode: str, version: str
+) -> None:
+    url, key = _stream(fixture_runtime)
+    reported: list[float] = []
+
+    async def on_progress(
+        progress: float, total: float | None = None, message: str | None = None
+    ) -> None:
+        reported.append(progress)
+
+    async with Client(sse_client(url, headers={"X-API-Key": key}), mode=mode) as client:
+        negotiated = client.protocol_version
+        tools = await client.list_tools()
+        called = await client.call_tool("test_simple_text")
+        await client.call_tool("test_tool_with_progress", progress_callback=on_progress)
+        resources = await client.list_resources()
+        read = await client.read_resource("test://static-text")
+
+    assert negotiated == version
+    assert {tool.name for tool in tools.tools} == ALL_TOOLS
+    assert called.content == [TextContent(type="text", text=TEXT)]
+    assert reported == [0, 50, 100]
+    assert "test://static-text" in {str(each.uri) for each in resources.resources}
+    assert isinstance(read.contents[0], TextResourceContents)
+
+
+@pytest.mark.requirement("A1", "A2")
+@pytest.mark.parametrize("key", ["", "wrong"])
+async def test_nobody_speaks_http_and_sse_without_a_key(fixture_runtime: Front, key: str) -> None:
+    url, _ = _stream(fixture_runtime)
+
+    answer = await clients.run("sdk1.mjs", url, key, "sse")
+
+    assert answer.code != 0
+    assert "401" in answer.errors
+    assert TEXT not in answer.output
+
+
+@pytest.mark.requirement("A1")
+async def test_the_inspector_speaks_http_and_sse(fixture_runtime: Front) -> None:
+    url, key = _stream(fixture_runtime)
+
+    called = await clients.run(
+        INSPECTOR,
+        *("--cli", url, "--transport", "sse", "--header", f"X-API-Key: {key}"),
+        *("--method", "tools/call", "--tool-name", "test_simple_text"),
+    )
+
+    assert called.json()["content"] == [{"type": "text", "text": TEXT}]
+
+
 @pytest.mark.parametrize("era", ["legacy", "auto"])
 async def test_a_client_with_a_wrong_key_is_told_401(fixture_runtime: Front, era: str) -> None:
     answer = await clients.run("sdk2.mjs", fixture_runtime.url, "wrong", era)
@@ -128,6 +193,10 @@ async def test_a_client_with_a_wrong_key_is_told_401(fixture_runtime: Front, era
 
 def _address(front: Front) -> tuple[str, str]:
     return front.url, str(front.key)
+
+
+def _stream(front: Front) -> tuple[str, str]:
+    return front.url.replace("/mcp", "/mcp/sse"), str(front.key)
 
 
 async def _inspect(front: Front, era: str, method: str, *more: str) -> clients.Answer:

@@ -108,6 +108,10 @@ cluster-down: venv ## Take it down: NAME=breakwater
 requirements: venv ## Print every requirement with the tests that prove it
 	$(BIN)/python -m dev.requirements
 
+.PHONY: audit
+audit: venv ## Ask which locked dependencies have known weaknesses (reaches the database of advisories)
+	$(BIN)/python -m dev.audit
+
 .PHONY: lock
 lock: venv ## Rewrite the exact locks from pyproject.toml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m dev.lock

@@ -1,8 +1,9 @@
 """Rewrite the exact locks in requirements/: names, versions and hashes, no addresses.
 
-Run by `make lock`. One lock per image (operator, runtime), one for development (everything), one
-for the peers that benchmarks compare with and one for the scanners of manifests, which development
-does without, one for uv itself, so that a bare machine can install uv with nothing but pip.
+Run by `make lock`. One lock per image (operator, runtime), one for development (everything), and
+what development does without: one for the peers that benchmarks compare with, one for the scanners
+of manifests, one for the audit of all locks; and one for uv itself, so that a bare machine can
+install uv with nothing but pip.
 """
 
 import subprocess
@@ -19,6 +20,7 @@ LOCKS = {
     "dev": ["cli", "operator", "runtime", "dev"],
     "bench": ["bench"],
     "scan": ["scan"],
+    "audit": ["audit"],
 }
 
 

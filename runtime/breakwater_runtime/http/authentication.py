@@ -128,6 +128,7 @@ class Authentication:
         if jwt is None or not jwt.scopes or not principal.name.startswith(JWT_PRINCIPAL_PREFIX):
             return
         if not principal.scopes.issuperset(jwt.scopes):
+            self._audit.record(Event.SCOPE_MISSING, wanted=sorted(jwt.scopes))
             raise Refused(Problem.INSUFFICIENT_SCOPE, details={"scopes": sorted(jwt.scopes)})
 
     def _refusal(self, request: Request, outcome: str) -> Refused:

@@ -313,11 +313,17 @@ class TestScopes:
     @pytest.mark.requirement("K1")
     @pytest.mark.parametrize("claims", [{}, {"scope": "mcp"}, {"scope": 7}, {"scp": [["crm"]]}])
     async def test_a_token_without_one_is_told_all_of_them(
-        self, public: httpx2.AsyncClient, issuer: OAuthServer, claims: dict[str, Any]
+        self,
+        public: httpx2.AsyncClient,
+        process: Process,
+        issuer: OAuthServer,
+        claims: dict[str, Any],
     ) -> None:
         response = await ask(public, issuer.token(**claims))
 
         assert response.status_code == 403
+        event = {"event": "authorization.scope_missing"}
+        assert process.metrics.registry.get_sample_value("mcp_security_events_total", event) == 1
         challenge = response.headers["www-authenticate"]
         assert challenge.startswith('Bearer error="insufficient_scope", scope="crm mcp", resource_')
         assert response.json()["error"]["data"]["scopes"] == ["crm", "mcp"]

@@ -154,6 +154,8 @@ async def leave_stream(target: Target, tool: str, moment: random.Random) -> None
     stream, path = await listen(target)
     line = await dial(target.port)
     line.send(http("POST", path, headers(JSON), json.dumps(called(tool)).encode()))
+    if moment.random() < 0.9:  # else the stream may have ended before the call is there
+        await line.head()
     await asyncio.sleep(moment.uniform(0, LONGEST_SECONDS))
     for each in (stream, line):
         each.reset() if moment.random() < 0.5 else each.close()
@@ -234,7 +236,7 @@ BLOCKING = {
         headers(JSON),
         json.dumps(rpc("tools/call", use("block", {"seconds": 5}))).encode(),
     ),
-    "tools": http("POST", f"{TOOLS_PATH}/block", headers(LINES), b'{"seconds": 5}'),
+    "tools": http("POST", f"{TOOLS_PATH}/block", headers(JSON), b'{"seconds": 5}'),
 }
 
 

@@ -2,6 +2,7 @@ import orjson
 import pytest
 
 from breakwater_runtime.calls import Principal, Problem, Refused, Request
+from breakwater_runtime.protocol import session_ids
 from breakwater_runtime.protocol.callers import KEPT_SECONDS, LIFETIME_SECONDS, Callers
 from breakwater_runtime.protocol.session_ids import Pod, SessionIds
 from breakwater_runtime.sealing import Purpose, Ring, SealError
@@ -45,6 +46,30 @@ def test_an_id_is_bound_to_its_principal_and_its_time() -> None:
     assert problem(two.here, session_id, "bob") is Problem.SESSION_NOT_FOUND
     two.clock.advance(seconds=LIFETIME)
     assert problem(two.here, session_id) is Problem.SESSION_NOT_FOUND
+
+
+@pytest.mark.requirement("G4")
+def test_an_id_that_was_read_before_is_still_bound_to_its_principal_time_and_key() -> None:
+    two = Two()
+    session_id = two.there.make("alice", LIFETIME)
+
+    assert two.here.elsewhere(session_id, "alice") is two.here.elsewhere(session_id, "alice")
+    assert problem(two.here, session_id, "bob") is Problem.SESSION_NOT_FOUND
+    ring, two.ring = two.ring, Ring.fresh()
+    assert problem(two.here, session_id) is Problem.SESSION_NOT_FOUND
+    two.ring = ring
+    assert two.here.elsewhere(session_id, "alice") == THERE
+    two.clock.advance(seconds=LIFETIME)
+    assert problem(two.here, session_id) is Problem.SESSION_NOT_FOUND
+
+
+def test_few_ids_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_ids, "KEPT_MAX", 3)
+    two = Two()
+    made = [two.there.make("alice", LIFETIME) for _ in range(10)]
+
+    assert {two.here.elsewhere(each, "alice") for each in made * 2} == {THERE}
+    assert len(two.here._kept) == 3
 
 
 @pytest.mark.requirement("G4")

@@ -111,6 +111,8 @@ class Process:
     issuer_keys: IssuerKeys
     sharing: Sharing
     places: Places
+    peer_places: Places
+    """Of their own: replicas full of requests for each other would wait for one another."""
     telemetry: Telemetry
     rates: Rates
     """How often who has asked lately."""
@@ -358,7 +360,7 @@ def internal(process: Process) -> ASGIApp:
             process.sharing.admit,
             InFlight(
                 limits=lambda: live.loaded.limits,
-                places=process.places,
+                places=process.peer_places,
                 count_cut=lambda reason: cut.labels(reason).inc(),
             ),
             BodyLimit(max_bytes=lambda: live.loaded.wire.body_bytes),
@@ -382,21 +384,27 @@ def sharing(live: Live, here: Pod, server_uid: str, metrics: Metrics, sources: S
 
 
 def _watch_places(process: Process) -> None:
-    """Have the places for requests and streams watched."""
-    metrics, live, places = process.metrics, process.live, process.places
+    """Have the places for requests and streams watched: of clients or of peers, the fuller ones."""
+    metrics, live = process.metrics, process.live
+    places = (process.places, process.peer_places)
+
+    def active() -> int:
+        return max(each.active for each in places)
+
+    def streams() -> int:
+        return max(each.streams for each in places)
+
     for metric, value in {
-        catalogue.IN_FLIGHT: lambda: places.active,
+        catalogue.IN_FLIGHT: active,
         catalogue.IN_FLIGHT_LIMIT: lambda: live.loaded.limits.in_flight,
-        catalogue.QUEUED: lambda: places.queued,
-        catalogue.STREAMS: lambda: places.streams,
+        catalogue.QUEUED: lambda: max(each.queued for each in places),
+        catalogue.STREAMS: streams,
         catalogue.STREAMS_LIMIT: lambda: live.loaded.limits.streams,
     }.items():
         metrics.gauge(metric).set_function(value)
     near = metrics.gauge(catalogue.NEAR_LIMIT)
-    near.labels("requests").set_function(
-        lambda: is_near(places.active, live.loaded.limits.in_flight)
-    )
-    near.labels("streams").set_function(lambda: is_near(places.streams, live.loaded.limits.streams))
+    near.labels("requests").set_function(lambda: is_near(active(), live.loaded.limits.in_flight))
+    near.labels("streams").set_function(lambda: is_near(streams(), live.loaded.limits.streams))
 
 
 def refusing(process: Process) -> Refusing:

@@ -155,6 +155,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
         sharing=app.sharing(live, _here(start), settings.server.uid, metrics, start.sources),
         places=Places(),
+        peer_places=Places(),
         rates=Rates.of(settings.server, metrics, start.sources.elapsed),
         profiling=start.profiling,
     )

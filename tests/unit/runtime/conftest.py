@@ -142,6 +142,7 @@ def process(
         issuer_keys,
         sharing,
         Places(),
+        Places(),
         telemetry,
         rates,
     )

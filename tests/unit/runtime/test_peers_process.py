@@ -1,5 +1,6 @@
 """Pods that are not all alike: of two releases, or in the middle of a change of their keys."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.unit.runtime.test_forwarding_process import begin, call, headers, tex
 pytestmark = pytest.mark.process
 
 MODULE = """
+import asyncio, pathlib
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 
@@ -24,6 +26,14 @@ mcp = MCPServer("shared")
 @mcp.tool()
 async def echo(text: str, ctx: Context) -> str:
     return text
+
+@mcp.tool()
+async def meet(name: str, other: str) -> str:
+    here = pathlib.Path(__file__).parent
+    (here / name).touch()
+    while not (here / other).exists():
+        await asyncio.sleep(0.02)
+    return name
 """
 
 N = FORWARD_VERSION
@@ -71,6 +81,24 @@ async def test_a_release_that_no_longer_takes_the_others_version_says_that_the_s
     assert answer.status_code == 404
     assert answer.json()["error"]["data"]["code"] == "SESSION_NOT_FOUND"
     assert "a peer speaks another version" in said
+
+
+@pytest.mark.requirement("K2")
+async def test_pods_that_are_full_of_requests_for_each_other_answer_them(
+    tmp_path: Path, http: httpx2.AsyncClient
+) -> None:
+    with pods.running(tmp_path, MODULE, 2, limits={"inFlight": 1}) as two:
+        sessions = [await begin(http, pod.public) for pod in two.all]
+
+        async def meet(edge: Pod, session: str, name: str, other: str) -> httpx2.Response:
+            body = call("meet", name=name, other=other)
+            return await http.post(f"{edge.public}/mcp", headers=headers(session), json=body)
+
+        answers = await asyncio.gather(
+            meet(two[0], sessions[1], "a", "b"), meet(two[1], sessions[0], "b", "a")
+        )
+
+    assert [text(each.json()) for each in answers] == ["a", "b"]
 
 
 def steps() -> list[ring.Ring]:

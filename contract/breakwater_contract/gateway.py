@@ -1,5 +1,6 @@
 """Several backends behind one endpoint, and what each of them shows of its tools."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, model_validator
@@ -7,10 +8,11 @@ from pydantic import Field, JsonValue, model_validator
 from breakwater_contract.access import Pattern
 from breakwater_contract.backends import BackendName
 from breakwater_contract.model import Model
-from breakwater_contract.rules import atomic, list_map
+from breakwater_contract.rules import atomic
 from breakwater_contract.shapes import Shape
 
 TOOL_NAME_SHAPE = "write letters, digits, '_', '-', '.' and '/', as in get_contact"
+RENAMED_TWICE = "two overrides rename a tool to the same name; choose another for one of them"
 PREFIX_SHAPE = "write letters, digits, '_', '-' and '.', as in crm_; empty for none"
 
 ToolName = Annotated[str, Shape(r"^[A-Za-z0-9_./-]+$", 128, TOOL_NAME_SHAPE)]
@@ -42,8 +44,8 @@ class ToolHints(Model):
     """Whether it deals with what nobody here controls, such as the Internet."""
 
 
-class ToolOverride(Model):
-    """What is changed about one tool."""
+class ToolLooks(Model):
+    """How one tool looks to callers."""
 
     name: ToolName
     """The tool, as its backend calls it."""
@@ -55,13 +57,18 @@ class ToolOverride(Model):
     """What models and people are told of it, in place of what the backend says."""
     annotations: ToolHints | None = None
     """What clients are told of its behaviour; what is not set here stays as the backend says it."""
+
+
+class ToolOverride(ToolLooks):
+    """What is changed about one tool."""
+
     arguments: Annotated[dict[ArgumentName, JsonValue], Field(max_length=32)] = Field(default={})
     """Arguments that always have these values. Callers do not see them; whoever sends one is
     refused."""
 
 
-class Tools(Model):
-    """What of a backend's tools is shown, and how."""
+class ToolRules(Model):
+    """What of a backend's tools is shown."""
 
     prefix: Prefix | None = None
     """What stands before the names of its tools and prompts. Absent: the backend's name and `_`
@@ -71,21 +78,33 @@ class Tools(Model):
     characters. Empty: all."""
     deny: Annotated[tuple[Pattern, ...], atomic(256)] = ()
     """Tools that are neither, whatever `allow` says."""
-    overrides: Annotated[
-        tuple[ToolOverride, ...], Field(max_length=256, json_schema_extra=list_map("name"))
-    ] = ()
-    """What is changed about single tools."""
-    expected: Annotated[tuple[ToolName, ...], atomic(256)] = ()
+    expected: Annotated[tuple[ToolName, ...], atomic(128)] = ()
     """Tools that must be there, as the backend calls them; a missing one is told in the status."""
+
+
+class Tools(ToolRules):
+    """What of a backend's tools is shown, and how."""
+
+    overrides: Annotated[tuple[ToolOverride, ...], Field(max_length=128)] = ()
+    """What is changed about single tools."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Tools":
         once(self.overrides, "name", "two overrides are of the tool {}")
-        renamed = [each.rename for each in self.overrides if each.rename is not None]
-        for name in renamed:
-            if renamed.count(name) > 1:
-                raise ValueError(f"two overrides rename a tool to {name}")
+        renamed_once(self.overrides)
         return self
+
+
+def renamed_once(looks: Sequence[ToolLooks]) -> None:
+    """Refuse two tools that are renamed to one name.
+
+    Raises:
+        ValueError: There are two.
+    """
+    renamed = [each.rename for each in looks if each.rename is not None]
+    for name in renamed:
+        if renamed.count(name) > 1:
+            raise ValueError(f"{name}: {RENAMED_TWICE}")
 
 
 def once(items: object, member: str, message: str) -> None:

@@ -1,13 +1,14 @@
 """Another MCP server, somewhere else: where it is, and how it is asked."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from breakwater_contract.access import Audience, Path, Pem, Scope, Url
 from breakwater_contract.model import Model
 from breakwater_contract.networks import Cidr
-from breakwater_contract.rules import atomic
+from breakwater_contract.rules import atomic, rule, rules
 from breakwater_contract.shapes import Shape
 from breakwater_contract.units import Duration, Quantity
 
@@ -15,13 +16,15 @@ REMOTE_URL = r"^https?://[-.:%\[\]A-Za-z0-9_~]+(/[!$-;=@A-Z_a-z~]*)?$"
 REMOTE_URL_SHAPE = (
     "write a URL without query, fragment and credentials, as in https://mcp.example/mcp"
 )
+SCHEME_SHAPE = "write letters, digits and '-', as in Bearer; empty for none"
 HEADER_SHAPE = "write a header's name, as in X-API-Key"
 
 RemoteUrl = Annotated[str, Shape(REMOTE_URL, 512, REMOTE_URL_SHAPE)]
+Scheme = Annotated[str, Shape(r"^[A-Za-z0-9-]*$", 32, SCHEME_SHAPE)]
 HeaderName = Annotated[str, Shape(r"^[A-Za-z0-9-]+$", 64, HEADER_SHAPE)]
 
 PLAIN_URL = (
-    "is http, and what is sent there could be read on the way; write an https URL, or "
+    "it is http, and what is sent there could be read on the way; write an https URL, or "
     "insecurePlainHttp: true"
 )
 ONE_CREDENTIAL = "write a credential (one for all callers) or tokenExchange (one for each)"
@@ -53,13 +56,24 @@ class TokenExchange(Model):
 class RemoteRules(Model):
     """Another MCP server, as far as all who write settings write it alike."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule(
+                "!self.url.startsWith('http://') || "
+                "(has(self.insecurePlainHttp) && self.insecurePlainHttp)",
+                PLAIN_URL,
+                ".url",
+            )
+        )
+    )
+
     url: RemoteUrl
     """Its MCP endpoint."""
     insecure_plain_http: bool = False
     """Ask it over http, which everybody on the way can read and change."""
     ca_bundle: Pem | None = None
     """Certificates (PEM) of those who vouch for it, in place of the public ones."""
-    addresses: Annotated[tuple[Cidr, ...], atomic(32)] = ()
+    addresses: Annotated[tuple[Cidr, ...], atomic(16)] = ()
     """Networks that it may be in although they are not of the Internet. Addresses of the machine,
     of the link and of clouds' metadata services only where they stand here one by one."""
     isolation: Literal["PerSession", "PerPrincipal", "Shared"] = "PerPrincipal"
@@ -78,23 +92,34 @@ class RemoteRules(Model):
     breaker: Breaker = Breaker()
     """When it is left alone."""
 
+    @property
+    def host(self) -> str:
+        """The name or address of its machine, without a port."""
+        host = re.sub(r"^https?://|/.*$", "", self.url)
+        return re.sub(r":[0-9]*$", "", host).lower()
+
     @model_validator(mode="after")
     def _readable_by_choice(self) -> "RemoteRules":
         if self.url.startswith("http://") and not self.insecure_plain_http:
-            raise ValueError(f"{self.url} {PLAIN_URL}")
+            raise ValueError(f"{self.url}: {PLAIN_URL}")
         return self
 
 
-class Credential(Model):
+class CredentialRules(Model):
+    """How a credential is sent with every request."""
+
+    header: HeaderName = "Authorization"
+    """The header that it is sent in."""
+    scheme: Scheme = "Bearer"
+    """What stands before it there; empty: nothing."""
+
+
+class Credential(CredentialRules):
     """What is sent with every request."""
 
     file: Path
     """A file with the credential; a relative path is relative to the settings file. It is read
     again when it changes."""
-    header: HeaderName = "Authorization"
-    """The header that it is sent in."""
-    scheme: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]*$", max_length=32)] = "Bearer"
-    """What stands before it there; empty: nothing."""
 
 
 class Exchange(TokenExchange):

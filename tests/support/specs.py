@@ -59,8 +59,14 @@ RIGHT: dict[str, list[Any]] = {
     "operatorClass": ["blue", "a.b"],
     "ingressClassName": ["nginx"],
     "sizes": ["1", "512Ki", "1Mi", "1.5Gi", "2G"],
+    "url": ["https://mcp.example/mcp", "https://crm.team-a.svc:8443/x"],
+    "header": ["Authorization", "X-API-Key"],
+    "scheme": ["Bearer", ""],
+    "prefix": ["crm_", ""],
+    "rename": ["fetch", "a.b/c"],
+    "expected": ["get", "list_all"],
 }
-NETWORKS = {"allow", "deny", "trustedProxies", "cidr", "except"}
+NETWORKS = {"addresses", "allow", "deny", "trustedProxies", "cidr", "except"}
 WRONG: dict[str, list[Any]] = {
     "name": ["breakwater", "Bad_name", "x" * 64, "a.b", "data"],
     "mountPath": [
@@ -104,6 +110,12 @@ WRONG: dict[str, list[Any]] = {
     "values": ["a b", "x" * 64],
     "priorityClassName": ["system-node-critical", "A"],
     "sizes": ["1 Mi", "-1", "1m", "", "1P"],
+    "url": ["http://mcp.example/mcp", "https://a?x=1", "ftp://a", "https://u@a/x", ""],
+    "header": ["a b", ""],
+    "scheme": ["a b", "é"],
+    "prefix": ["a b", "x" * 65],
+    "rename": ["a b", ""],
+    "expected": ["a b", ""],
 }  # fmt: skip
 BYTES_RIGHT: list[Any] = [
     1,
@@ -128,7 +140,9 @@ ONE_OF = (
     {"cidr", "namespaceLabels"},
     {"issuer", "secretName"},
     {"gateway", "ingressClassName"},
-    {"python", "container"},
+    {"python", "container", "remote"},
+    {"credential", "tokenExchange"},
+    {"text", "number", "flag", "texts"},
     {"stdio", "port"},
 )
 """Fields of which a right object has one."""
@@ -158,8 +172,16 @@ def servers(draw: st.DrawFn, wrong: st.SearchStrategy[int] | None = None) -> Obj
 
 def _complete(spec: Object) -> None:
     """Make one backend of it, and give each mount a volume and each list one item per key."""
-    spec["backends"] = spec["backends"][:1]
-    backend = _kind(spec["backends"][0])
+    first, *others = spec["backends"]
+    remotes = {
+        it.get("name", "main"): it
+        for it in others
+        if "remote" in it and it.get("name", "main") != first.get("name", "main")
+    }
+    spec["backends"] = [first, *remotes.values()]
+    for each in spec["backends"]:
+        _mend_tools(each.get("tools", {}))
+    backend = _kind(first)
     access = spec.get("access", {})
     placement = spec.get("pod", {}).get("placement", {})
     _mend(spec, placement)
@@ -187,12 +209,24 @@ def _complete(spec: Object) -> None:
 
 def _kind(backend: Object) -> Object:
     """Find what a backend consists of, and take away what does not fit the rest of it."""
-    kind: Object = backend.get("python") or backend["container"]
+    kind: Object = backend.get("python") or backend.get("container") or backend["remote"]
     if "stdio" in kind:
         for name in ("path", "command", "args"):
             kind.pop(name, None)
         kind["stdio"] = kind["stdio"] or ["server"]
     return kind
+
+
+def _mend_tools(tools: Object) -> None:
+    overrides = {it["name"]: it for it in tools.get("overrides", ())}.values()
+    if overrides:
+        tools["overrides"] = list(overrides)
+    for number, override in enumerate(overrides):
+        if number:
+            override.pop("rename", None)
+        if "arguments" in override:
+            found = {it["name"]: it for it in override["arguments"]}
+            override["arguments"] = list(found.values())
 
 
 def _mend_placement(placement: Object) -> None:

@@ -77,6 +77,11 @@ def _named(server: McpServer, allowed: Allowed) -> Iterator[Fault]:
     for volume in pod.volumes:
         sources = volume.model_dump(by_alias=True, exclude_none=True).keys() - {"name"}
         yield from _outside(f"pod.volumes[{volume.name}]", sources, allowed.volumes)
+    for backend in spec.backends:
+        if backend.remote is not None:
+            where = f"backends[{backend.name}].remote"
+            yield from _outside(f"{where}.url", [backend.remote.host], allowed.remotes)
+            yield from _outside(f"{where}.addresses", backend.remote.addresses, allowed.networks)
     networks = [rule.cidr for rule in spec.egress_rules if rule.cidr is not None]
     yield from _outside("egressRules", networks, allowed.networks)
 

@@ -8,10 +8,12 @@ from breakwater_contract.model import Model
 from breakwater_contract.rules import exactly_one, exactly_one_set, rule, rules
 from breakwater_operator.api.containers import ContainerBackend
 from breakwater_operator.api.fields import BackendName, EntryPoint
+from breakwater_operator.api.remote import RemoteBackend
+from breakwater_operator.api.tools import Tools
 from breakwater_operator.api.variables import EnvVar, Variables
 from breakwater_operator.api.volumes import VolumeMount, VolumeMounts
 
-ONE_KIND = "write exactly one of python and container"
+ONE_KIND = "write exactly one of python, container and remote"
 
 
 class PythonBackend(Model):
@@ -33,7 +35,7 @@ class Backend(Model):
     """Each has a name, and one member that says what kind of backend it is."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(rule(exactly_one("python", "container"), ONE_KIND))
+        json_schema_extra=rules(rule(exactly_one("python", "container", "remote"), ONE_KIND))
     )
 
     name: BackendName = "main"
@@ -42,10 +44,14 @@ class Backend(Model):
     """An MCPServer object of the MCP Python SDK, in an image made FROM breakwater-runtime."""
     container: ContainerBackend | None = None
     """An MCP server in any image, in a container of its own in the same pods."""
+    remote: RemoteBackend | None = None
+    """Another MCP server, by its URL."""
+    tools: Tools = Tools()
+    """What is shown of its tools, and how; running pods take it over."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        exactly_one_set(ONE_KIND, self.python, self.container)
+        exactly_one_set(ONE_KIND, self.python, self.container, self.remote)
         return self
 
     @property
@@ -63,4 +69,5 @@ class Backend(Model):
     @property
     def kind(self) -> str:
         """The member that is set."""
-        return "python" if self.python is not None else "container"
+        kinds = {"python": self.python, "container": self.container, "remote": self.remote}
+        return next(name for name, value in kinds.items() if value is not None)

@@ -15,6 +15,8 @@ class Effect(Enum):
 
 EFFECTS: Mapping[str, Effect] = {
     "backends": Effect.REVISION,
+    "backends.tools": Effect.LIVE,
+    "gateway": Effect.REVISION,
     "access": Effect.LIVE,
     "endpoints": Effect.LIVE,
     "limits": Effect.LIVE,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from breakwater_contract.gateway import Gateway
 from breakwater_contract.model import Model
 from breakwater_contract.rules import atomic, list_map, rule, rules
 from breakwater_contract.settings import Endpoints
@@ -39,9 +40,11 @@ UNKNOWN_VOLUME = (
     "each volumeMounts[].name must be the name of a volume of spec.pod.volumes; add the volume or "
     "correct the name"
 )
-ONE_BACKEND = (
-    "exactly one backend is supported; keep one here and make an McpServer for each of the others"
+ONE_PYTHON = (
+    "at most one backend can be python, since all share one process and its environment; put the "
+    "others into McpServers of their own, as remote backends here"
 )
+ONE_PORT = "two containers of a pod cannot have the same port; choose another for one of them"
 
 KNOWN_VOLUMES = (
     "self.backends.all(backend, !has(backend.{0}) || !has(backend.{0}.volumeMounts) || "
@@ -91,10 +94,22 @@ class McpServerSpec(Model):
         Field(
             min_length=1,
             max_length=16,
-            json_schema_extra=list_map("name", rule=rule("size(self) == 1", ONE_BACKEND)),
+            json_schema_extra=list_map("name")
+            | rules(
+                rule("self.filter(one, has(one.python)).size() <= 1", ONE_PYTHON),
+                rule(
+                    "self.filter(one, has(one.container) && has(one.container.port)).all(one, "
+                    "self.exists_one(other, has(other.container) && has(other.container.port) && "
+                    "other.container.port == one.container.port))",
+                    ONE_PORT,
+                ),
+            ),
         ),
     ]
-    """Where tools, resources and prompts come from. Exactly one backend is supported."""
+    """Where tools, resources and prompts come from. Several are served as one server: each one's
+    name and `_` stand before the names of its tools."""
+    gateway: Gateway | None = None
+    """How several backends are served as one. With it, one backend is served so too."""
     access: Access = Access()
     """Who may use the server."""
     endpoints: Endpoints = ("StreamableHTTP", "SSE")
@@ -128,9 +143,12 @@ class McpServerSpec(Model):
     """Whether all pods are taken away while everything else stays."""
 
     @model_validator(mode="after")
-    def _one_backend(self) -> Self:
-        if len(self.backends) != 1:
-            raise ValueError(f"{len(self.backends)} backends: {ONE_BACKEND}")
+    def _side_by_side(self) -> Self:
+        if sum(item.python is not None for item in self.backends) > 1:
+            raise ValueError(ONE_PYTHON)
+        ports = [item.container.port for item in self.backends if item.container is not None]
+        if any(port is not None and ports.count(port) > 1 for port in ports):
+            raise ValueError(ONE_PORT)
         return self
 
     @model_validator(mode="after")
@@ -145,6 +163,7 @@ class McpServerSpec(Model):
     def _no_duplicates(self) -> Self:
         """Refuse what the API server refuses in its list-maps, for manifests it has never seen."""
         lists = {"pod.volumes": [volume.name for volume in self.pod.volumes]}
+        lists["backends"] = [item.name for item in self.backends]
         for item in self.backends:
             where = f"backends[{item.name}].{item.kind}"
             lists[f"{where}.env"] = [var.name for var in item.env]

@@ -67,7 +67,10 @@ class Allowed(Model):
     volumes: Annotated[tuple[VolumeType, ...], atomic(3)] = ()
     """Kinds of volumes."""
     networks: Patterns = ()
-    """Networks that `egressRules` may open, exactly as written there."""
+    """Networks that `egressRules` may open and remote backends may be in, exactly as written
+    there."""
+    remotes: Patterns = ()
+    """Hosts of remote backends, as in `*.svc` or `mcp.example`."""
     internet: bool = True
     """Whether `egress: Internet` may be written."""
     priority_classes: Patterns = ()

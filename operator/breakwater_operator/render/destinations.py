@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from breakwater_operator.api.network import EgressRule
+from breakwater_operator.render import remotes
 from breakwater_operator.render.intent import Intent
 from breakwater_operator.render.peers import block, own, pods, tcp
 
@@ -61,7 +62,8 @@ def _named(intent: Intent) -> Iterator[dict[str, Any]]:
 def _urls(intent: Intent) -> list[str]:
     """Where the manifest itself says that the pods must go."""
     jwt = intent.server.spec.access.jwt
-    found = {jwt.issuer, jwt.jwks_url} if jwt is not None else set()
+    found: set[str | None] = {jwt.issuer, jwt.jwks_url} if jwt is not None else set()
+    found.update(remotes.urls(intent.server))
     return sorted(url for url in found if url is not None)
 
 

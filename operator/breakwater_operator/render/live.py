@@ -5,6 +5,7 @@ from breakwater_contract.monitoring import Otlp
 from breakwater_contract.names import KEYS_DIRECTORY, MCP_PATH
 from breakwater_contract.settings import LiveSettings, live_files, live_hash
 from breakwater_operator.api.errors import Fault, SpecError
+from breakwater_operator.api.tools import Tools
 from breakwater_operator.render import rate_store
 from breakwater_operator.render.intent import Intent, Issuer
 from breakwater_operator.render.manifest import Live
@@ -32,6 +33,11 @@ def live_settings(intent: Intent) -> bytes:
         limits=intent.server.spec.limits.for_runtime(),
         sessions="Auto" if _finds_sessions(intent) else "Never",
         monitoring=intent.server.spec.monitoring.for_runtime(),
+        tools=tuple(
+            backend.tools.for_runtime(backend.name)
+            for backend in intent.server.spec.backends
+            if backend.tools != Tools()
+        ),
         otlp=Otlp(**dict(collector)) if collector is not None else None,
         shared_rates=rate_store.settings(rates, intent.rate_store) if rates is not None else None,
     )

@@ -16,7 +16,7 @@ from breakwater_contract.names import (
 from breakwater_contract.settings import Internal, Listen, RuntimeSettings, ServerIdentity
 from breakwater_operator.api import backends as api
 from breakwater_operator.api.models import McpServer
-from breakwater_operator.render import containers
+from breakwater_operator.render import containers, remotes
 
 
 def settings(server: McpServer, revision: str) -> str:
@@ -26,6 +26,7 @@ def settings(server: McpServer, revision: str) -> str:
             server=ServerIdentity(name=server.name, namespace=server.namespace, uid=server.uid),
             revision=revision,
             backends=tuple(_backend(backend, server) for backend in server.spec.backends),
+            gateway=server.spec.gateway,
             listen=Listen(host="0.0.0.0"),  # noqa: S104 (a pod's address is not known beforehand)
             internal=Internal(directory=INTERNAL_DIRECTORY),
             drain=server.spec.limits.sessions.drain,
@@ -38,6 +39,8 @@ def settings(server: McpServer, revision: str) -> str:
 def _backend(backend: api.Backend, server: McpServer) -> Backend:
     if backend.python is not None:
         return Backend(name=backend.name, python=PythonBackend(server=backend.python.server))
+    if backend.remote is not None:
+        return Backend(name=backend.name, remote=remotes.settings(backend.name, backend.remote))
     return Backend(name=backend.name, container=containers.settings(backend, server))
 
 

@@ -15,7 +15,7 @@ from breakwater_contract.settings import SETTINGS_VERSION
 from breakwater_operator.api import names
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.volumes import ConfigMapVolume, EmptyDirVolume, Volume
-from breakwater_operator.render import containers
+from breakwater_operator.render import containers, remotes
 from breakwater_operator.render.containers import runtime_mounts
 from breakwater_operator.render.mounts import mount
 
@@ -53,7 +53,7 @@ def volumes(server: McpServer) -> list[dict[str, Any]]:
         },
         {"name": TMP_VOLUME, "emptyDir": {"sizeLimit": TMP_SIZE}},
     ]
-    backends = containers.volumes(server)
+    backends = [*containers.volumes(server), *remotes.volumes(server)]
     return [*ours, *backends, *(_chosen(volume) for volume in server.spec.pod.volumes)]
 
 
@@ -67,7 +67,7 @@ def mounts(server: McpServer) -> list[dict[str, Any]]:
     ]
     python = [backend.python for backend in server.spec.backends if backend.python is not None]
     chosen = [it for each in python for it in each.volume_mounts]
-    return [*ours, *runtime_mounts(server), *map(mount, chosen)]
+    return [*ours, *runtime_mounts(server), *remotes.mounts(server), *map(mount, chosen)]
 
 
 def _settings(server: McpServer) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def test_missing_tools_are_a_finding_once_the_backend_has_answered() -> None:
         pytest.param({"overrides": [{"name": "a"}, {"name": "a"}]}, "two overrides", id="twice"),
         pytest.param(
             {"overrides": [{"name": "a", "rename": "x"}, {"name": "b", "rename": "x"}]},
-            "two overrides rename a tool to x",
+            "x: two overrides rename a tool",
             id="one-name-for-two",
         ),
     ],

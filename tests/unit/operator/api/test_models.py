@@ -76,8 +76,27 @@ def test_a_fault_below_a_list_is_not_followed_by_one_about_its_length() -> None:
         pytest.param({"metadata": manifest()["metadata"]}, "spec.backends: is missing", id="empty"),
         pytest.param(
             manifest(backends=[{"name": n, "python": PYTHON} for n in "ab"]),
-            "make an McpServer for each of the others",
-            id="two-backends",
+            "at most one backend can be python",
+            id="two-pythons",
+        ),
+        pytest.param(
+            manifest(
+                backends=[
+                    {"name": name, "container": {"image": "a/b:1", "port": 8000}} for name in "ab"
+                ]
+            ),
+            "cannot have the same port",
+            id="one-port-for-two",
+        ),
+        pytest.param(
+            manifest(backends=[{"name": "a", "remote": {"url": "https://a.b/"}}] * 2),
+            "backends has a twice",
+            id="one-name-for-two",
+        ),
+        pytest.param(
+            manifest(backends=[{"remote": {"url": "http://a.b/mcp"}}]),
+            "write an https URL, or insecurePlainHttp: true",
+            id="plain-http",
         ),
         pytest.param(
             manifest(backends=[{"python": {"server": "main.py"}}]),

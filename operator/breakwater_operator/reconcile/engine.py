@@ -40,6 +40,9 @@ WORKERS = 16
 COMPARE_SECONDS = 600.0
 """Between two comparisons of the servers we know with a list of all there are."""
 
+TOLD_SECONDS = 5.0
+"""How long the watch may take to tell of a server that a list has."""
+
 RESYNC_SECONDS = 36_000.0
 """Between two passes over everything without a reason; costs no request while nothing drifted."""
 
@@ -305,14 +308,24 @@ class Engine:
         namespaces: Sequence[str | None] = self._platform.watch_namespaces or (None,)
         for namespace in namespaces:
             found, at = await self._api.list(MCP_SERVER, namespace, metadata_only=True)
-            for key in self._servers.compare(found, int(at), namespace):
-                # The watch will tell, or has not yet: read it rather than wait.
+            for key in await self._untold(self._servers.compare(found, int(at), namespace)):
                 try:
                     self._servers.saw(None, await self._api.get(MCP_SERVER, *key))
                 except ApiError as error:
                     if not error.not_found:
                         raise
         self._is_compared = True
+
+    async def _untold(self, keys: Sequence[Key]) -> Sequence[Key]:
+        """Say of which servers the watch does not tell, having given it a moment to.
+
+        At the start it lists them at the same time, and a request for each would cost more.
+        """
+        until = time.monotonic() + TOLD_SECONDS
+        while keys and time.monotonic() < until:
+            await asyncio.sleep(TOLD_SECONDS / 100)
+            keys = [key for key in keys if self._servers.get(key) is None]
+        return keys
 
 
 def _spread(seconds: float) -> float:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bench.processes import ProcessError, Server, check, free_port, started
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.connection import connection
+from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import MCP_SERVER, Kind
 from dev.cluster.api import Api
 from dev.cluster.local import LocalCluster
@@ -163,6 +164,20 @@ async def client(kubeconfig: Path) -> AsyncIterator[KubeApi]:
         await api.close()
 
 
+async def _patiently(item: Any, do: Callable[[Any], Awaitable[Any]]) -> None:
+    """Do something that may be done twice; once more where a busy machine gave no answer."""
+    for wait in (1, 5, 15):
+        try:
+            await do(item)
+        except ApiError as error:
+            if error.status is not None and error.status < 500:
+                raise
+            await asyncio.sleep(wait)
+        else:
+            return
+    await do(item)
+
+
 async def side_by_side(
     items: Iterable[Any], do: Callable[[Any], Awaitable[Any]], at_once: int = AT_ONCE
 ) -> None:
@@ -171,7 +186,7 @@ async def side_by_side(
 
     async def one(item: Any) -> None:
         async with turns:
-            await do(item)
+            await _patiently(item, do)
 
     async with asyncio.TaskGroup() as group:
         for item in items:
@@ -198,10 +213,20 @@ async def until(
         ProcessError: It was not within the time.
     """
     deadline = time.monotonic() + seconds
-    while not await is_so():
+    while not await _answered(is_so):
         if time.monotonic() > deadline:
             raise ProcessError(f"not within {seconds:.0f} s: {what}")
         await asyncio.sleep(every)
+
+
+async def _answered(is_so: Callable[[], Awaitable[bool]]) -> bool:
+    """Ask; a busy machine that gives no answer has not said yes."""
+    try:
+        return await is_so()
+    except ApiError as error:
+        if error.status is not None and error.status < 500:
+            raise
+        return False
 
 
 async def until_observed(
@@ -212,15 +237,19 @@ async def until_observed(
     Raises:
         ProcessError: They did not get there in time.
     """
-    deadline = time.monotonic() + seconds
-    while True:
+    done = 0
+
+    async def all_are() -> bool:
+        nonlocal done
         found, _ = await api.list(MCP_SERVER, NAMESPACE)
         done = sum(map(is_so, found))
-        if done >= count:
-            return
-        if time.monotonic() > deadline:
-            raise ProcessError(f"{done} of {count} servers were observed within {seconds:.0f} s")
-        await asyncio.sleep(0.25)
+        return done >= count
+
+    try:
+        await until(all_are, seconds, "", every=0.25)
+    except ProcessError as error:
+        late = f"{done} of {count} servers were observed within {seconds:.0f} s"
+        raise ProcessError(late) from error
 
 
 async def quiet(operator: Operator, seconds: float = 2.0, within: float = 300.0) -> None:

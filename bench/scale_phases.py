@@ -131,7 +131,7 @@ async def foreign_secrets(api: KubeApi, count: int) -> None:
     """Fill a namespace with Secrets that concern nobody."""
 
     async def one(number: int) -> None:
-        await api.create(SECRET, _foreign(number), manager="user")
+        await api.apply(SECRET, _foreign(number), manager="user")
 
     await side_by_side(range(count), one)
 

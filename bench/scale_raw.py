@@ -48,7 +48,7 @@ async def seconds(
         own["metadata"]["namespace"] = RAW
         owner = await api.apply(MCP_SERVER, own, manager="user")
         for kind, live in children:
-            await api.create_applied(kind, _like(live, name, owner), manager="breakwater")
+            await api.apply(kind, _like(live, name, owner), manager="breakwater")
         status = {key: value for key, value in own.items() if key != "spec"}
         status["status"] = server["status"]
         await api.apply(MCP_SERVER, status, manager="breakwater-status", part="status")

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import time
+from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -51,7 +52,9 @@ class Queue:
         self._busy: dict[Key, float] = {}
         self._dirty: dict[Key, Priority] = {}
         self._failures: dict[Key, Backoff] = {}
-        self._wake = asyncio.Event()
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due: float | None = None
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._dirty)
@@ -77,7 +80,7 @@ class Queue:
             return
         self._waiting[key] = (priority, self._clock() if known is None else known[1])
         heapq.heappush(self._ready, (priority, self._waiting[key][1], key))
-        self._wake.set()
+        self._wake_one()
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Ask for a pass later; an earlier date that is already set stays."""
@@ -85,7 +88,7 @@ class Queue:
         if due < self._due.get(key, float("inf")) and key not in self._waiting:
             self._due[key] = due
             heapq.heappush(self._later, (due, key))
-            self._wake.set()
+            self._set_timer()
 
     def add_failed(self, key: Key, at_least_seconds: float = 0.0) -> None:
         """Ask for another pass after a delay that grows with each failure."""
@@ -124,7 +127,6 @@ class Queue:
                     del self._waiting[key]
                     self._busy[key] = self._clock()
                     return key
-            self._wake.clear()
             await self._woken()
 
     def done(self, key: Key) -> None:
@@ -140,10 +142,40 @@ class Queue:
             due, key = heapq.heappop(self._later)
             if self._due.get(key) == due:
                 self.add(key, Priority.CHANGE)
+        self._set_timer()
 
     async def _woken(self) -> None:
-        wait = self._later[0][0] - self._clock() if self._later else None
+        """Wait for a key; each that is added wakes one worker, and not all that wait."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._set_timer()
         try:
-            await asyncio.wait_for(self._wake.wait(), wait)
-        except TimeoutError:
+            await waiter
+        except asyncio.CancelledError:
+            # What this one was woken for is for another one to take.
+            if waiter.done() and not waiter.cancelled():
+                self._wake_one()
+            raise
+
+    def _wake_one(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _set_timer(self) -> None:
+        """Be told when the next key is due, where all others may be waiting."""
+        due = self._later[0][0] if self._later and self._waiters else None
+        if due == self._timer_due:
             return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_due = None, due
+        if due is not None:
+            wait = max(0.0, due - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(wait, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer, self._timer_due = None, None
+        self._wake_one()

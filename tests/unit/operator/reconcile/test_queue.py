@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from breakwater_operator.kube.backoff import Backoff
-from breakwater_operator.reconcile.queue import Priority, Queue
+from breakwater_operator.reconcile.queue import Key, Priority, Queue
 
 A, B = ("ns", "a"), ("ns", "b")
 
@@ -125,3 +125,53 @@ async def test_depth_and_age_say_what_waits(queue: Queue, clock: Clock) -> None:
     assert (len(queue), queue.oldest_seconds) == (2, 3.0)
     await queue.get()
     assert (len(queue), queue.oldest_seconds) == (1, 0.0)
+
+
+async def workers(queue: Queue, count: int) -> list[asyncio.Task[Key]]:
+    """Have several wait."""
+    waiting = [asyncio.create_task(queue.get()) for _ in range(count)]
+    await asyncio.sleep(0)
+    return waiting
+
+
+async def test_a_key_wakes_one_of_those_that_wait() -> None:
+    queue = Queue()
+    waiting = await workers(queue, 3)
+
+    queue.add(("ns", "a"))
+    done, idle = await asyncio.wait(waiting, timeout=0.05)
+
+    assert [task.result() for task in done] == [("ns", "a")]
+    for task in idle:
+        task.cancel()
+
+
+async def test_keys_that_are_due_one_after_the_other_reach_those_that_wait() -> None:
+    queue = Queue()
+    queue.add_after(("ns", "late"), 0.06)
+    queue.add_after(("ns", "early"), 0.02)
+    waiting = await workers(queue, 2)
+
+    found = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+
+    assert sorted(found) == [("ns", "early"), ("ns", "late")]
+
+
+async def test_an_earlier_date_wakes_earlier() -> None:
+    queue = Queue()
+    queue.add_after(("ns", "late"), 3600)
+    waiting = await workers(queue, 1)
+
+    queue.add_after(("ns", "early"), 0.01)
+
+    assert await asyncio.wait_for(waiting[0], 5) == ("ns", "early")
+
+
+async def test_a_worker_that_is_cancelled_as_it_is_woken_leaves_the_key_to_another() -> None:
+    queue = Queue()
+    waiting = await workers(queue, 2)
+
+    queue.add(("ns", "a"))
+    waiting[0].cancel()
+
+    assert await asyncio.wait_for(waiting[1], 5) == ("ns", "a")

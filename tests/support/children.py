@@ -107,12 +107,13 @@ def _gone(pid: int) -> bool:
 def descendants(pid: int) -> list[int]:
     """Name every process below one."""
     found: list[int] = []
-    for child in _children(pid):
+    for child in children_of(pid):
         found += [child, *descendants(child)]
     return found
 
 
-def _children(pid: int) -> list[int]:
+def children_of(pid: int) -> list[int]:
+    """Name the processes that one has started."""
     try:
         texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except (FileNotFoundError, ProcessLookupError):  # it ended while we looked

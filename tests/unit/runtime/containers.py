@@ -63,7 +63,8 @@ def call(
     """Make a request as it comes out of an endpoint."""
     if version == MODERN:
         params = {**(params or {}), "_meta": {**ENVELOPE, **((params or {}).get("_meta") or {})}}
-    return Call(method, params, 1, version, Principal(by), {}, channel or Notes())
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": []}
+    return Call(method, params, 1, version, Principal(by), scope, channel or Notes())
 
 
 def tool(name: str, *, by: str = "alice", version: str = OLDER, **arguments: Any) -> Call:

@@ -1,0 +1,1 @@
+"""An MCP server as most are written: a program of its own, over standard streams or HTTP."""

@@ -14,10 +14,12 @@ import orjson
 import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
 
 from breakwater_contract.backends import ContainerBackend as Settings
 from breakwater_runtime.backends import container
 from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.backends.container import ContainerBackend
 from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Call, RpcError
 from tests.support import children
@@ -30,6 +32,7 @@ from tests.unit.runtime.fakes import FakeBackend
 
 pytestmark = pytest.mark.process
 
+ME = {"name": "tests", "version": "0"}
 KINDS = ("fake", "python", "stdio", "http")
 ASKED: Mapping[str, tuple[str, dict[str, Any]]] = {
     "a list of tools": ("tools/list", {}),
@@ -57,18 +60,25 @@ def helped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helper]:
         yield helper
 
 
-def made(kind: str, front: fronts.Front, helper: Helper) -> Backend:
+def made(
+    kind: str, front: fronts.Front, helper: Helper, isolation: str = "PerPrincipal"
+) -> Backend:
     if kind == "fake":
         return FakeBackend(work=_directly)
     if kind == "python":
         return PythonBackend("main", fronts.FIXTURE)
     http, stdio = {"http": {"port": front.port}}, {"stdio": {"socket": str(helper.socket)}}
-    settings = Settings.model_validate(http if kind == "http" else stdio)
+    told = {**(http if kind == "http" else stdio), "isolation": isolation}
+    settings = Settings.model_validate(told)
     return container.backend("main", settings, Path("/"), container.Pod())
 
 
 async def _directly(asked: Call) -> bytes:
     """Answer as the SDK's client does that asks the server in this process."""
+    if asked.method == "initialize":
+        return orjson.dumps({"protocolVersion": OLDER})
+    if (asked.params or {}).get("uri") == "test://nothing":
+        raise RpcError(INVALID_PARAMS, "Unknown resource")
     async with Client(mcp, mode=MODERN if asked.version == MODERN else "legacy") as client:
         return orjson.dumps(await oracle(client, asked.method, asked.params or {}))
 
@@ -94,7 +104,7 @@ async def running(one: Backend) -> AsyncIterator[Backend]:
     async def keep() -> None:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(one.running())
-            await containers.eventually(lambda: one.fault is None)
+            await containers.eventually(lambda: one.fault is None, seconds=60)
             ready.set()
             await over.wait()
 
@@ -161,9 +171,9 @@ async def test_what_there_is_not_is_an_error_of_the_specification(
     backend: Backend, version: str
 ) -> None:
     with pytest.raises(RpcError) as failed:
-        await backend.answer(call("prompts/get", {"name": "none"}, version=version))
+        await backend.answer(call("resources/read", {"uri": "test://nothing"}, version=version))
 
-    assert -32768 <= failed.value.code <= -32000
+    assert failed.value.code in {-32002, -32602}
 
 
 async def test_it_knows_its_tools(backend: Backend) -> None:
@@ -211,9 +221,11 @@ async def test_a_call_can_be_given_up_and_the_next_one_is_answered(backend: Back
 
 async def test_a_session_begins_and_ends(backend: Backend) -> None:
     peer = backend.connect("one", Notes())
+    greeting = call("initialize", {"protocolVersion": OLDER, "capabilities": {}, "clientInfo": ME})
     asked = call("tools/call", {"name": "test_simple_text", "arguments": {}})
-    asked.peer = peer
+    greeting.peer = asked.peer = peer
 
+    assert orjson.loads(await backend.answer(greeting))["protocolVersion"] == OLDER
     assert await backend.answer(asked)
     await peer.close()
 
@@ -223,3 +235,23 @@ async def test_it_says_how_it_is(backend: Backend) -> None:
     assert list(backend.findings) == []
     assert backend.lost_threads == 0
     assert all(use.used <= use.open <= use.limit for use in backend.pools.values())
+
+
+@pytest.mark.requirement("G7")
+@pytest.mark.parametrize("kind", ["stdio", "http"])
+async def test_a_changed_list_of_tools_is_read_again(
+    served: fronts.Front, helped: Helper, kind: str
+) -> None:
+    one = made(kind, served, helped, "Shared")
+    assert isinstance(one, ContainerBackend)
+    async with running(one):
+        one._tools = {}
+        trigger = {"name": "test_trigger_tool_change", "arguments": {}}
+
+        async def changed() -> bool:
+            await one.answer(call("tools/call", trigger, by="", version=MODERN))
+            return one.has_tool("test_simple_text")
+
+        async with asyncio.timeout(20):
+            while not await changed():  # noqa: ASYNC110 - in another process
+                await asyncio.sleep(0.1)

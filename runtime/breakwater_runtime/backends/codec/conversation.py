@@ -259,9 +259,13 @@ class Conversation:
     def _take_change(self, subscription: Any, method: str, params: dict[str, Any]) -> None:
         number = messages.number_of(subscription)
         pending = self._pending.get(number) if number is not None else None
-        if pending is not None and pending.call is not None:
-            meta = {**params["_meta"], SUBSCRIPTION_ID: pending.call.id}
-            pending.note(method, {**params, "_meta": meta})
+        if pending is None:
+            return
+        if pending.call is None:
+            self._sinks.event(self, method, params)
+            return
+        meta = {**params["_meta"], SUBSCRIPTION_ID: pending.call.id}
+        pending.note(method, {**params, "_meta": meta})
 
     def _only_call(self) -> Pending | None:
         """Find the one call under way: what the server says then can belong to no other."""

@@ -42,6 +42,7 @@ LISTS_MAX = 50
 AWAY = frozenset({Reason.STARTING, Reason.UNREACHABLE})
 """What is found where nobody can be asked."""
 
+LISTEN_AGAIN_SECONDS = 1.0
 SWEEP_SECONDS = 15.0
 RETRY_SECONDS = 0.1
 RETRY_SECONDS_MAX = 10.0
@@ -140,8 +141,25 @@ class ContainerBackend:
                 wait = min(wait * 2, RETRY_SECONDS_MAX)
                 continue
             self._finding, wait = None, RETRY_SECONDS
-            reason = await instance.wait_lost()
+            hearing = asyncio.ensure_future(self._hear_changes(instance))
+            try:
+                reason = await instance.wait_lost()
+            finally:
+                hearing.cancel()
             self._finding = Finding(Reason.CRASHING, f"{reason}; it is started again")
+
+    async def _hear_changes(self, instance: Instance) -> None:
+        """Have a server of the newest era say when its tools change; an older one does anyway."""
+        tools = instance.about.capabilities.get("tools")
+        if not (instance.about.modern and isinstance(tools, dict) and tools.get("listChanged")):
+            return
+        wanted = {"_meta": envelope({}), "notifications": {"toolsListChanged": True}}
+        while True:
+            try:
+                await instance.request(LISTEN, wanted)
+            except RpcError:
+                return
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     @property
     def _known_era(self) -> bool | None:

@@ -16,6 +16,10 @@ READ_MAX = 64
 """Objects that are held ready to read: a pass reads the same few again and again."""
 
 
+OWN_MAX = 10_000
+"""Own writes whose events may be awaited; where one is forgotten, its event is merely read."""
+
+
 class _Held(NamedTuple):
     """One object: what is asked often, and the rest as JSON.
 
@@ -78,6 +82,8 @@ class Cache:
 
     def wrote(self, live: dict[str, Any]) -> None:
         """Take over the answer to an own write; nobody is told."""
+        if len(self._own) >= OWN_MAX:
+            self._own.clear()
         self._own.add((live["metadata"]["uid"], version(live)))
         if self._is_news(live):
             self._put(live)
@@ -115,6 +121,7 @@ class Cache:
 
     def saw(self, kind: str, live: dict[str, Any]) -> None:
         """Take over a watch event of type `kind`."""
+        self._own.discard((live["metadata"]["uid"], version(live)))
         if (waiting := self._waiting.get(_name(live))) is not None:
             waiting.append((kind, live))
         elif kind == "DELETED":

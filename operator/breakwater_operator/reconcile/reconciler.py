@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -183,7 +183,8 @@ class Reconciler:
                 self.settled.keep(key, state, owner, known)
         elif known.intent is not None:
             await self.writer.prune(self._unused(known.intent))
-        return known
+        # What this pass finds out besides is its own.
+        return replace(known, waits=[*known.waits], problems=[*known.problems])
 
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""

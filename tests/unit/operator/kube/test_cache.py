@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from breakwater_operator.kube.cache import READ_MAX, Cache
+from breakwater_operator.kube.cache import OWN_MAX, READ_MAX, Cache
 
 Object = dict[str, Any]
 
@@ -155,6 +155,21 @@ def test_the_state_of_an_own_write_is_known_until_its_event_has_come(cache: Cach
 
     assert [cache.is_own("u", 5), cache.is_own("u", 5)] == [True, False]
     assert not cache.is_own("u", 6)
+
+
+def test_an_event_that_was_read_all_the_same_ends_the_wait_for_it(cache: Cache) -> None:
+    cache.wrote(thing("a", 5))
+
+    cache.saw("MODIFIED", thing("a", 5))
+
+    assert not cache.is_own("u", 5)
+
+
+def test_own_writes_whose_events_never_come_are_not_awaited_for_ever(cache: Cache) -> None:
+    for number in range(OWN_MAX + 5):
+        cache.wrote(thing("a", number))
+
+    assert len(cache._own) == 5
 
 
 def test_a_list_that_has_an_own_write_ends_the_wait_for_its_event(cache: Cache) -> None:

@@ -225,7 +225,7 @@ def _backends(start: Start, live: Live) -> list[Shaped]:
     are_several = len(start.settings.backends) > 1
     return [
         Shaped(
-            _backend(each, start),
+            _backend(each, start, live),
             partial(_tools, live, each.name),
             f"{each.name}_" if are_several else "",
         )
@@ -237,7 +237,7 @@ def _tools(live: Live, backend: str) -> Tools | None:
     return live.loaded.tools.get(backend)
 
 
-def _backend(settings: BackendSettings, start: Start) -> Backend:
+def _backend(settings: BackendSettings, start: Start, live: Live) -> Backend:
     """Make one backend.
 
     Raises:
@@ -250,7 +250,7 @@ def _backend(settings: BackendSettings, start: Start) -> Backend:
     if settings.remote is not None:
         return remotes.backend(settings.name, settings.remote, start.path.parent)
     if settings.python is not None:
-        return PythonBackend(settings.name, settings.python.server)
+        return PythonBackend(settings.name, settings.python.server, lambda: live.loaded.shared.ring)
     raise StartError(f"backends[{settings.name}]: nothing to serve")
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -12,7 +13,14 @@ from breakwater_contract.names import FORWARD_VERSION
 from breakwater_operator.render import ring
 from tests.support import pods
 from tests.support.pods import BOUND_SECONDS, Pod, Pods
-from tests.unit.runtime.test_forwarding_process import begin, call, headers, text, until
+from tests.unit.runtime.test_forwarding_process import (
+    begin,
+    call,
+    headers,
+    message,
+    text,
+    until,
+)
 
 pytestmark = pytest.mark.process
 
@@ -20,12 +28,23 @@ MODULE = """
 import asyncio, pathlib
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
+from mcp_types import ElicitRequest, ElicitRequestFormParams, InputRequiredResult
 
 mcp = MCPServer("shared")
 
 @mcp.tool()
 async def echo(text: str, ctx: Context) -> str:
     return text
+
+@mcp.tool()
+async def greet(ctx: Context) -> str | InputRequiredResult:
+    if ctx.request_state is not None:
+        return f"{ctx.request_state} goes on"
+    schema = {"type": "object", "properties": {}}
+    asked = ElicitRequestFormParams(message="?", requested_schema=schema)
+    return InputRequiredResult(
+        input_requests={"name": ElicitRequest(params=asked)}, request_state="the first round"
+    )
 
 @mcp.tool()
 async def meet(name: str, other: str) -> str:
@@ -37,6 +56,7 @@ async def meet(name: str, other: str) -> str:
 """
 
 N = FORWARD_VERSION
+MODERN = "2026-07-28"
 
 
 @pytest.fixture
@@ -99,6 +119,36 @@ async def test_pods_that_are_full_of_requests_for_each_other_answer_them(
         )
 
     assert [text(each.json()) for each in answers] == ["a", "b"]
+
+
+async def round_of(
+    http: httpx2.AsyncClient, pod: Pod, who: str = "alice", **more: Any
+) -> dict[str, Any]:
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    }
+    body = message("tools/call", name="greet", arguments={}, _meta=meta, **more)
+    said = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": "greet"}
+    answer = await http.post(f"{pod.public}/mcp", headers=headers(who=who) | said, json=body)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_the_next_round_of_a_request_may_come_to_another_pod_but_of_its_principal_only(
+    tmp_path: Path, http: httpx2.AsyncClient
+) -> None:
+    with pods.running(tmp_path, MODULE, 2) as two:
+        asked = (await round_of(http, two[0]))["result"]
+        answers = {"name": {"action": "accept", "content": {}}}
+        brought = {"inputResponses": answers, "requestState": asked["requestState"]}
+
+        again = await round_of(http, two[1], **brought)
+        stolen = await round_of(http, two[1], "bob", **brought)
+
+    assert asked["resultType"] == "input_required"
+    assert text(again) == "the first round goes on"
+    assert stolen["error"]["message"] == "Invalid or expired requestState"
 
 
 def steps() -> list[ring.Ring]:

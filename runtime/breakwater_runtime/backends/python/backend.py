@@ -1,7 +1,7 @@
 """One MCPServer object: answered by the SDK's own kernel, on our transport."""
 
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
-from breakwater_runtime.backends.python import envelopes
+from breakwater_runtime.backends.python import envelopes, request_state
 from breakwater_runtime.backends.python.exchange import Exchange, Outbound
 from breakwater_runtime.backends.python.listening import LISTEN, Listening
 from breakwater_runtime.backends.python.lists import Lists
@@ -25,6 +25,7 @@ from breakwater_runtime.backends.python.results import TOOLS_CALL
 from breakwater_runtime.backends.python.tools import Tools, outcome_of_error
 from breakwater_runtime.backends.threads import Threads
 from breakwater_runtime.calls import Call, Channel, Peer, RpcError
+from breakwater_runtime.sealing import Ring
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +51,16 @@ class PythonPeer:
 class PythonBackend:
     """Serves one MCPServer object."""
 
-    def __init__(self, name: str, entry_point: str) -> None:
-        """Import the object.
+    def __init__(self, name: str, entry_point: str, ring: Callable[[], Ring] | None = None) -> None:
+        """Import the object; with a `ring`, every process that has it takes what it seals.
 
         Raises:
             StartError: There is no such object, or it is something else.
         """
-        self._take(name, load(entry_point, f"backends[{name}].python.server"))
+        mcp = load(entry_point, f"backends[{name}].python.server")
+        if ring is not None:
+            request_state.share(mcp, ring)
+        self._take(name, mcp)
 
     @classmethod
     def of(cls, name: str, mcp: MCPServer) -> Self:

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.support.cluster", "tests.support.installation"]
+pytest_plugins = ["tests.support.cluster", "tests.support.installation", "tests.support.life"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -53,12 +53,6 @@ class Kills:
             op.proxy.before_write = hook
 
 
-@pytest.fixture(scope="module")
-def undisturbed(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> End:
-    """The same without a kill."""
-    return lived(control_plane, tmp_path_factory.mktemp("undisturbed"))
-
-
 def check(run: End, undisturbed: End, kills: int) -> None:
     assert differences(run.state, undisturbed.state) == []
     assert run.created == undisturbed.created

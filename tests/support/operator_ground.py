@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, Kind
-from dev.cluster.api import Api
+from dev.cluster.api import Api, ApiError, UnreachableError
 from tests.support.cluster import eventually
 from tests.support.faultproxy import FaultProxy
 from tests.support.operator import OperatorProcess
@@ -25,6 +25,9 @@ Object = dict[str, Any]
 KINDS = {kind.name: kind for kind in CHILDREN}
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+
+OUTAGE_SECONDS = 60.0
+"""How long the API server may be away while a test asks it."""
 
 _CHANGING = {"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"}
 
@@ -170,12 +173,30 @@ def install_crd(api: Api, folder: Path) -> None:
         eventually(is_served, f"{name} is served")
 
 
+class PatientApi(Api):
+    """One that waits for an API server which does not answer."""
+
+    def request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+    ) -> Any:
+        """Send one request, again where it was not answered."""
+        end = time.monotonic() + OUTAGE_SECONDS
+        while True:
+            try:
+                return super().request(method, path, body, content_type)
+            except (UnreachableError, ApiError) as error:
+                is_away = isinstance(error, UnreachableError) or error.status == 503
+                if not is_away or time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+
 @contextmanager
 def ground(
     kubeconfig: Path, namespace: str, folder: Path, root: Path, **options: Any
 ) -> Iterator[Ground]:
     """Start an operator for one namespace, behind a proxy."""
-    with Api(kubeconfig) as api:
+    with PatientApi(kubeconfig) as api:
         install_crd(api, root)
         api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
         try:

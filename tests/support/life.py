@@ -121,6 +121,7 @@ class Life:
                 "resources": {"requests": {"storage": "1Mi"}},
             },
         )
+        before = self._current("four")
         self._apply("four", pod={"volumes": [claim]})
         self._wait("three", "Progressing", "True", "KeySecretMissing")
         self._wait("four", "Accepted", "False")
@@ -129,6 +130,7 @@ class Life:
         eventually(lambda: self.op.get(SERVICE, "two") is not None, "it is back", seconds=60)
         self._is("one", 3)
         # It has as many pods as are possible, of the new revision.
+        eventually(lambda: self._current("four") != before, "it is rolled out", seconds=60)
         self._prunes("four")
 
     def mend(self) -> None:
@@ -166,13 +168,19 @@ class Life:
 
     def _prunes(self, name: str) -> None:
         """Wait until nothing is left of the revision before."""
+        eventually(
+            lambda: self._revisions(name) == {f"{name}-{self._current(name)}"},
+            f"{name} has its revision and no other",
+            seconds=PATIENCE_SECONDS,
+        )
 
-        def is_pruned() -> bool:
-            path = CONTROLLER_REVISION.path(self.op.namespace)
-            found = self.op.api.get(f"{path}?labelSelector={SERVER_LABEL}={name}")["items"]
-            return len(found) == 1
+    def _current(self, name: str) -> str:
+        return str((self.op.server(name) or {})["status"].get("revision"))
 
-        eventually(is_pruned, f"{name} has one revision", seconds=PATIENCE_SECONDS)
+    def _revisions(self, name: str) -> set[str]:
+        path = CONTROLLER_REVISION.path(self.op.namespace)
+        found = self.op.api.get(f"{path}?labelSelector={SERVER_LABEL}={name}")["items"]
+        return {one["metadata"]["name"] for one in found}
 
     def _is(self, name: str, replicas: int) -> None:
         eventually(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import socket
 import sys
@@ -46,6 +47,9 @@ class FakeProber:
         """Open no connection yet."""
         self._kubeconfig = kubeconfig
         self._api: KubeApi | None = None
+        # How long a pod takes to load what has changed; kubelet takes a minute.
+        self._lag_seconds = float(os.environ.get("BREAKWATER_TEST_LAG_SECONDS", "0"))  # noqa: TID251 - tests have no main
+        self._loaded: dict[str, tuple[str, str, float]] = {}
 
     async def health(self, target: Target) -> Probe:
         """Say that a pod is well."""
@@ -62,7 +66,19 @@ class FakeProber:
         keys = {name: value for name, value in content.items() if not name.startswith(".")}
         files = live_files(keys, {name: internal[name] for name in INTERNAL_FILES})
         live = settings["data"]["v1.json"].encode()
-        return Probe(reached=True, live=live_hash(content[HASH_KEY_FILE], live, files))
+        newest = live_hash(content[HASH_KEY_FILE], live, files)
+        return Probe(reached=True, live=self._late(target.uid, newest))
+
+    def _late(self, uid: str, newest: str) -> str:
+        """Say what a pod has loaded, of what has been there for a while."""
+        now = time.monotonic()
+        loaded, coming, since = self._loaded.get(uid, (newest, newest, now))
+        if coming != newest:
+            coming, since = newest, now
+        if now >= since + self._lag_seconds:
+            loaded = coming
+        self._loaded[uid] = loaded, coming, since
+        return loaded
 
     async def handshake(self, target: Target) -> ServerInfo:
         """Say what a server would."""
@@ -95,6 +111,8 @@ class OperatorProcess:
     environment: dict[str, str] = field(default_factory=dict)
     platform: dict[str, Any] = field(default_factory=dict)
     """What else its configuration says."""
+    watches_all: bool = False
+    """Whether it looks everywhere; its own namespace is the first of `namespaces` anyway."""
     identity: str = "one"
     """Its name in the Lease; a process that follows another one under the same name need not wait
     until the Lease of that one runs out, like a container that is started again in its pod."""
@@ -159,7 +177,7 @@ class OperatorProcess:
     def _configuration(self) -> dict[str, Any]:
         return {
             "namespace": self.namespaces[0],
-            "watchNamespaces": list(self.namespaces),
+            "watchNamespaces": [] if self.watches_all else list(self.namespaces),
             "images": {"runtime": self.image},
             **self.platform,
         }

@@ -17,7 +17,7 @@ from tests.support.faultproxy import FaultProxy
 from tests.support.operator import OperatorProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Object = dict[str, Any]
@@ -193,15 +193,32 @@ class PatientApi(Api):
 
 @contextmanager
 def ground(
-    kubeconfig: Path, namespace: str, folder: Path, root: Path, **options: Any
+    kubeconfig: Path,
+    namespace: str,
+    folder: Path,
+    root: Path,
+    acts_as: str = "",
+    prepare: Callable[[], object] = lambda: None,
+    **options: Any,
 ) -> Iterator[Ground]:
-    """Start an operator for one namespace, behind a proxy."""
+    """Start an operator for one namespace, behind a proxy.
+
+    Args:
+        kubeconfig: The administrator's.
+        namespace: A new one.
+        folder: For files.
+        root: Where the project is.
+        acts_as: Whose rights the operator has; empty: the administrator's.
+        prepare: Called once the namespace is there.
+        options: Of the operator's process.
+    """
     with PatientApi(kubeconfig) as api:
         install_crd(api, root)
         api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
         try:
+            prepare()
             with (
-                FaultProxy(kubeconfig, folder) as proxy,
+                FaultProxy(kubeconfig, folder, acts_as=acts_as) as proxy,
                 OperatorProcess(
                     proxy.path, kubeconfig, folder, (namespace,), **options
                 ) as operator,

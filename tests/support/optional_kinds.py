@@ -1,0 +1,62 @@
+"""The kinds that not every cluster knows, as a cluster knows them that has their projects."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from breakwater_operator.kube.kinds import OPTIONAL, Kind
+from tests.support.cluster import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dev.cluster.api import Api
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def definition(kind: Kind) -> dict[str, Any]:
+    """Define a kind whose objects may say anything."""
+    group, _, version = kind.api_version.partition("/")
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    served = {"name": version, "served": True, "storage": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{kind.plural}.{group}",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, of a test"},
+        },
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind.name,
+                "plural": kind.plural,
+                "singular": kind.name.lower(),
+            },
+            "versions": [served | {"schema": {"openAPIV3Schema": anything}}],
+        },
+    }
+
+
+@contextmanager
+def installed(api: Api) -> Iterator[None]:
+    """Have the cluster know all of them."""
+    paths = [f"{DEFINITIONS}/{definition(kind)['metadata']['name']}" for kind in OPTIONAL]
+    for kind in OPTIONAL:
+        api.create(DEFINITIONS, definition(kind))
+    try:
+        for path in paths:
+            eventually(lambda path=path: is_served(api, path), f"{path} is served")  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        yield
+    finally:
+        for path in paths:
+            api.delete(path)
+
+
+def is_served(api: Api, path: str) -> bool:
+    """Whether objects of a definition can be made."""
+    conditions = api.get(path).get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

@@ -1,0 +1,83 @@
+"""What is left of a server that is deleted, and what an old view of one may still write."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, SECRET
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("operator")
+    name = f"gone-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+        yield made
+
+
+def left(op: Ground, name: str) -> set[tuple[str, str]]:
+    """What carries the name of a server, with or without an owner."""
+    found = set()
+    for kind in CHILDREN:
+        path = f"{kind.path(op.namespace)}?labelSelector=breakwater.dev/server={name}"
+        found |= {(kind.name, one["metadata"]["name"]) for one in op.api.get(path)["items"]}
+    return found
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
+@pytest.mark.parametrize("is_down", [False, True], ids=["running", "down"])
+def test_what_is_left_is_what_the_policy_says(op: Ground, policy: str, is_down: bool) -> None:
+    name = f"{policy.lower()}-{'down' if is_down else 'running'}"
+    op.ready(name)
+    op.quiet()
+    children = left(op, name)
+    if is_down:
+        op.operator.stop()
+    before = len(op.proxy.seen)
+
+    op.delete(MCP_SERVER, name, policy)
+
+    eventually(lambda: op.server(name) is None, "the server is gone", seconds=60)
+    if is_down:
+        op.operator.start()
+        op.operator.wait_ready()
+    if policy != "Orphan":
+        eventually(lambda: not left(op, name), "nothing is left", seconds=60)
+    op.quiet(2.0)
+    assert left(op, name) == (children if policy == "Orphan" else set())
+    assert [seen for seen in op.proxy.writes(before) if seen.name.startswith(name)] == []
+
+
+def test_a_status_that_was_concluded_from_an_old_state_is_refused(op: Ground) -> None:
+    op.create(SECRET, "late-own", stringData={"crm": "a key"})
+    op.ready("late", access={"keys": {"secretName": "late-own"}})
+    op.quiet()
+    before = len(op.proxy.seen)
+    op.proxy.cut_watches(MCP_SERVER.plural, hold=True)
+    try:
+        op.patch(MCP_SERVER, "late", {"spec": {"replicas": 3}})
+        op.delete(SECRET, "late-own")
+
+        def is_refused() -> bool:
+            statuses = [seen for seen in op.proxy.seen[before:] if seen.part == "status"]
+            return 409 in {seen.status for seen in statuses if seen.name == "late"}
+
+        eventually(is_refused, "the status is refused", seconds=30)
+    finally:
+        op.proxy.release()
+
+    op.wait("late", "Progressing", "True", "KeySecretMissing")
+    statuses = [seen for seen in op.proxy.seen[before:] if seen.part == "status"]
+    assert op.find(MCP_SERVER, "late")["status"]["observedGeneration"] == 2
+    assert {seen.status for seen in statuses if seen.name == "late"} == {409, 200}

@@ -54,6 +54,8 @@ def installed(api: Api) -> Iterator[None]:
     finally:
         for path in paths:
             api.delete(path)
+        # Nothing can be made of a definition that is on its way out, also under a new one's name.
+        eventually(lambda: not any(map(api.find, paths)), "they are gone", seconds=60)
 
 
 def is_served(api: Api, path: str) -> bool:

@@ -12,7 +12,16 @@ from breakwater_contract.settings import OperatorKey
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.kinds import OPTIONAL
-from breakwater_operator.render import Claim, Intent, Issuer, children, revision, ring, secrets
+from breakwater_operator.render import (
+    Claim,
+    Intent,
+    Issuer,
+    children,
+    revision,
+    ring,
+    secrets,
+    sources,
+)
 from breakwater_operator.render.rate_store import (
     AUTHORITY_FILE,
     PASSWORD_FILE,
@@ -61,12 +70,15 @@ class Case:
         """Render the children."""
         server = McpServer.parse(self._find("McpServer"))
         source = next((it for it in self.documents if it["kind"] == "Secret"), None)
+        keys = secrets.resolve(server, source, None, SEED, FRESH)
+        found = {(one["kind"], one["metadata"]["name"]): one for one in self.documents}
+        read = sources.resolve(sources.consumed(server), found, keys.hash_key, ())
         return children(
             Intent(
                 server=server,
                 platform=PLATFORM,
-                revision=revision.current(server, PLATFORM, ()),
-                keys=secrets.resolve(server, source, None, SEED, FRESH),
+                revision=revision.current(server, PLATFORM, (), read),
+                keys=keys,
                 ring=ring.first(server, NOW, FRESH),
                 operator_keys=(OPERATOR_KEY,),
                 claims={

@@ -158,6 +158,9 @@ def image_is_not_there(op: Ground) -> None:
 
 
 TLS = {"expose": {"host": "oops.example", "certificate": {"secretName": "oops-cert"}}}
+REFERENCE = {"secretKeyRef": {"name": "oops-token", "key": "token"}}
+VARIABLE = {"name": "TOKEN", "valueFrom": REFERENCE}
+FROM_SECRET = {"name": "main", "python": {"server": "a:b", "env": [VARIABLE]}}
 VOLUME = {"name": "data", "persistentVolumeClaim": {"claimName": "oops-data"}}
 
 
@@ -194,6 +197,23 @@ MISTAKES = (
         before=secret("oops-keyring", crm=""),
         mend=secret("oops-keyring", crm="0123456789abcdef0123456789abcdef"),
         tidy=((SECRET, "oops-keyring"),),
+    ),
+    Mistake(
+        "missing-variable",
+        {"backends": [FROM_SECRET]},
+        ("Progressing", "True", "SourceMissing"),
+        "oops-token does not exist; create it",
+        mend=secret("oops-token", token="a"),
+        tidy=((SECRET, "oops-token"),),
+    ),
+    Mistake(
+        "missing-entry-of-a-variable",
+        {"backends": [FROM_SECRET]},
+        ("Progressing", "True", "SourceMissing"),
+        "oops-token has no entry token; add it",
+        before=secret("oops-token", other="a"),
+        mend=secret("oops-token", token="a"),
+        tidy=((SECRET, "oops-token"),),
     ),
     Mistake(
         "missing-certificate",

@@ -497,6 +497,33 @@ def test_a_new_image_is_a_new_revision_and_the_old_one_goes_when_no_pod_needs_it
     assert op.get(CONTROLLER_REVISION, f"rolled-{new}") is not None
 
 
+def test_a_changed_variable_is_a_new_revision_and_what_nobody_reads_is_not(op: Ground) -> None:
+    def data(**entries: str) -> dict[str, str]:
+        return {key: base64.b64encode(value.encode()).decode() for key, value in entries.items()}
+
+    op.create(SECRET, "github", data=data(token="a", other="a"))
+    variable = {"name": "T", "valueFrom": {"secretKeyRef": {"name": "github", "key": "token"}}}
+    backend = {"name": "main", "python": {"server": "a:b", "env": [variable]}}
+    op.ready("hub", backends=[backend])
+    first = revision_of(op, "hub")
+
+    op.patch(SECRET, "github", {"data": data(other="b")})
+    op.quiet()
+    assert revision_of(op, "hub") == first
+    op.patch(SECRET, "github", {"data": data(token="b")})
+    eventually(lambda: revision_of(op, "hub") != first, "there is a new revision")
+    second = revision_of(op, "hub")
+    op.wait("hub", "Progressing", "False")
+    op.delete(SECRET, "github")
+    found = op.wait("hub", "Progressing", "True", "SourceMissing")
+
+    assert "github does not exist" in found["message"]
+    assert revision_of(op, "hub") == second
+    op.create(SECRET, "github", data=data(token="a"))
+    eventually(lambda: revision_of(op, "hub") == first, "the first one is known again")
+    op.wait("hub", "Ready")
+
+
 def test_a_suspended_server_has_no_pods_and_comes_back(op: Ground) -> None:
     op.ready("paused")
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from breakwater_operator.kube.kinds import OPTIONAL
 from dev import golden
 from dev.cluster import build
 from dev.cluster.local import LocalCluster
@@ -59,6 +58,12 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     return Rendered(folder)
 
 
+def definitions() -> list[Any]:
+    """Our own kind, and those that other projects make."""
+    files = [CRD, *sorted((ROOT / "tests/support/kinds").glob("*.yaml"))]
+    return [yaml.safe_load(file.read_text()) for file in files]
+
+
 def listed(tool: str) -> set[str]:
     """The checks whose findings stay, by the table of the reference."""
     rows = [line.split("|") for line in LISTED.read_text().splitlines() if line.startswith("| ")]
@@ -77,18 +82,15 @@ def held(tool: str, findings: Iterable[scans.Finding]) -> None:
 def test_everything_is_valid_for_the_oldest_and_the_newest_kubernetes(
     rendered: Rendered, tmp_path: Path, version: str
 ) -> None:
-    definition = yaml.safe_load(CRD.read_text())
-    schemas = scans.schemas(tmp_path / "schemas", version, [definition])
+    schemas = scans.schemas(tmp_path / "schemas", version, definitions())
     golden_servers = sorted((ROOT / golden.FOLDER).glob("*/mcpserver.yaml"))
     files = [*rendered.files, *golden_servers]
 
-    found = scans.kubeconform(files, schemas, skip=[kind.name for kind in OPTIONAL])
-
-    assert found == []
+    assert scans.kubeconform(files, schemas) == []
 
 
 def test_a_field_that_nobody_knows_is_found(tmp_path: Path) -> None:
-    schemas = scans.schemas(tmp_path / "schemas", NEWEST, [yaml.safe_load(CRD.read_text())])
+    schemas = scans.schemas(tmp_path / "schemas", NEWEST, definitions())
     metadata = {"name": "x", "namespace": "default"}
     service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata}
     server = {"apiVersion": "breakwater.dev/v1alpha1", "kind": "McpServer", "metadata": metadata}
@@ -100,7 +102,7 @@ def test_a_field_that_nobody_knows_is_found(tmp_path: Path) -> None:
     ]
     file = scans.written(tmp_path, "wrong", wrong)
 
-    found = scans.kubeconform([file], schemas, skip=[])
+    found = scans.kubeconform([file], schemas)
 
     assert [one.check for one in found] == ["statusInvalid"] * len(wrong)
 

@@ -5,22 +5,28 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from breakwater_operator.kube.kinds import (
     AUTOSCALER,
+    CERTIFICATE,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     HTTP_ROUTE,
     INGRESS,
     MCP_SERVER,
     NETWORK_POLICY,
+    POD_MONITOR,
+    REFERENCE_GRANT,
     SECRET,
     SERVICE,
+    SERVICE_MONITOR,
     Kind,
 )
 from tests.support.certificates import FOR_LONG, self_signed
@@ -28,7 +34,7 @@ from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, ground
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
@@ -236,67 +242,90 @@ class TestTls:
         op.wait("late", "Ready")
 
 
-ROUTES: dict[str, Any] = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {
-        "name": "httproutes.gateway.networking.k8s.io",
-        "annotations": {"api-approved.kubernetes.io": "unapproved, of a test"},
-    },
-    "spec": {
-        "group": "gateway.networking.k8s.io",
-        "scope": "Namespaced",
-        "names": {"kind": "HTTPRoute", "plural": "httproutes", "singular": "httproute"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-class TestAnOptionalKind:
-    PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+@pytest.fixture
+def others_kinds(op: Ground) -> Iterator[Callable[[], None]]:
+    """Install the definitions of other projects when told, and remove them in the end."""
+    definitions = [
+        yaml.safe_load(path.read_text())
+        for path in sorted((ROOT / "tests/support/kinds").glob("*.yaml"))
+    ]
 
-    def test_is_used_once_it_is_there(self, op: Ground) -> None:
-        op.apply("door", expose={"host": "door.example", "gateway": "infra/public"})
-        found = op.wait("door", "Ready", "False", "KindMissing")
-        assert "install the Gateway API" in found["message"]
-        op.api.create(self.PATH, ROUTES)
-        try:
-            eventually(lambda: op.get(HTTP_ROUTE, "door") is not None, "the route", seconds=60)
+    def install() -> None:
+        for definition in definitions:
+            op.api.create(DEFINITIONS, definition)
 
-            spec = op.find(HTTP_ROUTE, "door")["spec"]
-            assert spec["hostnames"] == ["door.example"]
-            assert spec["rules"][0]["timeouts"] == {"request": "0s", "backendRequest": "0s"}
-            op.wait("door", "Ready")
-            op.patch(HTTP_ROUTE, "door", {"spec": {"hostnames": ["evil.example"]}})
-            eventually(
-                lambda: op.find(HTTP_ROUTE, "door")["spec"]["hostnames"] == ["door.example"],
-                "the route is back",
-            )
-        finally:
-            op.api.delete(f"{self.PATH}/httproutes.gateway.networking.k8s.io")
+    yield install
+
+    for definition in definitions:
+        path = f"{DEFINITIONS}/{definition['metadata']['name']}"
+        if op.api.find(path) is not None:
+            op.api.delete(path)
+        eventually(lambda path=path: op.api.find(path) is None, f"{path} is gone")  # type: ignore[misc]  # mypy cannot infer a lambda's default
+
+
+def test_optional_kinds_are_used_once_they_are_there(
+    op: Ground, others_kinds: Callable[[], None]
+) -> None:
+    certificate = {"issuer": "letsencrypt"}
+    expose = {"host": "door.example", "gateway": "infra/public", "certificate": certificate}
+    op.apply("door", expose=expose)
+    found = op.wait("door", "Ready", "False", "KindMissing")
+    assert "install the Gateway API" in found["message"]
+
+    others_kinds()
+
+    for kind, name in ((HTTP_ROUTE, "door"), (REFERENCE_GRANT, "door"), (CERTIFICATE, "door"),
+                       (SERVICE_MONITOR, "door")):  # fmt: skip
+        eventually(
+            lambda kind=kind, name=name: op.get(kind, name) is not None,  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            f"the {kind.name}",
+            seconds=90,
+        )
+    spec = op.find(HTTP_ROUTE, "door")["spec"]
+    assert spec["hostnames"] == ["door.example"]
+    assert spec["rules"][0]["timeouts"] == {"request": "0s", "backendRequest": "0s"}
+    op.wait("door", "Ready")
+    op.patch(MCP_SERVER, "door", {"spec": {"monitoring": {"scrape": "PodMonitor"}}})
+    eventually(lambda: op.get(POD_MONITOR, "door") is not None, "the PodMonitor")
+    eventually(lambda: op.get(SERVICE_MONITOR, "door") is None, "no ServiceMonitor")
+
+
+def test_what_others_kinds_fill_in_is_no_drift(
+    op: Ground, others_kinds: Callable[[], None]
+) -> None:
+    others_kinds()
+    op.apply("gate", expose={"host": "gate.example", "gateway": "infra/public"})
+    eventually(lambda: op.get(HTTP_ROUTE, "gate") is not None, "the route", seconds=90)
+    op.wait("gate", "Ready")
+    op.quiet()
+    before = len(op.proxy.seen)
+
+    op.patch(MCP_SERVER, "gate", {"metadata": {"annotations": {"look": "again"}}})
+    op.quiet()
+
+    assert op.proxy.writes(before) == []
+    op.patch(HTTP_ROUTE, "gate", {"spec": {"hostnames": ["evil.example"]}})
+    eventually(
+        lambda: op.find(HTTP_ROUTE, "gate")["spec"]["hostnames"] == ["gate.example"],
+        "the route is back",
+    )
 
 
 def test_an_absent_kind_is_named_once(op: Ground) -> None:
     op.ready("plain")
 
-    named = [
-        line["kind"]
-        for line in map(
-            json.loads, filter(lambda x: x.startswith("{"), op.operator.log.splitlines())
-        )
-        if line["message"] == "the cluster does not know this kind"
-    ]
-    assert sorted(named) == sorted(set(named))
-    assert "ServiceMonitor" in named
+    lines = [json.loads(line) for line in op.operator.log.splitlines() if line.startswith("{")]
+
+    def told(message: str) -> Counter[str]:
+        return Counter(line["kind"] for line in lines if line["message"] == message)
+
+    # Other tests install these kinds and take them away again.
+    absent, gone = (
+        told("the cluster does not know this kind"),
+        told("the cluster no longer knows this kind"),
+    )
+    assert absent["ServiceMonitor"] >= 1
+    assert all(count <= 1 + gone[kind] for kind, count in absent.items())

@@ -164,6 +164,13 @@ class Reason(StrEnum):
             "HTTPRoute without the Gateway API; it is made once the kind is there."
         ),
     )
+    SOURCE_MISSING = (
+        "SourceMissing",
+        (
+            "A Secret or ConfigMap that a backend takes variables or files from does not exist, or "
+            "lacks the entry; pods that run go on, and none starts until it is there."
+        ),
+    )
     CLAIM_MISSING = (
         "ClaimMissing",
         "A PersistentVolumeClaim that `spec.pod.volumes` names does not exist.",

@@ -36,9 +36,9 @@ class EnvSource(Model):
     )
 
     secret_key_ref: KeyReference | None = None
-    """An entry of a Secret; pods read it when they start."""
+    """An entry of a Secret; pods read it when they start, and a change of it replaces them."""
     config_map_key_ref: KeyReference | None = None
-    """An entry of a ConfigMap; pods read it when they start."""
+    """An entry of a ConfigMap; pods read it when they start, and a change of it replaces them."""
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:

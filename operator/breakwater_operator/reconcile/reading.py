@@ -1,7 +1,7 @@
 """Everything that a pass looks at besides the children: keys, claims, what pods say."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,14 @@ from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.api.reasons import Reason
-from breakwater_operator.kube.kinds import CLAIM, CONTROLLER_REVISION, SECRET
+from breakwater_operator.kube.kinds import CLAIM, CONFIG_MAP, CONTROLLER_REVISION, SECRET
 from breakwater_operator.reconcile.world import World, controller
-from breakwater_operator.render import claims, revision
+from breakwater_operator.render import claims, revision, sources
 from breakwater_operator.render.secrets import key_secret_name
 
 Object = dict[str, Any]
+
+SOURCES = {kind.name: kind for kind in (SECRET, CONFIG_MAP)}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ class Reading:
     """The Secret with what opens the platform's store of shared rates."""
     revisions: list[Object]
     """The server's ControllerRevisions."""
+    sources: Mapping[sources.Name, Object]
+    """The Secrets and ConfigMaps that pods read when they start; one that does not exist is
+    absent."""
     claims: Mapping[str, claims.Claim]
     """The claims that pods mount, by name; one that does not exist is absent."""
     waits: list[NotReadyError]
@@ -48,18 +53,27 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     rates = platform.shared_rates
     name = rates.secret_name if rates is not None else None
     store = [(SECRET, server.namespace, name)] if name else []
+    consumed = {
+        one.key: (SOURCES[one.kind], server.namespace, one.name) for one in sources.consumed(server)
+    }
     # The generated one is a child, and followed as such.
     keys = [secret] if server.spec.access.keys.secret_name else []
-    world.references.use((server.namespace, server.name), [*keys, *tls, *store, *named])
+    world.references.use(
+        (server.namespace, server.name), [*keys, *tls, *store, *named, *consumed.values()]
+    )
     secrets = world.children[SECRET]
     found = await asyncio.gather(*(world.references.read(reference) for reference in named))
+    read_at_start = [await world.references.read(reference) for reference in consumed.values()]
     return Reading(
         source=secrets.get(*secret[1:]) or await world.references.read(secret),
         copy=secrets.get(server.namespace, names.live(server.name)),
         internal=secrets.get(server.namespace, names.internal(server.name)),
         certificate=await world.references.read(tls[0]) if tls else None,
         rate_store=await world.references.read(store[0]) if store else None,
-        revisions=_revisions(server, world),
+        revisions=world.children[CONTROLLER_REVISION].together(server.uid),
+        sources={
+            key: live for key, live in zip(consumed, read_at_start, strict=True) if live is not None
+        },
         claims={
             name: claims.Claim(tuple(live.get("spec", {}).get("accessModes") or ()))
             for (_, _, name), live in zip(named, found, strict=True)
@@ -78,16 +92,17 @@ def _certificate(server: McpServer) -> str | None:
     return server.certificate_secret if server.tls is not None else None
 
 
-def _revisions(server: McpServer, world: World) -> list[Object]:
+def revisions(
+    server: McpServer, world: World, known: list[Object], read_at_start: Sequence[sources.Source]
+) -> list[Object]:
+    """Add the current ControllerRevision where it lost its owner, or was lost as a whole."""
     cache = world.children[CONTROLLER_REVISION]
-    found = cache.together(server.uid)
-    name = names.controller_revision(server.name, revision.name(server))
-    # The current one counts also where it lost its owner, or was lost as a whole.
+    name = names.controller_revision(server.name, revision.name(server, read_at_start))
     current = cache.get(server.namespace, name) or world.lost.get((server.namespace, name))
     owner = controller(current) if current is not None else None
-    if current is None or current in found or (owner is not None and owner["uid"] != server.uid):
-        return found
-    return [*found, current]
+    if current is None or current in known or (owner is not None and owner["uid"] != server.uid):
+        return known
+    return [*known, current]
 
 
 def _missing_claim(namespace: str, name: str) -> NotReadyError:

@@ -29,7 +29,7 @@ from breakwater_operator.reconcile.events import Events, News, transitions
 from breakwater_operator.reconcile.issuer import ClusterIssuer, unknown_issuer
 from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.reconcile.queue import Key
-from breakwater_operator.reconcile.reading import read
+from breakwater_operator.reconcile.reading import read, revisions
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.signing import Signing
@@ -48,6 +48,7 @@ from breakwater_operator.render import (
     ring,
     secrets,
     serving_certificate,
+    sources,
 )
 from breakwater_operator.render.deployment import at_birth
 from breakwater_operator.status import Facts, Pod, conclude
@@ -229,6 +230,12 @@ class Reconciler:
         credentials = rate_store.resolve(
             server, self.platform.shared_rates, reading.rate_store, reading.copy
         )
+        consumed = sources.consumed(server)
+        read_at_start = sources.resolve(
+            consumed, reading.sources, keys.hash_key, revision.remembered(server, reading.revisions)
+        )
+        stored = revisions(server, self.world, reading.revisions, read_at_start)
+        seen.waits += sources.missing(server.namespace, consumed, reading.sources)
         waits = (keys.wait, certificate.wait, credentials.wait)
         seen.waits += [*reading.waits, *(wait for wait in waits if wait is not None)]
         seen.faults = claims.faults(server, reading.claims)
@@ -236,7 +243,7 @@ class Reconciler:
         intent = Intent(
             server=self._held(server, seen.faults),
             platform=self.platform,
-            revision=revision.current(server, self.platform, reading.revisions),
+            revision=revision.current(server, self.platform, stored, read_at_start),
             keys=keys,
             ring=held_ring or ring.first(server, self.now(), self.entropy(ring.FRESH_BYTES)),
             operator_keys=(self.signing.key.public,),

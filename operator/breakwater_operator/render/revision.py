@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ from breakwater_contract.names import REVISION_LABEL
 from breakwater_operator.api.leaves import Effect, select
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
-from breakwater_operator.render import pod
+from breakwater_operator.render import pod, sources
 from breakwater_operator.render.manifest import Live
+from breakwater_operator.render.sources import Source
 
 NAME_DIGITS = 10
 DATA_VERSION = 1
@@ -22,7 +23,7 @@ class Revision:
     """The pods of one server as one state of its spec and platform made them."""
 
     name: str
-    """Hash of the revisioned leaves of the spec: ten hexadecimal digits."""
+    """Hash of the revisioned leaves of the spec and of what pods read: ten hexadecimal digits."""
     number: int
     """Counts the revisions of a server, from 1."""
     data: Mapping[str, Any]
@@ -38,6 +39,12 @@ class Revision:
         """The pod template, without the label of a slot."""
         template: Mapping[str, Any] = self.data["template"]
         return template
+
+    @property
+    def sources(self) -> Sequence[Mapping[str, Any]]:
+        """The Secrets and ConfigMaps that its pods read, with a hash of each."""
+        found: Sequence[Mapping[str, Any]] = self.data.get("sources", ())
+        return found
 
 
 def spec_hash(server: McpServer) -> str:
@@ -55,12 +62,17 @@ def spec_hash(server: McpServer) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def name(server: McpServer) -> str:
-    """Name the revision that a server's spec asks for."""
-    return spec_hash(server)[:NAME_DIGITS]
+def name(server: McpServer, read_at_start: Sequence[Source] = ()) -> str:
+    """Name the revision that a server's spec and what its pods read ask for."""
+    return _name(spec_hash(server), sources.digest(read_at_start))
 
 
-def current(server: McpServer, platform: Platform, stored: Iterable[Live]) -> Revision:
+def current(
+    server: McpServer,
+    platform: Platform,
+    stored: Iterable[Live],
+    read_at_start: Sequence[Source] = (),
+) -> Revision:
     """Find the revision that a server should run.
 
     Args:
@@ -68,13 +80,22 @@ def current(server: McpServer, platform: Platform, stored: Iterable[Live]) -> Re
         platform: Defaults for what the spec leaves open; they count only for a new revision.
         stored: The server's ControllerRevisions. Where one of them is of this spec, it is taken as
             it is, so that neither a newer operator nor a changed default restarts pods.
+        read_at_start: The Secrets and ConfigMaps that its pods read, from `sources.resolve`.
     """
     found = [revision for item in stored if (revision := read(item, server)) is not None]
-    wanted = spec_hash(server)
+    wanted, content = spec_hash(server), sources.digest(read_at_start)
     for revision in found:
-        if revision.data["spec"] == wanted:
+        if (revision.data["spec"], sources.digest_of(revision.sources)) == (wanted, content):
             return revision
-    return _new(server, platform, 1 + max((revision.number for revision in found), default=0))
+    number = 1 + max((revision.number for revision in found), default=0)
+    return _new(server, platform, number, read_at_start)
+
+
+def remembered(server: McpServer, stored: Iterable[Live]) -> list[Mapping[str, Any]]:
+    """Say what the revisions of a server remember of Secrets and ConfigMaps, newest first."""
+    found = [revision for item in stored if (revision := read(item, server)) is not None]
+    newest_first = sorted(found, key=lambda revision: -revision.number)
+    return [source for revision in newest_first for source in revision.sources]
 
 
 def read(stored: Live, server: McpServer) -> Revision | None:
@@ -88,7 +109,7 @@ def read(stored: Live, server: McpServer) -> Revision | None:
         isinstance(data, Mapping)
         and data.get("version") == DATA_VERSION
         and data.get("server") == {"uid": server.uid}
-        and str(data.get("spec", ""))[:NAME_DIGITS] == label
+        and _name(str(data.get("spec", "")), sources.digest_of(data.get("sources", ()))) == label
         and isinstance(data.get("template"), Mapping)
     )
     return Revision(str(label), int(stored.get("revision", 0)), data) if known and data else None
@@ -111,14 +132,23 @@ def _label(stored: Live) -> str | None:
     return label
 
 
-def _new(server: McpServer, platform: Platform, number: int) -> Revision:
-    revision = name(server)
+def _name(spec: str, content: str) -> str:
+    if not content:
+        return spec[:NAME_DIGITS]
+    return hashlib.sha256(f"{spec}{content}".encode()).hexdigest()[:NAME_DIGITS]
+
+
+def _new(
+    server: McpServer, platform: Platform, number: int, read_at_start: Sequence[Source]
+) -> Revision:
+    revision = name(server, read_at_start)
     data = {
         "version": DATA_VERSION,
         "server": {"uid": server.uid},
         "spec": spec_hash(server),
         "image": pod.image(server, platform),
         "template": pod.template(server, platform, revision),
+        **({"sources": [source.data() for source in read_at_start]} if read_at_start else {}),
     }
     return Revision(revision, number, data)
 

@@ -64,7 +64,7 @@ class Index:
         self._exact: dict[str, set[int]] = {}
         self._beginnings: dict[str, list[tuple[Glob, int]]] = {}
         self._ends: dict[str, list[tuple[Glob, int]]] = {}
-        self._others: list[tuple[Glob, int]] = []
+        self._parts: dict[str, list[tuple[Glob, int]]] = {}
         for number, pattern in patterns:
             first, *rest = pattern.split("*")
             if not rest:
@@ -74,12 +74,13 @@ class Index:
             elif rest[-1]:
                 self._ends.setdefault(rest[-1], []).append((Glob(pattern), number))
             elif any(rest):
-                self._others.append((Glob(pattern), number))
+                self._parts.setdefault(max(rest, key=len), []).append((Glob(pattern), number))
             else:
                 everything.add(number)
         self._everything = frozenset(everything)
         self._beginning_lengths = sorted({len(part) for part in self._beginnings})
         self._end_lengths = sorted({len(part) for part in self._ends})
+        self._part_lengths = sorted({len(part) for part in self._parts})
 
     def find(self, *texts: str) -> Found:
         """Find what any of some texts concerns."""
@@ -100,7 +101,9 @@ class Index:
             if length > size:
                 break
             yield from self._ends.get(text[size - length :], ())
-        yield from self._others
+        for length in self._part_lengths:
+            for start in range(size - length + 1):
+                yield from self._parts.get(text[start : start + length], ())
 
 
 _NOTHING: frozenset[int] = frozenset()

@@ -74,8 +74,8 @@ def gateway(ground: Ground, **live: Any) -> Iterator[Running]:
             yield runtime
 
 
-async def text(connected: Client, tool: str, **arguments: object) -> str:
-    content = (await connected.call_tool(tool, arguments)).content[0]
+async def text(connected: Client, name: str, /, **arguments: object) -> str:
+    content = (await connected.call_tool(name, arguments)).content[0]
     assert isinstance(content, TextContent)
     return content.text
 

@@ -111,6 +111,17 @@ class Reason(StrEnum):
         "BackendHandshakeFailed",
         "A backend of a running pod runs and does not speak MCP; the message says what it answers.",
     )
+    BACKEND_TOOLS_MISSING = (
+        "BackendToolsMissing",
+        "A backend lacks tools that `tools.expected` or `tools.overrides` names.",
+    )
+    BACKEND_TOOLS_CLASH = (
+        "BackendToolsClash",
+        (
+            "Two backends have tools of one name, or one has a name of the gateway's own; those of "
+            "the later one are hidden. Give it another `tools.prefix`, or rename them."
+        ),
+    )
     APPLY_FAILED = ("ApplyFailed", "The cluster refused or failed to take a child object.")
     NAME_TAKEN = (
         "NameTaken",

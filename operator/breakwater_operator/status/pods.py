@@ -24,6 +24,8 @@ REASONS = {
     Backend.UNREACHABLE.value: Reason.BACKEND_UNREACHABLE,
     Backend.CRASHING.value: Reason.BACKEND_CRASHING,
     Backend.HANDSHAKE_FAILED.value: Reason.BACKEND_HANDSHAKE_FAILED,
+    Backend.TOOLS_MISSING.value: Reason.BACKEND_TOOLS_MISSING,
+    Backend.TOOLS_CLASH.value: Reason.BACKEND_TOOLS_CLASH,
 }
 """Our reasons by those of runtimes; that a backend starts is nothing wrong."""
 

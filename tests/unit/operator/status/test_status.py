@@ -395,6 +395,8 @@ def test_what_a_server_says_of_itself_is_cut_to_what_a_status_takes() -> None:
         ("BackendCrashing", Reason.BACKEND_CRASHING),
         ("BackendUnreachable", Reason.BACKEND_UNREACHABLE),
         ("BackendHandshakeFailed", Reason.BACKEND_HANDSHAKE_FAILED),
+        ("BackendToolsMissing", Reason.BACKEND_TOOLS_MISSING),
+        ("BackendToolsClash", Reason.BACKEND_TOOLS_CLASH),
         ("OfALaterRuntime", Reason.BACKEND_FAILED),
         ("", Reason.BACKEND_FAILED),
     ],

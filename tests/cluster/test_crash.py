@@ -111,11 +111,11 @@ def test_a_kill_at_every_write_changes_neither_the_end_nor_what_is_made(
     proof.write(
         "The operator killed at every write",
         "Five servers are made, changed, scaled, spoiled, mended and deleted, and the operator is "
-        f"killed at each {THINNED}th write of that, beginning at each of the first {THINNED}: once "
+        f"killed at each {THINNED}th write of that, in each life beginning one write later: once "
         "before the write is carried out and once before it is answered. Each life ends as an "
         "undisturbed one does, with the same number of objects made and deleted of each kind.",
         {
-            "lives": total,
+            "lives": f"{total} ({len(points)} reach every write)",
             "kills": kept["kills"],
             "applies that said the same again": f"{kept['again']} (at most one per kill)",
             "statuses that said the same again": f"{kept['statuses']} (at most one per kill)",

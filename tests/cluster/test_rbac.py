@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 ROLES = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
-CLASS = "rbac"
 
 Object = dict[str, Any]
 Use = tuple[str, str, str]
@@ -67,11 +66,14 @@ def roles(cluster: RunningCluster, namespace: str, mode: str) -> list[Object]:
 def stage(
     cluster: RunningCluster, folder: Path, mode: str
 ) -> Iterator[tuple[Ground, list[Object]]]:
-    """Run an operator with the rights of the chart, where all kinds are known."""
+    """Run an operator with the rights of the chart, where all kinds are known.
+
+    It looks after servers of a class of its own: others are on their way out with their namespaces.
+    """
     namespace = f"rbac-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
     granted = roles(cluster, namespace, mode)
     options: Object = {
-        "platform": {"operatorClass": CLASS},
+        "platform": {"operatorClass": namespace},
         "environment": {"BREAKWATER_TEST_LAG_SECONDS": "1"},
     }
     if mode == "cluster":
@@ -99,7 +101,7 @@ def stage(
 
 
 def apply(op: Ground, name: str, **spec: Any) -> None:
-    op.apply(name, operatorClass=CLASS, **spec)
+    op.apply(name, operatorClass=op.namespace, **spec)
 
 
 def settle(op: Ground, name: str) -> None:

@@ -24,7 +24,7 @@ ENDPOINTS_LAG_SECONDS = 0.5
 
 SPREAD_SECONDS = 6.0
 OPEN_SECONDS = 5.0
-CROWD_SECONDS = 4 * BOUND_SECONDS
+CROWD_SECONDS = 2 * BOUND_SECONDS
 """For three processes, a proxy and a thousand clients on a machine that has other work."""
 
 MODULE = """

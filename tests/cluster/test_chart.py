@@ -42,6 +42,7 @@ CHANGES = {
     "operator.tolerations": [{"key": "system", "operator": "Exists"}],
     "operator.affinity": {"podAntiAffinity": {}},
     "operator.priorityClassName": "high",
+    "operator.serviceMonitor": "Always",
     "runtime.repository": "mirror/runtime",
     "runtime.tag": "2.0",
     "platform": {"gateway": "infra/public"},
@@ -193,6 +194,38 @@ def test_no_value_is_left_out_of_that() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
 
     assert set(CHANGES) == set(leaves(values))
+
+
+@pytest.mark.parametrize(
+    ("asked", "known", "is_there"),
+    [
+        ("Auto", True, True),
+        ("Auto", False, False),
+        ("Always", False, True),
+        ("Never", True, False),
+    ],
+)
+def test_prometheus_finds_every_replica_by_a_service_monitor(
+    helm: Helm, asked: str, known: bool, is_there: bool
+) -> None:
+    kinds = ("--api-versions", "monitoring.coreos.com/v1/ServiceMonitor") if known else ()
+    sets = (REGISTRY, f"operator.serviceMonitor={asked}", "platform.monitoring.labels.team=sre")
+    done = helm(
+        *("template", "breakwater", str(CHART), "--kube-version", "1.31.0", *kinds),
+        *(part for one in sets for part in _option(one)),
+    )
+    objects = [one for one in yaml.safe_load_all(done.stdout) if one]
+    monitors = [one for one in objects if one["kind"] == "ServiceMonitor"]
+    service = only(objects, "Service")
+    pod = only(objects, "Deployment")["spec"]["template"]
+
+    assert len(monitors) == is_there
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert service["spec"]["publishNotReadyAddresses"]
+    for monitor in monitors:
+        selected = monitor["spec"]["selector"]["matchLabels"]
+        assert selected.items() <= service["metadata"]["labels"].items()
+        assert monitor["metadata"]["labels"]["team"] == "sre"
 
 
 def test_with_namespaces_named_the_operator_has_no_right_in_the_whole_cluster(helm: Helm) -> None:

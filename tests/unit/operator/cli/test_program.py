@@ -254,10 +254,15 @@ def test_a_change_says_whether_the_process_can_take_it_over(tmp_path: Path) -> N
 @pytest.mark.requirement("K8")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_runs_or_says_why_not(example: Path) -> None:
-    try:
-        assert program([example], None, PLACE, SECRETS, PLATFORM).pod.settings["backends"]
-    except BreakwaterError as error:
-        assert "spec.backends" in str(error)  # noqa: PT017 - either of the two is right
+    objects = yaml.safe_load_all(example.read_text("utf-8"))
+    servers = [one["metadata"]["name"] for one in objects if one["kind"] == "McpServer"]
+
+    assert servers
+    for server in servers:
+        try:
+            assert program([example], server, PLACE, SECRETS, PLATFORM).pod.settings["backends"]
+        except BreakwaterError as error:
+            assert "spec.backends" in str(error)  # noqa: PT017 - either of the two is right
 
 
 EVERYTHING = ROOT / "tests/golden/everything/mcpserver.yaml"

@@ -139,7 +139,7 @@ def volumes(*found: Object) -> Object:
         pytest.param(changed(name="a.b"), "choose another name", id="name-with-dot"),
         pytest.param(
             changed(backends=[{"name": n, "python": PYTHON} for n in "ab"]),
-            "make an McpServer for each of the others",
+            "put the others into McpServers of their own",
             id="two-backends",
         ),
         pytest.param(

@@ -106,7 +106,8 @@ class ContainerBackend(Model):
     """Volumes of `spec.pod.volumes` that it reads or writes. Everything else but `/tmp`, its home
     and `writable` is read-only."""
     writable: Annotated[tuple[MountPath, ...], atomic(16)] = ()
-    """More folders in which it may write; they are empty when a pod starts."""
+    """More folders in which it may write; they are empty when a pod starts. Where a volume is
+    mounted at one of them, or at `/home/breakwater`, that is what is there."""
     user: UserId | None = None
     """The numeric user that it runs as; absent: 65533."""
     resources: Resources = Resources()

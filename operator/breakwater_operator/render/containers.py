@@ -162,8 +162,11 @@ def _mounts(backend: api.Backend) -> Iterator[dict[str, Any]]:
         yield {"name": f"{name}-scratch", "mountPath": path, "subPath": _folder(path)}
 
 
-def _writable(container: Container) -> tuple[str, ...]:
-    return (TMP_PATH, HOME_PATH, *container.writable)
+def _writable(container: Container) -> list[str]:
+    """List the folders that are empty at the start: not those at which a volume is mounted."""
+    mounted = {each.mount_path for each in container.volume_mounts}
+    wanted = dict.fromkeys((TMP_PATH, HOME_PATH, *container.writable))
+    return [path for path in wanted if path not in mounted]
 
 
 def _folder(path: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from dev.cluster.local import processes
 from tests.support.faultproxy import Rule
-from tests.support.life import End, differences, lived
+from tests.support.life import SERVERS, End, differences, lived
 from tests.support.rig.proof import Proof, source_of_operator
 
 if TYPE_CHECKING:
@@ -170,10 +170,20 @@ def disturbed(cluster: RunningCluster, folder: Path, *faults: Any) -> tuple[End,
     return run, sum(fault.hit for fault in faults)
 
 
-def check(run: End, undisturbed: End, hits: int) -> None:
+def check(run: End, undisturbed: End, hits: int, *, unanswered: int = 0) -> None:
+    """Hold a disturbed life against the undisturbed one.
+
+    Args:
+        run: The disturbed one.
+        undisturbed: The other.
+        hits: How many faults there were.
+        unanswered: How many writes may have been executed without anybody having seen an answer;
+            the apply that follows finds the object there, and counts as none.
+    """
     assert hits >= 1
     assert differences(run.state, undisturbed.state) == []
-    assert run.created == undisturbed.created
+    assert not run.created - undisturbed.created
+    assert (undisturbed.created - run.created).total() <= unanswered
     assert run.deleted == undisturbed.deleted
     assert run.again <= undisturbed.again + hits
     assert run.statuses_again <= hits
@@ -202,7 +212,8 @@ def test_an_api_server_that_is_killed_changes_neither_the_end_nor_what_is_made(
 ) -> None:
     run, hits = disturbed(control_plane, tmp_path, Killed(control_plane, (20,)))
 
-    check(run, undisturbed, hits)
+    # As many as there are servers: each is in one pass, which writes one thing after the other.
+    check(run, undisturbed, hits, unanswered=hits * len(SERVERS))
 
 
 def points(cluster: RunningCluster) -> list[tuple[str, Callable[[], Any]]]:
@@ -234,7 +245,8 @@ def test_every_fault_changes_neither_the_end_nor_what_is_made(
     for part in proof.parts():
         name, make = all_points[part]
         run, hits = disturbed(control_plane, tmp_path_factory.mktemp("faults"), make())
-        check(run, undisturbed, hits)
+        unanswered = hits * len(SERVERS) if name == "killed" else 0
+        check(run, undisturbed, hits, unanswered=unanswered)
         proof.keep({"fault": name, "hits": hits, "again": run.again - undisturbed.again})
 
     hits_of: Counter[str] = Counter()

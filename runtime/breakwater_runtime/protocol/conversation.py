@@ -10,12 +10,13 @@ import orjson
 from mcp_types import INVALID_REQUEST, PROTOCOL_VERSION_META_KEY
 
 from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.calls import Call, Peer, Principal, Problem, Refused, RpcError
 from breakwater_runtime.protocol import eras, framing
 from breakwater_runtime.protocol.dispatch import Dispatcher, failed, refused
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.questions import Questions
-from breakwater_runtime.protocol.reply import Nowhere, notification
+from breakwater_runtime.protocol.reply import notification
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_types import INVALID_REQUEST
 from starlette.types import Receive, Send
 
-from breakwater_runtime.calls import RpcError
+from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.protocol import framing, streams
 from breakwater_runtime.protocol.ticker import Ticker
 
@@ -27,34 +26,6 @@ class Final:
     messages: Sequence[bytes]
     """JSON-RPC messages, one for each request in the body."""
     batch: bool = False
-
-
-class Nowhere:
-    """A way back that does not exist."""
-
-    @property
-    def can_ask(self) -> bool:
-        """Without a session, an answer of the client could arrive anywhere."""
-        return False
-
-    async def notify(self, method: str, params: Mapping[str, Any] | None) -> None:
-        """Do nothing."""
-
-    async def ask(
-        self,
-        method: str,
-        params: Mapping[str, Any] | None,  # noqa: ARG002 - as Channel has it
-        timeout_seconds: float | None,  # noqa: ARG002 - as Channel has it
-    ) -> dict[str, Any]:
-        """Refuse: there is no session.
-
-        Raises:
-            RpcError: Always.
-        """
-        raise RpcError(INVALID_REQUEST, f"Cannot send {method!r}: the client has no session")
-
-    async def close_stream(self) -> None:
-        """Do nothing: without a session the client could not come back."""
 
 
 class Reply(Nowhere):

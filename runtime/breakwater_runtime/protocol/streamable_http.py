@@ -9,6 +9,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
 from breakwater_runtime.protocol import body, eras, framing, streams
 from breakwater_runtime.protocol.dispatch import Dispatcher, failed, refused
@@ -17,7 +18,7 @@ from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, k
 from breakwater_runtime.protocol.listeners import Listener
 from breakwater_runtime.protocol.plain import bodies
 from breakwater_runtime.protocol.plain.forms import NDJSON
-from breakwater_runtime.protocol.reply import Final, Nowhere, Reply
+from breakwater_runtime.protocol.reply import Final, Reply
 from breakwater_runtime.protocol.session_reply import SessionReply
 from breakwater_runtime.protocol.session_watch import SessionWatch
 from breakwater_runtime.protocol.sessions import Ids, Session, SessionLimits, Sessions

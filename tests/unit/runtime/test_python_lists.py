@@ -4,9 +4,9 @@ import orjson
 import pytest
 from mcp.server import MCPServer
 
+from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Call, Principal, RpcError
-from breakwater_runtime.protocol.reply import Nowhere
 
 MODERN, OLDER = "2026-07-28", "2025-11-25"
 META = {

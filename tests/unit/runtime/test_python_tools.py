@@ -24,10 +24,10 @@ from mcp_types import (
 )
 from pydantic import BaseModel, Field
 
+from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.backends.threads import Threads
 from breakwater_runtime.calls import Call, Principal, RpcError
-from breakwater_runtime.protocol.reply import Nowhere
 
 VERSIONS = ["2026-07-28", "2025-11-25", "2025-03-26"]
 

@@ -299,7 +299,7 @@ class ContainerBackend:
             initialize |= session.client.initialize
         return await self._transport.open(self._sinks, modern=modern, initialize=initialize)
 
-    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:  # noqa: ARG002
+    def listen(self, call: Call, deliver: Deliver) -> Subscription | None:  # noqa: ARG002 - as Backend has it
         """Have `answer` serve it: the server itself knows what changes."""
         return None
 

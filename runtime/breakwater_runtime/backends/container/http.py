@@ -2,27 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
-from weakref import WeakSet
-
-from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
 
 from breakwater_contract.backends import ContainerBackend as Settings
 from breakwater_contract.backends import Http, Reason
-from breakwater_runtime.backends.backend import Finding, PoolUse
-from breakwater_runtime.backends.codec.greeting import GreetingError, greet
+from breakwater_runtime.backends.backend import Finding
 from breakwater_runtime.backends.codec.http.connection import Connection
 from breakwater_runtime.backends.codec.http.connections import Connections
 from breakwater_runtime.backends.codec.http.requests import Endpoint
 from breakwater_runtime.backends.codec.http.session import HttpSession
-from breakwater_runtime.backends.codec.instance import Instance, Sinks
+from breakwater_runtime.backends.codec.instance import Sinks
+from breakwater_runtime.backends.container.http_sessions import HttpSessions
 from breakwater_runtime.backends.container.listening import Listener, exposed, listeners
-from breakwater_runtime.backends.container.pool import OpeningError
-from breakwater_runtime.backends.container.transport import Transport
-from breakwater_runtime.calls import RpcError
 
 logger = logging.getLogger(__name__)
 
@@ -49,22 +42,20 @@ class Pod:
     """Whether every socket here is of this server, as in a pod."""
 
 
-class HttpTransport(Transport):
+class HttpTransport(HttpSessions[HttpSession]):
     """Asks it over pooled connections."""
 
     def __init__(self, backend: str, settings: Settings, http: Http, pod: Pod) -> None:
         """Ask the server at a port."""
+        super().__init__(Connections(self._dial, CONNECTIONS_MAX), settings.start)
         self._backend = backend
         self._settings = settings
         self._http = http
         self._pod = pod
-        self._connections = Connections(self._dial, CONNECTIONS_MAX)
         self._endpoint = Endpoint(
-            f"127.0.0.1:{http.port}", http.path, self._connections, param_headers=self._params
+            f"127.0.0.1:{http.port}", http.path, self.connections, param_headers=self.params
         )
-        self._declared: Mapping[str, Mapping[tuple[str, ...], str]] = {}
         self._hosts: Sequence[str] = LOOPBACK
-        self._sessions: WeakSet[HttpSession] = WeakSet()
         self._listening = asyncio.Event()
         self._exposed: Finding | None = None
         self._may_start = True
@@ -85,12 +76,6 @@ class HttpTransport(Transport):
     def _has_started(self) -> None:
         self._may_start = False
 
-    async def stop(self) -> None:
-        """Wait until the server knows that its sessions have ended."""
-        await asyncio.gather(*(session.closed() for session in tuple(self._sessions)))
-        self._connections.close()
-        await asyncio.sleep(0)  # in which the loop closes the sockets
-
     async def _check(self) -> None:
         found = await asyncio.to_thread(lambda: tuple(listeners()))
         if not any(listener.port == self._http.port for listener in found):
@@ -104,7 +89,7 @@ class HttpTransport(Transport):
 
     def _is_gone(self) -> None:
         self._listening.clear()
-        for session in tuple(self._sessions):
+        for session in tuple(self.sessions):
             session.end("nobody listens at its port any more")
 
     def _exposure(self, found: Iterable[Listener]) -> Finding | None:
@@ -140,60 +125,15 @@ class HttpTransport(Transport):
             return (Finding(Reason.STARTING if self._may_start else Reason.UNREACHABLE, said),)
         return (self._exposed,) if self._exposed is not None else ()
 
-    @property
-    def pools(self) -> Mapping[str, PoolUse]:
-        """How many connections there are."""
-        each = self._connections
-        return {"connections": PoolUse(each.used, each.open, each.limit, each.waiting)}
-
-    # Sessions
-
-    def describe(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
-        """Know which arguments of tools are repeated in headers."""
-        declared = {
-            name: x_mcp_header_map(tool["inputSchema"])
-            for name, tool in tools.items()
-            if isinstance(tool.get("inputSchema"), dict)
-        }
-        self._declared = {name: headers for name, headers in declared.items() if headers}
-
-    def _params(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, str]:
-        declared = self._declared.get(tool)
-        return mcp_param_headers(declared, arguments) if declared else {}
-
-    async def open(
-        self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
-    ) -> Instance:
-        """Greet it; in the older era that begins a session.
-
-        Raises:
-            OpeningError: It goes away, or says nothing in time.
-            GreetingError: It does not speak MCP in this era.
-        """
-        session = HttpSession(
+    def session(self, sinks: Sinks) -> HttpSession:
+        """Make a session with it."""
+        return HttpSession(
             self._backend,
             self._endpoint,
             sinks,
             message_bytes=self._settings.message.bytes,
             timeout_seconds=self._settings.call.seconds,
         )
-        try:
-            async with asyncio.timeout(self._settings.start.seconds):
-                session.about = await greet(
-                    session.request, session.notify, modern=modern, initialize=initialize
-                )
-        except TimeoutError as error:
-            session.close()
-            raise OpeningError(f"it said nothing in {self._settings.start}") from error
-        except RpcError as error:
-            session.close()
-            raise OpeningError(error.message) from error
-        except (GreetingError, asyncio.CancelledError):
-            session.close()
-            raise
-        self._sessions.add(session)
-        session.listen()
-        return session
 
 
 def _exposed(where: str, is_backends: bool) -> str:

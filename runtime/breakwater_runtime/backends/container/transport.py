@@ -1,23 +1,27 @@
 """What carries the messages of a server in another container."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from breakwater_runtime.backends.backend import Finding, PoolUse
 from breakwater_runtime.backends.codec.instance import Instance, Sinks
 
 
-class Transport:
+class Transport(Protocol):
     """How instances of one server come to be."""
 
     async def run(self) -> None:
         """Do what has to be done all the time."""
+        return
 
     async def stop(self) -> None:
         """Wait, not for long, until instances that were closed are gone."""
+        return
 
     async def reachable(self) -> None:
         """Wait until there is somebody to ask."""
+        return
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -29,9 +33,14 @@ class Transport:
         """How much of its pools is in use, besides that of instances."""
         return {}
 
-    def describe(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
+    def describe(
+        self,
+        tools: Mapping[str, Mapping[str, Any]],  # noqa: ARG002 - for those that read it
+    ) -> None:
         """Know which tools there are, by their names."""
+        return
 
+    @abstractmethod
     async def open(
         self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
     ) -> Instance:
@@ -42,4 +51,3 @@ class Transport:
             GreetingError: It does not speak MCP in this era.
             RpcError: It went away meanwhile.
         """
-        raise NotImplementedError

@@ -10,7 +10,7 @@ from mcp_types import METHOD_NOT_FOUND, SERVER_INFO_META_KEY
 
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.backend import Backend, Deliver, Subscription
-from breakwater_runtime.backends.gateway.own import Silent
+from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.calls import Call, Channel, Refused, RpcError
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ RETRY_SECONDS = 1.0
 RETRY_SECONDS_MAX = 30.0
 
 
-class _Ear(Silent):
+class _Ear(Nowhere):
     """The way back of a `subscriptions/listen` that a backend answers as a call."""
 
     def __init__(self, deliver: Deliver) -> None:

@@ -1,42 +1,16 @@
 """Requests of the gateway's own: to learn what a server says of itself, and to greet it."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from mcp_types.jsonrpc import INVALID_REQUEST
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION
 
 from breakwater_contract.names import OPERATOR_PRINCIPAL
 from breakwater_runtime.backends.codec.greeting import CLIENT, DISCOVER, INITIALIZE, envelope
-from breakwater_runtime.calls import Call, Principal, RpcError
+from breakwater_runtime.backends.nowhere import Nowhere
+from breakwater_runtime.calls import Call, Principal
 
 WHO = Principal(OPERATOR_PRINCIPAL)
 """Who asks: nobody whose instances, limits or policies this would be about."""
-
-
-class Silent:
-    """A way back to nobody."""
-
-    can_ask = False
-
-    async def notify(self, method: str, params: Mapping[str, Any] | None) -> None:
-        """Do nothing."""
-
-    async def ask(
-        self,
-        method: str,
-        params: Mapping[str, Any] | None,  # noqa: ARG002 - as Channel has it
-        timeout_seconds: float | None,  # noqa: ARG002 - as Channel has it
-    ) -> dict[str, Any]:
-        """Refuse: there is nobody.
-
-        Raises:
-            RpcError: Always.
-        """
-        raise RpcError(INVALID_REQUEST, f"Cannot send {method!r}: there is no client")
-
-    async def close_stream(self) -> None:
-        """Do nothing."""
 
 
 def discover() -> Call:
@@ -53,4 +27,4 @@ def initialize() -> Call:
 
 def _call(method: str, params: dict[str, Any], version: str) -> Call:
     scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
-    return Call(method, params, 0, version, WHO, scope, Silent())
+    return Call(method, params, 0, version, WHO, scope, Nowhere())

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from breakwater_runtime.backends.gateway import meta, own
+from breakwater_runtime.backends.gateway import meta
 from breakwater_runtime.backends.gateway.errors import failed
 from breakwater_runtime.backends.gateway.lists import Lists
 from breakwater_runtime.backends.gateway.members import Members
+from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.calls import Call, Problem
 
 
@@ -95,5 +96,5 @@ def _listing(call: Call) -> Call:
     given = (call.params or {}).get("_meta")
     params = {"_meta": given} if given is not None else None
     return replace(
-        call, method="tools/list", params=params, channel=own.Silent(), examine=None, span=None
+        call, method="tools/list", params=params, channel=Nowhere(), examine=None, span=None
     )

@@ -3,25 +3,21 @@
 import asyncio
 import ssl
 import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
-
-from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
 
 from breakwater_contract.backends import Reason
 from breakwater_contract.remote import RemoteBackend as Settings
-from breakwater_runtime.backends.backend import Finding, PoolUse
-from breakwater_runtime.backends.codec.greeting import DISCOVER, GreetingError, envelope, greet
+from breakwater_runtime.backends.backend import Finding
+from breakwater_runtime.backends.codec.greeting import DISCOVER, envelope
 from breakwater_runtime.backends.codec.http.connection import Connection
 from breakwater_runtime.backends.codec.http.connections import Connections
 from breakwater_runtime.backends.codec.http.requests import Credentials, Endpoint
 from breakwater_runtime.backends.codec.http.session import HttpSession
-from breakwater_runtime.backends.codec.instance import Instance, Sinks, unavailable
+from breakwater_runtime.backends.codec.instance import Sinks, unavailable
 from breakwater_runtime.backends.codec.messages import Result
-from breakwater_runtime.backends.container.pool import OpeningError
-from breakwater_runtime.backends.container.transport import Transport
+from breakwater_runtime.backends.container.http_sessions import HttpSessions
 from breakwater_runtime.backends.remote.addresses import Addresses, ForbiddenError
 from breakwater_runtime.calls import Call, Problem, RpcError
 from breakwater_runtime.resilience.breaker import Breaker
@@ -81,7 +77,7 @@ class RemoteSession(HttpSession):
             return
 
 
-class RemoteTransport(Transport):
+class RemoteTransport(HttpSessions[RemoteSession]):
     """Opens sessions with a remote server."""
 
     def __init__(
@@ -99,6 +95,7 @@ class RemoteTransport(Transport):
             trust: Who vouches for it; None: it is asked without TLS.
             credentials: What it is told about who asks.
         """
+        super().__init__(Connections(self._dial, settings.connections), settings.start)
         url = urllib.parse.urlsplit(settings.url)
         self._backend = backend
         self._settings = settings
@@ -106,13 +103,10 @@ class RemoteTransport(Transport):
         self._host = url.hostname or ""
         self._port = url.port or PORTS[url.scheme]
         self._addresses = Addresses(settings.addresses)
-        self._connections = Connections(self._dial, settings.connections)
         self._endpoint = Endpoint(
-            url.netloc, url.path or "/", self._connections, credentials, self._params
+            url.netloc, url.path or "/", self.connections, credentials, self.params
         )
         self._breaker: Breaker | None = None
-        self._declared: Mapping[str, Mapping[tuple[str, ...], str]] = {}
-        self._sessions: WeakSet[RemoteSession] = WeakSet()
         self._forbidden: str | None = None
 
     @property
@@ -128,7 +122,7 @@ class RemoteTransport(Transport):
         """Ask the server how it is, where nobody else does, and where it is left alone."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            session = next((each for each in self._sessions if each.lost is None), None)
+            session = next((each for each in self.sessions if each.lost is None), None)
             if session is not None and self._is_due():
                 await session.probe()
 
@@ -137,12 +131,6 @@ class RemoteTransport(Transport):
         if breaker.is_open:
             return breaker.wait_seconds == 0
         return asyncio.get_running_loop().time() - breaker.last_heard > QUIET_SECONDS
-
-    async def stop(self) -> None:
-        """Wait until the server knows that its sessions have ended."""
-        await asyncio.gather(*(session.closed() for session in tuple(self._sessions)))
-        self._connections.close()
-        await asyncio.sleep(0)  # in which the loop closes the sockets
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -153,25 +141,6 @@ class RemoteTransport(Transport):
             said = f"{self._host} failed {self._settings.breaker.failures} times and is left alone"
             return (Finding(Reason.UNREACHABLE, said),)
         return ()
-
-    @property
-    def pools(self) -> Mapping[str, PoolUse]:
-        """How many connections there are."""
-        each = self._connections
-        return {"connections": PoolUse(each.used, each.open, each.limit, each.waiting)}
-
-    def describe(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
-        """Know which arguments of tools are repeated in headers."""
-        declared = {
-            name: x_mcp_header_map(tool["inputSchema"])
-            for name, tool in tools.items()
-            if isinstance(tool.get("inputSchema"), dict)
-        }
-        self._declared = {name: headers for name, headers in declared.items() if headers}
-
-    def _params(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, str]:
-        declared = self._declared.get(tool)
-        return mcp_param_headers(declared, arguments) if declared else {}
 
     async def _dial(self, protocol: Callable[[], Connection]) -> Connection:
         """Connect to the first address that may be asked and answers.
@@ -205,16 +174,9 @@ class RemoteTransport(Transport):
         self._forbidden = None
         return found
 
-    async def open(
-        self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
-    ) -> Instance:
-        """Greet it; in the older era that begins a session.
-
-        Raises:
-            OpeningError: It cannot be reached, or says nothing in time.
-            GreetingError: It does not speak MCP in this era.
-        """
-        session = RemoteSession(
+    def session(self, sinks: Sinks) -> RemoteSession:
+        """Make a session with it."""
+        return RemoteSession(
             self.breaker,
             self._backend,
             self._endpoint,
@@ -222,23 +184,6 @@ class RemoteTransport(Transport):
             message_bytes=self._settings.message.bytes,
             timeout_seconds=self._settings.call.seconds,
         )
-        try:
-            async with asyncio.timeout(self._settings.start.seconds):
-                session.about = await greet(
-                    session.request, session.notify, modern=modern, initialize=initialize
-                )
-        except TimeoutError as error:
-            session.close()
-            raise OpeningError(f"it said nothing in {self._settings.start}") from error
-        except RpcError as error:
-            session.close()
-            raise OpeningError(error.message) from error
-        except (GreetingError, asyncio.CancelledError):
-            session.close()
-            raise
-        self._sessions.add(session)
-        session.listen()
-        return session
 
 
 def _failed(error: RpcError) -> bool:

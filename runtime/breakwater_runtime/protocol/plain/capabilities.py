@@ -12,12 +12,12 @@ from mcp_types import (
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
 
+from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.calls import API_VERSION, Call, Request, RpcError
 from breakwater_runtime.protocol import body
 from breakwater_runtime.protocol.dispatch import Dispatcher
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.plain.tools import Http
-from breakwater_runtime.protocol.reply import Nowhere
 from breakwater_runtime.tools import gate
 
 DISCOVER = "server/discover"

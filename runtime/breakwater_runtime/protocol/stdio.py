@@ -141,10 +141,19 @@ class LocalClient:
 
     async def _admit(self) -> None:
         if len(self._requests) >= self._limits.in_flight():
+            await self._written()
+        if len(self._requests) >= self._limits.in_flight():
             raise Refused(Problem.OVERLOADED, retry_after=1)
         charged = self._limits.charge(self._principal.name)
         if inspect.isawaitable(charged):
             await charged
+
+    async def _written(self) -> None:
+        # A thread writes: the client may have an answer, and ask again, before we know that it was
+        # written and its request is over.
+        async with self._lock:
+            pass
+        await asyncio.sleep(0)
 
     async def _handle(self, message: Message) -> None:
         request = Request(self._new_id(), self._principal, message.id, secure=True)

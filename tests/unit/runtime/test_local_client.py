@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from breakwater_contract.limits import Bodies, Limits, Rates
 from breakwater_runtime import app
 from breakwater_runtime.app import Process
 from breakwater_runtime.calls import Call, Problem, Refused, RpcError
+from breakwater_runtime.protocol import standard_streams
 from breakwater_runtime.protocol.standard_streams import Lines, StandardStreams
 from tests.unit.runtime.asgi import MODERN
 from tests.unit.runtime.fakes import FakeBackend, until
@@ -164,6 +166,24 @@ async def test_rates_and_limits_hold_for_it(
 
     assert (first["id"], too_many["error"]["data"]["code"]) == (1, "OVERLOADED")
     assert too_often["error"]["data"]["code"] == "RATE_LIMITED"
+
+
+@pytest.mark.requirement("T4")
+async def test_a_client_that_has_its_answer_may_ask_again(
+    local: Local, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = standard_streams._write
+
+    def late(descriptor: int, content: bytes) -> None:
+        written(descriptor, content)
+        time.sleep(0.05)  # the client is faster than the thread that wrote
+
+    monkeypatch.setattr(standard_streams, "_write", late)
+    object.__setattr__(process.live.loaded, "limits", Limits(in_flight=1))
+
+    answers = [await local.answer_to("tools/list", number) for number in range(5)]
+
+    assert all("result" in answer for answer in answers), answers
 
 
 @pytest.mark.requirement("T4")

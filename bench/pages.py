@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bench.report import Bound, Report, Row, Table
+    from bench.spread import Spread
 
 TITLE = """\
 # Benchmarks
@@ -62,6 +63,13 @@ def number(value: float) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.3g}"
+
+
+def spread_text(found: Spread) -> str:
+    """Write rounds: their median, with the smallest and the largest where they differ."""
+    if found.minimum == found.maximum:
+        return number(found.median)
+    return f"{number(found.median)} ({number(found.minimum)} to {number(found.maximum)})"
 
 
 def _bounded(row: Row) -> list[str]:

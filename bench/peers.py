@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 BIN = Path(sys.executable).parent
-LOCK = ROOT / "requirements/bench.txt"
 ENVIRONMENT = ROOT / "build/bench/peers"
 """Where FastMCP is installed: its own environment, since development does without it."""
 
@@ -161,19 +160,29 @@ def live_settings() -> dict[str, object]:
 
 
 def install() -> dict[str, str]:
-    """Install the peers that development does without, and get their versions.
+    """Install the peer that development does without, and get its version.
 
     Raises:
-        subprocess.CalledProcessError: They cannot be had; uv has said why.
+        subprocess.CalledProcessError: It cannot be had; uv has said why.
     """
-    python = ENVIRONMENT / "bin/python"
+    return install_locked(ENVIRONMENT, "bench", "fastmcp")
+
+
+def install_locked(environment: Path, lock: str, distribution: str) -> dict[str, str]:
+    """Install what a lock names into an environment of its own, and get one version of it.
+
+    Raises:
+        subprocess.CalledProcessError: It cannot be had; uv has said why.
+    """
+    python = environment / "bin/python"
     if not python.exists():
         subprocess.run(
-            [BIN / "uv", "venv", "--quiet", "--python", sys.executable, ENVIRONMENT], check=True
+            [BIN / "uv", "venv", "--quiet", "--python", sys.executable, environment], check=True
         )
     # A moment where nothing has to change.
-    sync = ["pip", "sync", "--quiet", "--require-hashes", str(LOCK), "--python", str(python)]
+    source = str(ROOT / "requirements" / f"{lock}.txt")
+    sync = ["pip", "sync", "--quiet", "--require-hashes", source, "--python", str(python)]
     subprocess.run([BIN / "uv", *sync], check=True)
-    ask = "from importlib.metadata import version; print(version('fastmcp'))"
+    ask = f"from importlib.metadata import version; print(version({distribution!r}))"
     answer = subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True)
-    return {"fastmcp": answer.stdout.strip()}
+    return {distribution: answer.stdout.strip()}

@@ -75,6 +75,12 @@ class Server:
         """Get what it and its children have used so far, in user and kernel mode."""
         return sum(_ticks(pid) for pid in _tree(self.pid)) / TICKS_PER_SECOND
 
+    def cpu_seconds_of(self, command: Sequence[str]) -> float:
+        """Get what those of them have used that run a command, exactly."""
+        line = b"".join(part.encode() + b"\0" for part in command)
+        same = [pid for pid in _tree(self.pid) if _command_line(pid) == line]
+        return sum(map(_ticks, same)) / TICKS_PER_SECOND
+
     def rss_bytes(self) -> int:
         """Get how much memory of it and its children is resident."""
         pages = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in _tree(self.pid))
@@ -155,6 +161,10 @@ def _tree(pid: int) -> Iterator[int]:
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in children.read_text().split():
             yield from _tree(int(child))
+
+
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def _ticks(pid: int) -> int:

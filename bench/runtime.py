@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import collector, forwarding, machine, peers, startup, streams, sustained, wrk
+from bench import (
+    collector,
+    forwarding,
+    machine,
+    peers,
+    startup,
+    stdio,
+    streams,
+    sustained,
+    wrk,
+)
 from bench.load import Rounds
 from bench.processes import Cores, on_core, serving
 from bench.runtime_report import Measured, Series, report
@@ -42,6 +52,7 @@ class Plan:
     idle_seconds: float
     starts: int
     forwarding_rounds: int
+    stdio_rounds: int
     sustained_seconds: int
 
 
@@ -55,9 +66,10 @@ FULL = Plan(
     idle_seconds=30,
     starts=5,
     forwarding_rounds=5,
+    stdio_rounds=5,
     sustained_seconds=10,
 )
-"""About nine minutes; every idle stream gets a heartbeat. More rounds rather than longer
+"""About ten minutes; every idle stream gets a heartbeat. More rounds rather than longer
 ones: what disturbs the machine for a moment then disturbs one round of each."""
 
 QUICK = Plan(
@@ -70,6 +82,7 @@ QUICK = Plan(
     idle_seconds=3,
     starts=1,
     forwarding_rounds=1,
+    stdio_rounds=1,
     sustained_seconds=2,
 )
 
@@ -127,7 +140,7 @@ def measure(options: Options) -> Report:
     """Measure everything about the runtime that has a figure."""
     plan = QUICK if options.quick else FULL
     wrk.install()
-    versions = machine.versions(LIBRARIES) | peers.install() | wrk.version()
+    versions = machine.versions(LIBRARIES) | peers.install() | stdio.install() | wrk.version()
     streams.allow_files(plan.streams)
     cores = Cores.pick()
     with (
@@ -146,11 +159,12 @@ def measure(options: Options) -> Report:
             idle=[_idle(peer, plan, cores) for peer in listening],
             sustained=_sustained(ours, plan, cores),
             hop=_hop(folder, plan, cores),
+            stdio=(bridged := _stdio(folder, plan, cores)),
             ready_seconds=_starts(ours, plan, cores),
             import_seconds=[
                 startup.import_seconds(BACKEND_MODULE, cores.server) for _ in range(plan.starts)
             ],
-            peers=list(servers.values()),
+            peers=[*servers.values(), *dict.fromkeys(one.peer for one in bridged)],
         )
     return report(measured, versions)
 
@@ -232,6 +246,11 @@ def _hop(folder: Path, plan: Plan, cores: Cores) -> forwarding.Hop:
     return forwarding.measure(
         folder, cores, rounds=plan.forwarding_rounds, seconds=plan.latency_seconds
     )
+
+
+def _stdio(folder: Path, plan: Plan, cores: Cores) -> list[stdio.Bridged]:
+    print("a child over stdio behind HTTP", flush=True)
+    return stdio.measure(folder, cores, rounds=plan.stdio_rounds, seconds=plan.round_seconds)
 
 
 def _starts(peer: Peer, plan: Plan, cores: Cores) -> list[float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from bench import peers
-from bench.pages import number
+from bench import peers, stdio_report
+from bench.pages import number, spread_text
 from bench.report import Bound, Report, Row, Table
 from bench.spread import spread
 from bench.wires import MODERN, OLDER
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.load import Case, Sample
     from bench.peers import Peer
     from bench.spread import Spread
+    from bench.stdio import Bridged
     from bench.streams import Idle
     from bench.sustained import Sustained
 
@@ -69,6 +70,7 @@ class Measured:
     idle: Sequence[tuple[Peer, Idle]]
     sustained: Sustained
     hop: Hop
+    stdio: Sequence[Bridged]
     ready_seconds: Sequence[float]
     import_seconds: Sequence[float]
     peers: Sequence[Peer]
@@ -86,12 +88,14 @@ def report(measured: Measured, versions: Mapping[str, str]) -> Report:
             *_sustained_rows(measured),
             *_idle_rows(measured.idle),
             *_forwarding_rows(measured.hop),
+            *stdio_report.rows(measured.stdio),
             *_start_rows(measured),
         ],
         tables=[
             _calls_table(measured.calls),
             _latency_table(measured.latency),
             _idle_table(measured.idle),
+            stdio_report.table(measured.stdio),
             _switched_on(measured.peers),
         ],
         versions=versions,
@@ -328,18 +332,12 @@ def _calls_line(series: Sequence[Series], one: Series) -> list[str]:
         one.case.peer.name,
         one.case.wire,
         one.case.tool,
-        _spread(one.spread(_cpu)),
+        spread_text(one.spread(_cpu)),
         number(one.ratio(peer, _cpu)) if peer else "",
         number(one.spread(lambda sample: sample.per_second).median),
         _percentiles(one),
         number(one.spread(lambda sample: sample.rss_mb).maximum),
     ]
-
-
-def _spread(found: Spread) -> str:
-    if found.minimum == found.maximum:
-        return number(found.median)
-    return f"{number(found.median)} ({number(found.minimum)} to {number(found.maximum)})"
 
 
 def _latency_table(series: Sequence[Series]) -> Table:
@@ -392,6 +390,7 @@ def _raw(measured: Measured) -> dict[str, object]:
         "idle": [{"server": peer.name, **asdict(one)} for peer, one in measured.idle],
         "sustained": asdict(measured.sustained),
         "hop": asdict(measured.hop),
+        "stdio": stdio_report.raw(measured.stdio),
         "ready_seconds": list(measured.ready_seconds),
         "import_seconds": list(measured.import_seconds),
     }

@@ -27,7 +27,7 @@ def ready_seconds(peer: Peer, core: int) -> float:
     begin = time.perf_counter()
     with started(peer.command, core=core) as (process, log):
         deadline = time.monotonic() + START_SECONDS
-        while not _is_ready(peer):
+        while not is_ready(peer):
             check(process, log, deadline)
             time.sleep(POLL_SECONDS)
         return time.perf_counter() - begin
@@ -40,7 +40,8 @@ def import_seconds(module: str, core: int) -> float:
     return float(done.stdout)
 
 
-def _is_ready(peer: Peer) -> bool:
+def is_ready(peer: Peer) -> bool:
+    """Say whether a server says that it is ready."""
     connection = http.client.HTTPConnection("127.0.0.1", peer.ready_port or peer.port, timeout=5)
     try:
         connection.request("GET", READY_PATH)

@@ -53,12 +53,12 @@ def modern(target: Target, tool: str, **meta: object) -> tuple[str, ...]:
     return (_request(target.port, headers, _message("tools/call", params)),)
 
 
-def older(target: Target, tool: str) -> tuple[str, ...]:
+def older(target: Target, tool: str, sessions: int = SESSIONS) -> tuple[str, ...]:
     """Make the call of clients before that: one per session, where the server has sessions."""
-    sessions = [open_session(target) for _ in range(SESSIONS)]
+    opened = [open_session(target) for _ in range(sessions)]
     message = _message("tools/call", {"name": tool, "arguments": {"text": TEXT}})
     requests = dict.fromkeys(
-        _request(target.port, _older_headers(target, session), message) for session in sessions
+        _request(target.port, _older_headers(target, session), message) for session in opened
     )
     return tuple(requests)
 

@@ -1,9 +1,9 @@
 """Rewrite the exact locks in requirements/: names, versions and hashes, no addresses.
 
 Run by `make lock`. One lock per image (operator, runtime), one for development (everything), and
-what development does without: one for the peers that benchmarks compare with, one for the scanners
-of manifests, one for the audit of all locks; and one for uv itself, so that a bare machine can
-install uv with nothing but pip.
+what development does without: two for the peers that benchmarks compare with, which want different
+SDKs, one for the scanners of manifests, one for the audit of all locks; and one for uv itself, so
+that a bare machine can install uv with nothing but pip.
 """
 
 import subprocess
@@ -19,6 +19,7 @@ LOCKS = {
     "build": ["build"],
     "dev": ["cli", "operator", "runtime", "dev"],
     "bench": ["bench"],
+    "bridge": ["bridge"],
     "scan": ["scan"],
     "audit": ["audit"],
 }

@@ -47,18 +47,21 @@ class Answer:
 
 
 @functools.cache
-def packages() -> Path:
+def packages(source: Path = SOURCE) -> Path:
     """Install the packages unless they are there, and return the folder that has node_modules.
 
     The folder is named by the content of the lock file and whole from the moment it exists; it may
     be deleted at any time.
+
+    Args:
+        source: Where the manifest and the lock file are.
     """
-    digest = hashlib.sha256(b"".join((SOURCE / name).read_bytes() for name in MANIFEST))
+    digest = hashlib.sha256(b"".join((source / name).read_bytes() for name in MANIFEST))
     folder = _cache() / digest.hexdigest()[:16]
     if not folder.is_dir():
         with locked(_cache() / ".lock"):
             if not folder.is_dir():
-                _install(folder)
+                _install(folder, source)
     return folder
 
 
@@ -130,20 +133,20 @@ def _command(program: Path | str) -> tuple[bytes, list[str]]:
     return (SOURCE / program).read_bytes(), ["--input-type=module", "-"]
 
 
-def _install(folder: Path) -> None:
+def _install(folder: Path, source: Path) -> None:
     require([Program("npm", "npm")])
     for abandoned in _cache().glob(f"{UNFINISHED}*"):
         shutil.rmtree(abandoned, ignore_errors=True)
     unfinished = Path(tempfile.mkdtemp(dir=_cache(), prefix=UNFINISHED))
     try:
         for name in MANIFEST:
-            shutil.copy(SOURCE / name, unfinished)
+            shutil.copy(source / name, unfinished)
         # Scripts are not needed: what they would do is in the lock file or not used.
         command = ["npm", "ci", "--ignore-scripts", "--loglevel=error", "--engine-strict=false"]
         done = subprocess.run(command, cwd=unfinished, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(
-                f"`{' '.join(command)}` failed in a copy of {SOURCE}:\n{done.stderr}"
+                f"`{' '.join(command)}` failed in a copy of {source}:\n{done.stderr}"
             )
         unfinished.rename(folder)
     finally:

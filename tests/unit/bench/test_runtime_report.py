@@ -1,11 +1,12 @@
 from collections.abc import Sequence
 
-from bench import peers
+from bench import peers, stdio
 from bench.forwarding import Hop
 from bench.load import Case, Sample
 from bench.peers import Peer
 from bench.report import Report, Row
 from bench.runtime_report import Measured, Series, report
+from bench.stdio import Bridged
 from bench.streams import Idle
 from bench.sustained import Sustained
 from bench.wires import MODERN, OLDER
@@ -57,10 +58,20 @@ def _measured() -> Measured:
         ],
         sustained=Sustained("text/event-stream", 500, 998.0, 40.0, 101.0),
         hop=Hop(0.4, 120.0),
+        stdio=[
+            _bridged(stdio.OURS, SESSIONS, [(6000, 1.0), (6000, 2.0), (6000, 1.0)]),
+            _bridged(stdio.MCP_PROXY, SESSIONS, [(600, 1.0), (3000, 1.0), (600, 1.0)]),
+            _bridged(stdio.SUPERGATEWAY, EVENTS, [(1500, 1.0), (800, 1.0), (1500, 1.0)]),
+        ],
         ready_seconds=[2.0, 1.9, 2.1],
         import_seconds=[0.9, 1.0, 1.1],
         peers=[],
     )
+
+
+def _bridged(name: str, wire: str, found: Sequence[tuple[int, float]]) -> Bridged:
+    samples = [stdio.Sample(calls, seconds, 0.25, 1.0, 2.0) for calls, seconds in found]
+    return Bridged(Peer(name, ["serve"], 8080, on="all"), wire, samples)
 
 
 def _row(made: Report, what: str, peer: str = "") -> Row:
@@ -115,3 +126,12 @@ def test_streams_under_load_and_the_hop_between_replicas_have_bounds() -> None:
     assert _row(made, "forwarding hop, processor").is_met is True
     assert _row(made, "idle stream, of 1000, TLS").is_met is False
     assert all(row.figure is not None for row in made.rows)
+
+
+def test_a_child_over_stdio_is_held_against_the_better_bridge_of_each_round() -> None:
+    made = report(_measured(), {})
+
+    everything, own = _row(made, "the child included"), _row(made, "without the child")
+    # Rounds of 6000 to 1500, 3000 to 3000 and 6000 to 1500.
+    assert (everything.figure, everything.ratio, everything.is_met) == (6000, 4.0, True)
+    assert (own.figure, own.is_met) == (125.0, True)

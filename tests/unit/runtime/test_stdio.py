@@ -181,6 +181,27 @@ async def test_a_call_that_takes_too_long_is_a_timeout(lean: Helper) -> None:
     assert failed.value.data["code"] == "TIMEOUT"
 
 
+async def test_each_call_that_takes_too_long_is_a_timeout_in_its_turn(lean: Helper) -> None:
+    async with containers.backend(lean, call="200ms") as backend:
+        first = asyncio.create_task(backend.answer(tool("silent")))
+        await asyncio.sleep(0.1)
+        second = asyncio.create_task(backend.answer(tool("silent")))
+        await text(backend, tool("echo", text="in between"))
+        async with asyncio.timeout(10):
+            failures = await asyncio.gather(first, second, return_exceptions=True)
+
+    codes = [each.data["code"] for each in failures if isinstance(each, RpcError)]
+    assert codes == ["TIMEOUT", "TIMEOUT"]
+
+
+async def test_calls_of_one_moment_reach_the_child_together_and_whole(lean: Helper) -> None:
+    texts = [str(number) * 3000 for number in range(100)]
+    async with containers.backend(lean) as backend:
+        answers = await asyncio.gather(*(text(backend, tool("echo", text=one)) for one in texts))
+
+    assert answers == texts
+
+
 @pytest.mark.requirement("W7")
 async def test_health_follows_a_server_that_is_restarted(lean: Helper) -> None:
     async with containers.backend(lean, isolation="Shared") as backend:

@@ -67,6 +67,7 @@ class Conversation:
         self._questions = Questions(backend, self._answer, wire.write)
         self._garbage = 0
         self._checking = False
+        self._timer: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self.about = About("", False, {}, {})
         self.calls: dict[int, Call] = {}
@@ -99,13 +100,14 @@ class Conversation:
         """
         if self._lost.done():
             raise self._gone(written=False)
-        number, pending = next(self._numbers), Pending(call)
+        number, pending = next(self._numbers), Pending(call, self._loop)
         if pending.progress_token is not None:
             params = with_token(params, number)
         self._pending[number] = pending
         if call is not None:
             self.calls[number] = call
-        timer = self._timer(number, call)
+            if self._timer is None and self._timeout_seconds is not None:
+                self._timer = self._loop.call_later(self._timeout_seconds, self._look)
         try:
             await self._wire.ready()
             if pending.error is None:
@@ -116,8 +118,6 @@ class Conversation:
             self._cancel(number, pending, method)
             raise
         finally:
-            if timer is not None:
-                timer.cancel()
             del self._pending[number]
             if call is not None:
                 del self.calls[number]
@@ -128,17 +128,19 @@ class Conversation:
             self.served = True
         return result
 
-    def _timer(self, number: int, call: Call | None) -> asyncio.TimerHandle | None:
-        if self._timeout_seconds is None or call is None:
-            return None
-        return self._loop.call_later(self._timeout_seconds, self._time_out, number)
-
-    def _time_out(self, number: int) -> None:
-        pending = self._pending.get(number)
-        if pending is not None:
+    def _look(self) -> None:
+        """End what takes too long: one timer for all, who began in turn and have the same time."""
+        self._timer = None
+        seconds = self._timeout_seconds or 0.0
+        now = self._loop.time()
+        for number, pending in self._pending.items():
+            if pending.call is None or pending.is_over:
+                continue
+            if pending.since + seconds > now:
+                self._timer = self._loop.call_at(pending.since + seconds, self._look)
+                return
             self._cancel(number, pending, "")
-            message = f"It took longer than {self._timeout_seconds:g} s."
-            pending.fail(too_slow(self._backend, message))
+            pending.fail(too_slow(self._backend, f"It took longer than {seconds:g} s."))
 
     def _cancel(self, number: int, pending: Pending, method: str) -> None:
         if self._lost.done() or not pending.written or method == INITIALIZE:
@@ -286,6 +288,8 @@ class Conversation:
         if self._lost.done():
             return
         self._lost.set_result(reason)
+        if self._timer is not None:
+            self._timer.cancel()
         for pending in self._pending.values():
             pending.fail(self._gone(written=pending.written))
         for task in tuple(self._tasks):

@@ -16,26 +16,33 @@ reader serves other callers too."""
 class Pending:
     """Waits for a result, and hands notifications on in the meantime, in the order they came."""
 
-    def __init__(self, call: Call | None) -> None:
+    def __init__(self, call: Call | None, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for what a caller asked, or for what we ask ourselves."""
         self.call = call
+        self.since = loop.time()
+        self._loop = loop
         self.written = False
         self.progress_token = token_of(call)
         self.result: Result | None = None
         self.error: RpcError | None = None
         self.questions: set[asyncio.Task[None]] = set()
-        self._turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turn: asyncio.Future[None] = loop.create_future()
         self._notes: deque[tuple[str, Mapping[str, Any] | None]] = deque(maxlen=NOTES_MAX)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is a result, or an error."""
+        return self.result is not None or self.error is not None
 
     def succeed(self, result: Result) -> None:
         """Take the result."""
-        if self.result is None and self.error is None:
+        if not self.is_over:
             self.result = result
             self._wake()
 
     def fail(self, error: RpcError) -> None:
         """Take the error in place of it."""
-        if self.result is None and self.error is None:
+        if not self.is_over:
             self.error = error
             self._wake()
 
@@ -62,7 +69,7 @@ class Pending:
                 raise self.error
             if self.result is not None:
                 return self.result
-            self._turn = asyncio.get_running_loop().create_future()
+            self._turn = self._loop.create_future()
 
     async def _deliver(self) -> None:
         while self._notes and self.call is not None:

@@ -19,6 +19,9 @@ MESSAGES_PER_SECOND = 2000
 
 PAUSE_SECONDS = 0.1
 
+TOGETHER_BYTES_MAX = 64 * 1024
+"""How much waits to be written at once; with more, the child's input is looked at first."""
+
 
 class Pipes(asyncio.Protocol):
     """Reads a child's output, writes its input, and knows how it ended."""
@@ -33,6 +36,8 @@ class Pipes(asyncio.Protocol):
         self._lines = Lines(message_bytes)
         self._stdin: asyncio.WriteTransport | None = None
         self._stdout: asyncio.ReadTransport | None = None
+        self._unwritten: list[bytes] = []
+        self._unwritten_bytes = 0
         self._free: asyncio.Future[None] | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._surplus = 0
@@ -55,9 +60,22 @@ class Pipes(asyncio.Protocol):
             await asyncio.shield(self._free)
 
     def write(self, line: bytes) -> None:
-        """Write a line."""
-        if self._stdin is not None and not self._stdin.is_closing():
-            self._stdin.write(line + b"\n")
+        """Write a line, together with all that is written at the same moment.
+
+        uvloop asks the system for every single write to a pipe, and wakes the child with each.
+        """
+        if not self._unwritten:
+            self._loop.call_soon(self._flush)
+        self._unwritten += (line, b"\n")
+        self._unwritten_bytes += len(line)
+        if self._unwritten_bytes > TOGETHER_BYTES_MAX:
+            self._flush()
+
+    def _flush(self) -> None:
+        lines, self._unwritten = self._unwritten, []
+        self._unwritten_bytes = 0
+        if lines and self._stdin is not None and not self._stdin.is_closing():
+            self._stdin.write(b"".join(lines))
 
     def end(self, reason: str) -> None:
         """Kill the child with all that it started."""

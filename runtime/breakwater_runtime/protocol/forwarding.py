@@ -19,15 +19,13 @@ from breakwater_runtime.protocol.callers import Callers
 from breakwater_runtime.protocol.dispatch import refused
 from breakwater_runtime.protocol.peers import RETRY_SECONDS, Peers
 from breakwater_runtime.protocol.session_ids import Pod
+from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.protocol.upstream import Headers, LateError, LostError, Upstream
 
 VERSION_HEADER = b"breakwater-forward"
 POD_HEADER = b"breakwater-pod"
 CALLER_HEADER = b"breakwater-caller"
 OURS = b"breakwater-"
-
-WATCH_SECONDS = 0.02
-"""After how long we look whether the client left: most answers are there before."""
 
 LEFT_OUT = frozenset(
     {
@@ -44,18 +42,27 @@ TOOLS_CALL = b'"tools/call"'
 """What stands in every message that calls a tool: inside a text its quotes would be escaped."""
 
 ANSWERED_BY_US = frozenset(
-    {b"connection", b"keep-alive", b"transfer-encoding", b"date", b"x-request-id"}
+    {
+        *(b"connection", b"keep-alive", b"transfer-encoding", b"date", b"x-request-id"),
+        # Every answer of ours gets these, whoever made it.
+        *(b"content-security-policy", b"referrer-policy", b"strict-transport-security"),
+        *(b"x-content-type-options", b"x-frame-options"),
+    }
 )
+NOT_KEPT = (b"cache-control", b"no-store")
+"""Every answer of ours that says nothing else says this."""
 
 
 class Forwarder:
     """Passes requests on."""
 
-    def __init__(self, peers: Peers, callers: Callers, outcomes: Counter) -> None:
+    def __init__(self, peers: Peers, callers: Callers, outcomes: Counter, ticker: Ticker) -> None:
         """Count in `outcomes` what became of each request."""
         self._peers = peers
         self._callers = callers
         self._outcomes = outcomes
+        self._answered = outcomes.labels("answered")
+        self._ticker = ticker
         self._streams: dict[Upstream, None] = {}
 
     async def forward(self, owner: Pod, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +76,7 @@ class Forwarder:
             return
         request = Request.of(scope)
         request.calls_elsewhere = TOOLS_CALL in body
-        relay = _Relay(scope["method"] == "GET", body, receive, send)
+        relay = _Relay(scope["method"] == "GET", body, receive, send, self._ticker)
         try:
             await self._relay(owner, self._head(owner, scope, request, len(body)), relay)
         except Refused as refusal:
@@ -80,7 +87,10 @@ class Forwarder:
         except asyncio.CancelledError:
             request.message_id = _only(relay.ids())
             raise
-        self._outcomes.labels("lost" if relay.was_cut else "answered").inc()
+        if relay.was_cut:
+            self._outcomes.labels("lost").inc()
+        else:
+            self._answered.inc()
 
     async def _relay(self, owner: Pod, head: bytes, relay: "_Relay") -> None:
         kept = self._peers.idle(owner.address)
@@ -120,9 +130,9 @@ class Forwarder:
             b"x-request-id: " + request.id.encode(),
         ]
         if length:
-            lines += [b"content-length: %d" % length, b"expect: 100-continue"]
+            lines.append(b"content-length: %d\r\nexpect: 100-continue" % length)
         lines += [
-            b"%b: %b" % (name, value)
+            name + b": " + value
             for name, value in scope["headers"]
             if name not in LEFT_OUT and not name.startswith(OURS)
         ]
@@ -142,7 +152,9 @@ class Forwarder:
 class _Relay:
     """One answer on its way back."""
 
-    def __init__(self, is_stream: bool, body: bytes, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, is_stream: bool, body: bytes, receive: Receive, send: Send, ticker: Ticker
+    ) -> None:
         self.is_stream = is_stream
         """Whether it is a stream that carries no call."""
         self.is_gone = False
@@ -152,6 +164,9 @@ class _Relay:
         self.body = body
         self._receive = receive
         self._send = send
+        self._ticker = ticker
+        self._upstream: Upstream | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._ids: list[str | int] | None = None
 
     def ids(self) -> list[str | int]:
@@ -161,11 +176,9 @@ class _Relay:
         return self._ids
 
     async def run(self, upstream: Upstream) -> None:
-        loop = asyncio.get_running_loop()
-        watching: list[asyncio.Task[None]] = []
-        armed = loop.call_later(
-            WATCH_SECONDS, lambda: watching.append(loop.create_task(self._watch(upstream)))
-        )
+        """Pass the answer on; most are there before anybody looks after the two ends."""
+        self._upstream = upstream
+        self._ticker.watch_soon(self)
         try:
             status, headers = await upstream.head()
             if _is_events(headers):
@@ -173,9 +186,16 @@ class _Relay:
             else:
                 await self._whole(upstream, status, headers)
         finally:
-            armed.cancel()
-            for task in watching:
-                task.cancel()
+            self._ticker.done(self)
+            if self._watching is not None:
+                self._watching.cancel()
+                self._watching = None
+
+    def watch(self) -> None:
+        """Begin to look whether the client left, and whether the peer has the request."""
+        if self._upstream is not None:
+            self._upstream.watch()
+            self._watching = asyncio.ensure_future(self._watch(self._upstream))
 
     async def _watch(self, upstream: Upstream) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -186,12 +206,15 @@ class _Relay:
 
     async def _whole(self, upstream: Upstream, status: int, headers: Headers) -> None:
         """Pass on an answer that can only be had whole; not before its end, so that it is."""
-        parts, more = [], True
-        while more:
-            part, more = await upstream.part()
-            parts.append(part)
+        content, more = await upstream.part()
+        if more:
+            parts = [content]
+            while more:
+                content, more = await upstream.part()
+                parts.append(content)
+            content = b"".join(parts)
         await self._begin(status, headers)
-        await self._send(streams.body(b"".join(parts), more=False))
+        await self._send(streams.body(content, more=False))
 
     async def _stream(self, upstream: Upstream, status: int, headers: Headers) -> None:
         self.ids()
@@ -212,7 +235,7 @@ class _Relay:
         yield from (streams.frame(refused(each, refusal)) for each in self.ids())
 
     async def _begin(self, status: int, headers: Headers) -> None:
-        kept = [pair for pair in headers if pair[0] not in ANSWERED_BY_US]
+        kept = [each for each in headers if each[0] not in ANSWERED_BY_US and each != NOT_KEPT]
         await self._send({"type": "http.response.start", "status": status, "headers": kept})
 
 

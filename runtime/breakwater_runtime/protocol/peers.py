@@ -121,11 +121,11 @@ class Peers:
 
     def release(self, address: str, upstream: Upstream) -> None:
         """Keep a connection for the next request, if it may carry another."""
-        peer = self._at(address)
-        if not upstream.reusable or len(peer.idle) >= IDLE_MAX:
+        peer = self._peers.get(address)
+        if peer is None or not upstream.reusable or len(peer.idle) >= IDLE_MAX:
             upstream.abort()
             return
-        upstream.idle_since = peer.used_at
+        peer.used_at = upstream.idle_since = asyncio.get_running_loop().time()
         peer.idle.append(upstream)
 
     def _lost(self, address: str, upstream: Upstream) -> None:

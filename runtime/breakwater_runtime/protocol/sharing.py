@@ -63,10 +63,11 @@ class Sharing:
         self._answer: ASGIApp = nowhere
         self._peers: OrderedDict[str, Pod] = OrderedDict()
         self._callers = Callers(shared.ring, here, now_seconds)
-        peers = Peers(shared.client_tls, internal_host(shared.server_uid), Ticker())
+        ticker = Ticker()
+        peers = Peers(shared.client_tls, internal_host(shared.server_uid), ticker)
         self.admit = Forwarded(here, self._callers, self._met)
         """The step that every request on the internal port takes first."""
-        self.forwarder = Forwarder(peers, self._callers, forwards)
+        self.forwarder = Forwarder(peers, self._callers, forwards, ticker)
 
     def way_to(self, session_id: str, principal: str) -> ASGIApp | None:
         """Get what passes a request on to the pod that has a session; None: no other pod has."""

@@ -39,6 +39,7 @@ class Upstream(asyncio.Protocol):
         "_is_closed",
         "_is_late",
         "_is_lost",
+        "_loop",
         "_lost",
         "_parser",
         "_parts",
@@ -57,6 +58,7 @@ class Upstream(asyncio.Protocol):
         """Note in `heard` when the peer says something; call `lost` once the connection ended."""
         self._heard = heard
         self._lost = lost
+        self._loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", None)
         self._parser: Any = None
         self._waiter: asyncio.Future[None] | None = None
@@ -78,12 +80,12 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be ready for a request."""
         self._transport = cast("asyncio.Transport", transport)
-        self._heard.at = asyncio.get_running_loop().time()
+        self._heard.at = self._loop.time()
         self._parser = httptools.HttpResponseParser(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse a part of the answer."""
-        self._heard.at = asyncio.get_running_loop().time()
+        self._heard.at = self._loop.time()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -140,7 +142,11 @@ class Upstream(asyncio.Protocol):
         self._headers, self._status, self.complete, self.taken = [], 0, False, False
         self.used += 1
         self._transport.write(head + body)
-        self._patience = Patience(self._heard, self._too_late)
+
+    def watch(self) -> None:
+        """Give up in a while unless the peer says that it has the request."""
+        if not (self.taken or self._is_closed or self.complete):
+            self._patience = Patience(self._heard, self._too_late)
 
     def _too_late(self) -> None:
         self._is_late = True
@@ -182,7 +188,7 @@ class Upstream(asyncio.Protocol):
     async def _more(self) -> None:
         if self._is_lost:
             raise LateError if self._is_late else LostError
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:

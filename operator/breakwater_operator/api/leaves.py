@@ -39,6 +39,7 @@ EFFECTS: Mapping[str, Effect] = {
     "replicas": Effect.CHILDREN,
     "autoscaling": Effect.CHILDREN,
     "suspend": Effect.CHILDREN,
+    "upgradePolicy": Effect.CHILDREN,
 }
 """By path in the spec, without list indexes; the longest path that leads to a leaf counts."""
 

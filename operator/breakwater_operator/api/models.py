@@ -1,7 +1,7 @@
 """The McpServer as users write it; its CRD and its reference page are made from this module."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -139,6 +139,10 @@ class McpServerSpec(Model):
     operator_class: DnsSubdomain | None = None
     """Which operator looks after the server, where there are several. Absent: the one without a
     class."""
+    upgrade_policy: Literal["OnSpecChange", "InWaves"] = "OnSpecChange"
+    """When pods take over what a newer operator renders otherwise, or a new default of the
+    platform. `OnSpecChange`: with the next change that replaces them anyway. `InWaves`: soon, a few
+    servers of the cluster at a time, and none more once one of them does not get ready."""
     suspend: bool = False
     """Whether all pods are taken away while everything else stays."""
 

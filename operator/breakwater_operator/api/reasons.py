@@ -61,6 +61,14 @@ class Reason(StrEnum):
         "LiveChangePending",
         "Changed keys or settings have been written; not all pods have taken them over yet.",
     )
+    UPGRADE_PENDING = (
+        "UpgradePending",
+        (
+            "`spec.upgradePolicy` is `InWaves`, and the pods are as an older operator or platform "
+            "made them. A few servers are upgraded at a time; none more while one of them does not "
+            "get ready."
+        ),
+    )
     WAITING = ("Waiting", "Something that the manifest names is missing; the message says what.")
     COMPLETE = ("Complete", "Everything is as the manifest says; nothing is under way.")
     DEADLINE_EXCEEDED = (

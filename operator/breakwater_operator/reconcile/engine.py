@@ -29,6 +29,7 @@ from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
+from breakwater_operator.reconcile.upgrades import Upgrades, under_way
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer
 
@@ -236,7 +237,12 @@ class Engine:
             now=self._outside.now,
             entropy=self._outside.entropy,
             settled=self._settled,
+            upgrades=Upgrades(self._turn_came, lambda: under_way(self._world)),
         )
+
+    def _turn_came(self, key: Key) -> None:
+        self._settled.changed(key)
+        self._wake(key, Priority.ROUTINE)
 
     async def _load_signing(self) -> Signing:
         backoff = Backoff(0.5, 30.0)

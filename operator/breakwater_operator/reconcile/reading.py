@@ -11,6 +11,7 @@ from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.kube.kinds import CLAIM, CONFIG_MAP, CONTROLLER_REVISION, SECRET
+from breakwater_operator.reconcile import deployments
 from breakwater_operator.reconcile.world import World, controller
 from breakwater_operator.render import claims, revision, sources
 from breakwater_operator.render.secrets import key_secret_name
@@ -95,14 +96,22 @@ def _certificate(server: McpServer) -> str | None:
 def revisions(
     server: McpServer, world: World, known: list[Object], read_at_start: Sequence[sources.Source]
 ) -> list[Object]:
-    """Add the current ControllerRevision where it lost its owner, or was lost as a whole."""
+    """Add ControllerRevisions that lost their owner, or were lost as a whole.
+
+    These are the one of the spec, and the one that the pods are of: of a revision that was rendered
+    again the spec does not know the name.
+    """
+    running = deployments.revision_of(deployments.find(world, server.namespace, server.name))
+    wanted = dict.fromkeys([revision.name(server, read_at_start), *filter(None, [running])])
+    found = [_ownerless(server, world, names.controller_revision(server.name, n)) for n in wanted]
+    return [*known, *(one for one in found if one is not None and one not in known)]
+
+
+def _ownerless(server: McpServer, world: World, name: str) -> Object | None:
     cache = world.children[CONTROLLER_REVISION]
-    name = names.controller_revision(server.name, revision.name(server, read_at_start))
-    current = cache.get(server.namespace, name) or world.lost.get((server.namespace, name))
-    owner = controller(current) if current is not None else None
-    if current is None or current in known or (owner is not None and owner["uid"] != server.uid):
-        return known
-    return [*known, current]
+    found = cache.get(server.namespace, name) or world.lost.get((server.namespace, name))
+    owner = controller(found) if found is not None else None
+    return None if owner is not None and owner["uid"] != server.uid else found
 
 
 def _missing_claim(namespace: str, name: str) -> NotReadyError:

@@ -24,7 +24,7 @@ from breakwater_operator.kube.kinds import (
 from breakwater_operator.probe.pods import followed
 from breakwater_operator.probe.prober import KEY_UNKNOWN
 from breakwater_operator.probe.rounds import Rounds
-from breakwater_operator.reconcile import plan, rotation
+from breakwater_operator.reconcile import deployments, plan, rotation
 from breakwater_operator.reconcile.events import Events, News, transitions
 from breakwater_operator.reconcile.issuer import ClusterIssuer, unknown_issuer
 from breakwater_operator.reconcile.plan import Child
@@ -34,6 +34,7 @@ from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
+from breakwater_operator.reconcile.upgrades import Upgrades
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer, merged
 from breakwater_operator.render import (
@@ -51,7 +52,7 @@ from breakwater_operator.render import (
     sources,
 )
 from breakwater_operator.render.deployment import at_birth
-from breakwater_operator.status import Facts, Pod, conclude
+from breakwater_operator.status import Facts, Pod, conclude, rollout
 from breakwater_operator.status.facts import Problem
 
 Object = dict[str, Any]
@@ -96,6 +97,8 @@ class Seen:
     failure: ApiError | None = None
     intent: Intent | None = None
     is_key_changed: bool = False
+    is_outdated: bool = False
+    """Whether the pods wait for their turn to be upgraded."""
     is_settled: bool = False
     """Whether every child was found to be as it should be, and nothing else is to be said."""
     live: str | None = None
@@ -116,6 +119,7 @@ class Reconciler:
     issuer: ClusterIssuer
     statuses: Statuses
     events: Events
+    upgrades: Upgrades
     now: Callable[[], datetime]
     entropy: Callable[[int], bytes]
     clock: Callable[[], float] = time.monotonic
@@ -154,10 +158,8 @@ class Reconciler:
         They take a second or two, and then one status says everything.
         """
         is_behind = any(pod.probe is not None and pod.probe.live != seen.live for pod in pods)
-        deployment = self.world.children[DEPLOYMENT].get(
-            key[0], names.deployment(key[1], names.FIRST_SLOT)
-        )
-        is_rolled_out = deployment is not None and _is_complete(deployment)
+        deployment = deployments.find(self.world, *key)
+        is_rolled_out = deployment is not None and deployments.is_complete(deployment)
         has_trouble = seen.faults or seen.waits or seen.problems or seen.failure is not None
         has_news = bool(has_trouble or seen.is_key_changed)
         if not is_behind or not is_rolled_out or has_news or seen.live is None:
@@ -198,6 +200,7 @@ class Reconciler:
         except SpecError as error:
             # What runs keeps running: no child is touched while nobody can say what it should be.
             seen.faults = error.faults
+            self.upgrades.leave((owner["metadata"]["namespace"], owner["metadata"]["name"]))
             return seen
         seen.intent, seen.live = intent, live.wanted(intent)
         seen.waits += missing(intent)
@@ -243,7 +246,7 @@ class Reconciler:
         intent = Intent(
             server=self._held(server, seen.faults),
             platform=self.platform,
-            revision=revision.current(server, self.platform, stored, read_at_start),
+            revision=self._revision(server, stored, read_at_start, seen),
             keys=keys,
             ring=held_ring or ring.first(server, self.now(), self.entropy(ring.FRESH_BYTES)),
             operator_keys=(self.signing.key.public,),
@@ -259,6 +262,24 @@ class Reconciler:
         pods, probes = self.world.pods.together(key), self.rounds.known(key)
         fresh = self.entropy(ring.FRESH_BYTES)
         return rotation.turned(intent, pods, probes, self.now(), fresh)
+
+    def _revision(
+        self,
+        server: McpServer,
+        stored: Sequence[Object],
+        read_at_start: Sequence[sources.Source],
+        seen: Seen,
+    ) -> revision.Revision:
+        """Choose the revision to run: a newer rendering of it where that may be."""
+        found = revision.current(server, self.platform, stored, read_at_start)
+        key, is_asked = (server.namespace, server.name), server.spec.upgrade_policy == "InWaves"
+        if not is_asked or not revision.is_outdated(found, server, self.platform):
+            self.upgrades.leave(key)
+            return found
+        if self.upgrades.may(key):
+            return revision.upgraded(server, self.platform, stored, read_at_start)
+        seen.is_outdated = True
+        return found
 
     async def _issuer(self, server: McpServer, seen: Seen) -> Issuer | None:
         """Say who makes service accounts' tokens; where nobody can, who last did."""
@@ -285,9 +306,7 @@ class Reconciler:
         """
         if not faults:
             return server
-        running = self.world.children[DEPLOYMENT].get(
-            server.namespace, names.deployment(server.name, names.FIRST_SLOT)
-        )
+        running = deployments.find(self.world, server.namespace, server.name)
         if running is None:
             raise SpecError(faults)
         fewer = {"replicas": claims.REPLICAS_MAX, "autoscaling": None}
@@ -314,7 +333,9 @@ class Reconciler:
         if owner is None:
             raise OwnerGoneError
         previous = owner.get("status") or {}
-        status = conclude(self._facts(owner, seen, pods, failures))
+        facts = self._facts(owner, seen, pods, failures)
+        self.upgrades.saw(key, rollout(facts))
+        status = conclude(facts)
         try:
             written = await self.statuses.write(owner, status)
         except ApiError as error:
@@ -342,13 +363,12 @@ class Reconciler:
             waits=tuple(seen.waits),
             problems=tuple(seen.problems),
             failures=(failure,) if failure is not None and is_shown else (),
-            deployment=self.world.children[DEPLOYMENT].get(
-                namespace, names.deployment(name, names.FIRST_SLOT)
-            ),
+            deployment=deployments.find(self.world, namespace, name),
             pods=tuple(pods),
             endpoints=self.world.ready_endpoints((namespace, name)),
             revision=intent.revision.name if intent is not None else None,
             live=seen.live,
+            is_outdated=seen.is_outdated,
             key_secret=intent.keys.secret_name if intent is not None else None,
             previous=owner.get("status") or {},
         )
@@ -379,10 +399,8 @@ class Reconciler:
     def _unused(self, intent: Intent) -> list[Child]:
         """Find revisions that no pod needs."""
         server = intent.server
-        deployment = self.world.children[DEPLOYMENT].get(
-            server.namespace, names.deployment(server.name, names.FIRST_SLOT)
-        )
-        if deployment is None or not _is_complete(deployment):
+        deployment = deployments.find(self.world, server.namespace, server.name)
+        if deployment is None or not deployments.is_complete(deployment):
             return []
         stored = self.world.children[CONTROLLER_REVISION].together(server.uid)
         running = _revisions(self.world.pods.together((server.namespace, server.name)))
@@ -423,6 +441,7 @@ class Reconciler:
         self.statuses.forget(key)
         self.settled.forget(key)
         self.told.pop(key, None)
+        self.upgrades.forget(key)
         return Result("gone")
 
 
@@ -437,14 +456,6 @@ def _is_behind(pod: Pod, wanted: str) -> bool:
     has_answered = probe is not None and (probe.reached or probe.fault == KEY_UNKNOWN)
     is_old = probe is not None and has_answered and probe.live != wanted
     return is_old and metadata["annotations"].get(LIVE_ANNOTATION) != wanted
-
-
-def _is_complete(deployment: Object) -> bool:
-    """Whether all pods of a Deployment are of its current template."""
-    status, spec = deployment.get("status") or {}, deployment["spec"]
-    is_seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
-    counts = {status.get("updatedReplicas", 0), status.get("replicas", 0), spec.get("replicas", 1)}
-    return is_seen and len(counts) == 1
 
 
 def _revisions(pods: Sequence[Object]) -> set[str]:

@@ -17,6 +17,9 @@ from breakwater_operator.render.sources import Source
 NAME_DIGITS = 10
 DATA_VERSION = 1
 
+UPGRADE = "upgrade"
+"""In the data of a revision that was rendered again although its spec stayed: its number."""
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -83,12 +86,31 @@ def current(
         read_at_start: The Secrets and ConfigMaps that its pods read, from `sources.resolve`.
     """
     found = [revision for item in stored if (revision := read(item, server)) is not None]
-    wanted, content = spec_hash(server), sources.digest(read_at_start)
-    for revision in found:
-        if (revision.data["spec"], sources.digest_of(revision.sources)) == (wanted, content):
-            return revision
-    number = 1 + max((revision.number for revision in found), default=0)
-    return _new(server, platform, number, read_at_start)
+    wanted = spec_hash(server), sources.digest(read_at_start)
+    same = [revision for revision in found if _asked_by(revision) == wanted]
+    if same:
+        return max(same, key=lambda revision: revision.number)
+    return _new(server, platform, 1 + _newest(found), read_at_start)
+
+
+def is_outdated(found: Revision, server: McpServer, platform: Platform) -> bool:
+    """Say whether today's operator and platform would make other pods of a revision's spec."""
+    return _text(pod.template(server, platform, found.name)) != _text(found.template)
+
+
+def upgraded(
+    server: McpServer,
+    platform: Platform,
+    stored: Iterable[Live],
+    read_at_start: Sequence[Source] = (),
+) -> Revision:
+    """Render a revision again, as one of its own: what is stored of one never changes.
+
+    It is newer than every other one, so that it stays the current one of its spec.
+    """
+    found = [revision for item in stored if (revision := read(item, server)) is not None]
+    number = 1 + _newest(found)
+    return _new(server, platform, number, read_at_start, upgrade=number)
 
 
 def remembered(server: McpServer, stored: Iterable[Live]) -> list[Mapping[str, Any]]:
@@ -109,7 +131,7 @@ def read(stored: Live, server: McpServer) -> Revision | None:
         isinstance(data, Mapping)
         and data.get("version") == DATA_VERSION
         and data.get("server") == {"uid": server.uid}
-        and _name(str(data.get("spec", "")), sources.digest_of(data.get("sources", ()))) == label
+        and _name_of(data) == label
         and isinstance(data.get("template"), Mapping)
     )
     return Revision(str(label), int(stored.get("revision", 0)), data) if known and data else None
@@ -132,25 +154,50 @@ def _label(stored: Live) -> str | None:
     return label
 
 
-def _name(spec: str, content: str) -> str:
-    if not content:
+def _asked_by(revision: Revision) -> tuple[str, str]:
+    """What of a server asks for a revision."""
+    return str(revision.data["spec"]), sources.digest_of(revision.sources)
+
+
+def _newest(found: Iterable[Revision]) -> int:
+    return max((revision.number for revision in found), default=0)
+
+
+def _name_of(data: Mapping[str, Any]) -> str:
+    content = sources.digest_of(data.get("sources", ()))
+    return _name(str(data.get("spec", "")), content, data.get(UPGRADE))
+
+
+def _name(spec: str, content: str, upgrade: int | None = None) -> str:
+    if not content and upgrade is None:
         return spec[:NAME_DIGITS]
-    return hashlib.sha256(f"{spec}{content}".encode()).hexdigest()[:NAME_DIGITS]
+    again = "" if upgrade is None else f"/{upgrade}"
+    return hashlib.sha256(f"{spec}{content}{again}".encode()).hexdigest()[:NAME_DIGITS]
 
 
 def _new(
-    server: McpServer, platform: Platform, number: int, read_at_start: Sequence[Source]
+    server: McpServer,
+    platform: Platform,
+    number: int,
+    read_at_start: Sequence[Source],
+    upgrade: int | None = None,
 ) -> Revision:
-    revision = name(server, read_at_start)
+    spec = spec_hash(server)
+    revision = _name(spec, sources.digest(read_at_start), upgrade)
     data = {
         "version": DATA_VERSION,
         "server": {"uid": server.uid},
-        "spec": spec_hash(server),
+        "spec": spec,
         "image": pod.image(server, platform),
         "template": pod.template(server, platform, revision),
         **({"sources": [source.data() for source in read_at_start]} if read_at_start else {}),
+        **({UPGRADE: upgrade} if upgrade is not None else {}),
     }
     return Revision(revision, number, data)
+
+
+def _text(template: Mapping[str, Any]) -> str:
+    return json.dumps(template, sort_keys=True)
 
 
 _ORDERLESS = {"volumes": "name", "volumeMounts": "mountPath"}

@@ -2,5 +2,6 @@
 
 from breakwater_operator.status.conclude import conclude
 from breakwater_operator.status.facts import Facts, Pod, Probe, ServerInfo
+from breakwater_operator.status.rollout import Rollout, rollout
 
-__all__ = ["Facts", "Pod", "Probe", "ServerInfo", "conclude"]
+__all__ = ["Facts", "Pod", "Probe", "Rollout", "ServerInfo", "conclude", "rollout"]

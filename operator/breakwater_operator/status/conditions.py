@@ -85,6 +85,12 @@ def _progress(facts: Facts) -> tuple[Status, Reason, str]:
     if behind := _behind(facts):
         message = f"{behind} of {state.total} pods have yet to take over changed keys or settings"
         return "True", Reason.LIVE_CHANGE_PENDING, message
+    if facts.is_outdated:
+        message = (
+            f"revision {facts.revision} is as an older operator or platform made it; its pods are "
+            "replaced when it is their turn, or with the next change of the manifest"
+        )
+        return "True", Reason.UPGRADE_PENDING, message
     return "False", Reason.COMPLETE, f"revision {facts.revision} is rolled out"
 
 

@@ -98,6 +98,8 @@ class Facts:
     """Name of the current revision."""
     live: str | None = None
     """The hash of live settings that every pod should have loaded."""
+    is_outdated: bool = False
+    """Whether the pods are as an older operator or platform made them, and wait for their turn."""
     key_secret: str | None = None
     """The Secret that the keys come from."""
     slot: str = FIRST_SLOT

@@ -73,6 +73,40 @@ def test_a_stored_revision_is_taken_as_it_is() -> None:
     assert again.image == "registry.example/r:1"
 
 
+def test_a_revision_that_was_rendered_again_is_another_and_stays_the_current_one() -> None:
+    owner = server()
+    first = revision.current(owner, PLATFORM, ())
+    kept = [stored(owner, first)]
+
+    again = revision.upgraded(owner, NEWER, kept)
+
+    assert revision.is_outdated(first, owner, NEWER)
+    assert not revision.is_outdated(again, owner, NEWER)
+    assert again.image == "registry.example/r:2"
+    assert again.name != first.name
+    assert again.template["metadata"]["labels"]["breakwater.dev/revision"] == again.name
+    for order in ([again, first], [first, again]):
+        assert revision.current(owner, PLATFORM, [stored(owner, one) for one in order]) == again
+
+
+def test_going_back_to_the_older_operator_is_an_upgrade_too() -> None:
+    owner = server()
+    first = revision.current(owner, PLATFORM, ())
+    second = revision.upgraded(owner, NEWER, [stored(owner, first)])
+
+    back = revision.upgraded(owner, PLATFORM, [stored(owner, first), stored(owner, second)])
+
+    assert [each.number for each in (first, second, back)] == [1, 2, 3]
+    assert len({each.name for each in (first, second, back)}) == 3
+    assert not revision.is_outdated(back, owner, PLATFORM)
+
+
+def test_a_revision_is_not_outdated_by_the_operator_that_made_it() -> None:
+    owner = server(pod={"volumes": [{"name": "a", "emptyDir": {}}]})
+
+    assert not revision.is_outdated(revision.current(owner, PLATFORM, ()), owner, PLATFORM)
+
+
 def test_a_new_revision_is_counted_on() -> None:
     owner = server()
     first = revision.current(owner, PLATFORM, ())

@@ -242,6 +242,11 @@ def test_an_hour_in_which_nothing_changes_changes_nothing() -> None:
             {"Available": ("True", "ScaledToZero"), "Ready": ("True", "ScaledToZero")},
             id="scaled-to-zero",
         ),
+        pytest.param(
+            {"is_outdated": True},
+            {"Progressing": ("True", "UpgradePending"), "Ready": ("True", "Ready")},
+            id="waits-for-its-turn",
+        ),
     ],
 )
 def test_conditions_follow_the_facts(change: Object, expected: dict[str, tuple[str, str]]) -> None:

@@ -1,0 +1,114 @@
+"""A newer operator, or a new default image: whose pods are replaced, and when."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from breakwater_operator.kube.kinds import DEPLOYMENT, Kind
+from breakwater_operator.reconcile.upgrades import AT_ONCE
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+OLD, NEW = "breakwater.local/runtime:n", "breakwater.local/runtime:n-plus-1"
+CAREFUL, IN_WAVES = "careful", ["a", "b", "c", "d", "e"]
+SECONDS = 120
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+FULL = {"hard": {"pods": str(2 * (1 + len(IN_WAVES)))}}
+"""No room for the first pod of a rollout."""
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """An operator of version N that is stopped, and servers that are ready."""
+    folder = tmp_path_factory.mktemp("operator")
+    name = f"up-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with ground(control_plane.kubeconfig, name, folder, ROOT, image=OLD) as made:
+        made.apply(CAREFUL)
+        for server in IN_WAVES:
+            made.apply(server, upgradePolicy="InWaves")
+        for server in (CAREFUL, *IN_WAVES):
+            made.wait(server, "Ready")
+            made.wait(server, "Progressing", "False")
+        made.quiet()
+        made.operator.stop()
+        yield made
+
+
+def images(op: Ground) -> dict[str, str]:
+    """The runtime image of each server."""
+    found = {}
+    for server in (CAREFUL, *IN_WAVES):
+        spec = op.find(DEPLOYMENT, f"{server}-a")["spec"]["template"]["spec"]
+        containers = {one["name"]: one["image"] for one in spec["containers"]}
+        found[server] = containers["runtime"]
+    return found
+
+
+def begin(op: Ground, image: str) -> None:
+    op.operator.image = image
+    op.operator.start()
+    op.operator.wait_ready()
+
+
+def test_a_few_servers_are_upgraded_at_a_time_and_those_that_did_not_ask_never(op: Ground) -> None:
+    before = op.find(DEPLOYMENT, f"{CAREFUL}-a")["metadata"]["generation"]
+    # Pods of the new revision do not get ready: the quota of the namespace leaves them no room.
+    op.create(QUOTA, "full", spec=FULL)
+
+    begin(op, NEW)
+    eventually(lambda: list(images(op).values()).count(NEW) == AT_ONCE, "a wave", seconds=SECONDS)
+    op.quiet(3)
+    first_wave = images(op)
+    waiting = [server for server in IN_WAVES if first_wave[server] == OLD]
+    for server in waiting:
+        op.wait(server, "Progressing", "True", "UpgradePending")
+        op.wait(server, "Ready")
+    op.delete(QUOTA, "full")
+    for server in IN_WAVES:
+        op.wait(server, "Progressing", "False", seconds=SECONDS)
+
+    assert first_wave[CAREFUL] == OLD
+    assert len(waiting) == len(IN_WAVES) - AT_ONCE
+    assert images(op) == {CAREFUL: OLD} | dict.fromkeys(IN_WAVES, NEW)
+    assert op.find(DEPLOYMENT, f"{CAREFUL}-a")["metadata"]["generation"] == before
+
+
+def test_the_next_change_of_a_server_brings_todays_rendering_with_it(op: Ground) -> None:
+    op.apply(CAREFUL, pod={"resources": {"limits": {"memory": "300Mi"}}})
+
+    op.wait(CAREFUL, "Progressing", "False", seconds=SECONDS)
+
+    assert images(op)[CAREFUL] == NEW
+
+
+def test_an_upgrade_is_made_once(op: Ground) -> None:
+    op.quiet()
+    op.operator.stop()
+    before = len(op.proxy.seen)
+
+    begin(op, NEW)
+    op.quiet(1.5)
+
+    assert op.proxy.writes(before) == []
+
+
+def test_a_change_is_not_kept_waiting_by_a_wave(op: Ground) -> None:
+    op.operator.stop()
+    op.create(QUOTA, "full", spec=FULL)
+    begin(op, OLD)
+    eventually(lambda: list(images(op).values()).count(OLD) == AT_ONCE, "a wave", seconds=SECONDS)
+    op.quiet(2)
+    waiting = next(server for server in IN_WAVES if images(op)[server] == NEW)
+
+    op.apply(waiting, upgradePolicy="InWaves", runtime={"image": "breakwater.local/own:1"})
+
+    eventually(lambda: images(op)[waiting] == "breakwater.local/own:1", "the change is made")
+    op.delete(QUOTA, "full")

@@ -538,6 +538,8 @@ def _details(process: Process) -> dict[str, object]:
         "revision": process.settings.revision,
         "loaded": {"live": process.live.loaded.hash},
         "settings": {"fault": process.live.fault},
+        "operatorKeys": sorted(process.live.loaded.operator_keys),
+        "sessions": _sessions(process),
         "backends": [
             {
                 "name": backend.name,
@@ -551,3 +553,10 @@ def _details(process: Process) -> dict[str, object]:
             for backend in process.backends
         ],
     }
+
+
+def _sessions(process: Process) -> int:
+    """Count the sessions that this process holds, as the metric does."""
+    registry = process.metrics.registry.restricted_registry([catalogue.SESSIONS.name])
+    samples = (sample for family in registry.collect() for sample in family.samples)
+    return int(sum(sample.value for sample in samples))

@@ -61,6 +61,13 @@ class Reason(StrEnum):
         "LiveChangePending",
         "Changed keys or settings have been written; not all pods have taken them over yet.",
     )
+    DRAINING = (
+        "Draining",
+        (
+            "More pods that were told to stop still serve their sessions than pods are wanted, as "
+            "after several rollouts within `limits.sessions.drain`; each takes room on a node."
+        ),
+    )
     UPGRADE_PENDING = (
         "UpgradePending",
         (

@@ -82,6 +82,9 @@ class McpServerStatus(Model):
     """How many pods there are."""
     ready_replicas: int | None = None
     """How many of them are ready."""
+    sessions: int | None = None
+    """How many sessions the pods hold that are not told to stop; above a hundred in round numbers,
+    and about a minute old. How many there are now is the metric `mcp_sessions`."""
     selector: Annotated[str, Field(max_length=512)] | None = None
     """Labels of the pods, for `kubectl scale` and autoscalers."""
     server: ServerStatus | None = None

@@ -17,6 +17,9 @@ DETAIL_SECONDS = 10.0
 """Between two writes that change nothing but numbers and words: a rollout changes them with every
 pod, and each write is one for the API server and one for everybody who watches."""
 
+SESSIONS_SECONDS = 60.0
+"""The same where nothing changes but the number of sessions: clients come and go all day."""
+
 
 @dataclass(frozen=True)
 class Written:
@@ -59,8 +62,9 @@ class Statuses:
         # A status that the API server stores in another way is not written again and again.
         if status == was or self._futile.get(key) == (status, was):
             return Written(is_new=False)
-        wait = self._written.get(key, -DETAIL_SECONDS) + DETAIL_SECONDS - self._clock()
-        if was is not None and wait > 0 and _gist(was) == _gist(status):
+        between = _between_seconds(was or {}, status)
+        wait = self._written.get(key, -between) + between - self._clock()
+        if was is not None and wait > 0:
             return Written(is_new=False, again_seconds=wait)
         names = ("namespace", "name", "uid", "resourceVersion")
         manifest = {
@@ -83,6 +87,13 @@ class Statuses:
         self._written.pop(key, None)
 
 
+def _between_seconds(was: Object, status: Object) -> float:
+    """How much later than the last write one may be that says something else."""
+    if was | {"sessions": None} == status | {"sessions": None}:
+        return SESSIONS_SECONDS
+    return DETAIL_SECONDS if _gist(was) == _gist(status) else 0.0
+
+
 def _gist(status: Object) -> Object:
     """A status without numbers and words."""
     kept = {key: value for key, value in status.items() if key not in COUNTS}
@@ -93,5 +104,5 @@ def _gist(status: Object) -> Object:
     return kept
 
 
-COUNTS = frozenset({"replicas", "readyReplicas"})
+COUNTS = frozenset({"replicas", "readyReplicas", "sessions"})
 WORDS = frozenset({"message", "lastTransitionTime"})

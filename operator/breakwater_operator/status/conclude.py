@@ -7,6 +7,7 @@ from breakwater_contract.names import MCP_PATH
 from breakwater_operator.api import names
 from breakwater_operator.api.conditions import Condition, written
 from breakwater_operator.api.status import NAME_MAX, VERSION_MAX, VERSIONS_MAX
+from breakwater_operator.status import pods
 from breakwater_operator.status.conditions import (
     accepted,
     available,
@@ -49,6 +50,7 @@ def conclude(facts: Facts) -> dict[str, Any]:
         "revision": facts.revision or facts.previous.get("revision"),
         "replicas": observed.get("replicas", 0),
         "readyReplicas": observed.get("readyReplicas", 0),
+        "sessions": _sessions(facts),
         "selector": names.selector(names.slot_labels(facts.name, facts.slot)),
         "server": _server(facts),
     }
@@ -68,6 +70,18 @@ def _keys(facts: Facts) -> Mapping[str, Any] | None:
     if facts.key_secret is None:
         return facts.previous.get("keys")
     return {"secretName": facts.key_secret}
+
+
+def _sessions(facts: Facts) -> int | None:
+    probes = [pod.probe for pod in pods.living(facts.pods) if pod.probe is not None]
+    told = [probe.sessions for probe in probes if probe.sessions is not None]
+    return _rounded(sum(told)) if told else None
+
+
+def _rounded(count: int) -> int:
+    """Keep two digits: nobody needs a write of the status for the 1,001st session."""
+    unit: int = 10 ** max(0, len(str(count)) - 2)
+    return count // unit * unit
 
 
 def _server(facts: Facts) -> Mapping[str, Any] | None:

@@ -85,6 +85,12 @@ def _progress(facts: Facts) -> tuple[Status, Reason, str]:
     if behind := _behind(facts):
         message = f"{behind} of {state.total} pods have yet to take over changed keys or settings"
         return "True", Reason.LIVE_CHANGE_PENDING, message
+    if (draining := len(pods.stopping(facts.pods))) > state.wanted:
+        message = (
+            f"{draining} pods that were told to stop are still there, for {state.wanted} that are "
+            "wanted: they serve their sessions until these end or limits.sessions.drain is over"
+        )
+        return "True", Reason.DRAINING, message
     if facts.is_outdated:
         message = (
             f"revision {facts.revision} is as an older operator or platform made it; its pods are "

@@ -51,6 +51,10 @@ class Probe:
     """What is wrong with its backends."""
     server: ServerInfo | None = None
     """What the MCP handshake gave."""
+    sessions: int | None = None
+    """How many sessions it holds; None: it does not say."""
+    operator_keys: tuple[str, ...] = ()
+    """The ids of the operator's keys that it knows."""
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ def living(pods: Iterable[Pod]) -> list[Pod]:
     )
 
 
+def stopping(pods: Iterable[Pod]) -> list[Pod]:
+    """The pods that were told to stop and are still there."""
+    return [pod for pod in pods if pod.object["metadata"].get("deletionTimestamp")]
+
+
 def is_ready(pod: Pod) -> bool:
     """Whether kubelet finds a pod ready."""
     return _condition(pod, "Ready").get("status") == "True"

@@ -72,6 +72,8 @@ async def test_health_tells_the_operator_what_is_loaded(
     assert body["revision"] == "abc"
     assert body["loaded"] == {"live": ""}
     assert body["settings"] == {"fault": None}
+    assert body["sessions"] == 0
+    assert len(body["operatorKeys"]) == 1
     assert body["backends"] == [
         {
             "name": "main",

@@ -26,6 +26,8 @@ HEALTH = {
     "revision": "abc",
     "loaded": {"live": "0123"},
     "settings": {"fault": None},
+    "operatorKeys": ["k1"],
+    "sessions": 3,
     "backends": [
         {"name": "main", "state": "ready", "message": ""},
         {"name": "old", "state": "failed", "message": "cannot import old"},
@@ -90,6 +92,7 @@ async def test_health_says_what_is_loaded_and_what_is_wrong(prober: HttpProber) 
     probe = await prober.health(TARGET)
 
     assert (probe.reached, probe.revision, probe.live) == (True, "abc", "0123")
+    assert (probe.sessions, probe.operator_keys) == (3, ("k1",))
     assert probe.findings == (
         Finding("old", "", "cannot import old"),
         Finding("new", "BackendExposed", "it is open"),

@@ -89,6 +89,10 @@ STARTING = replace(
 )
 
 
+def leaving(number: int) -> Pod:
+    return pod(f"web-a-old-{number}", None, deletionTimestamp="now")
+
+
 def told(facts: Facts) -> dict[str, tuple[str, str]]:
     """The conditions, as status and reason by type."""
     return {
@@ -247,6 +251,16 @@ def test_an_hour_in_which_nothing_changes_changes_nothing() -> None:
             {"Progressing": ("True", "UpgradePending"), "Ready": ("True", "Ready")},
             id="waits-for-its-turn",
         ),
+        pytest.param(
+            {"pods": (*HEALTHY.pods, *(leaving(number) for number in range(3)))},
+            {"Progressing": ("True", "Draining"), "Ready": ("True", "Ready")},
+            id="more-pods-drain-than-are-wanted",
+        ),
+        pytest.param(
+            {"pods": (*HEALTHY.pods, *(leaving(number) for number in range(2)))},
+            {"Progressing": ("False", "Complete"), "Ready": ("True", "Ready")},
+            id="as-many-drain-as-after-any-rollout",
+        ),
     ],
 )
 def test_conditions_follow_the_facts(change: Object, expected: dict[str, tuple[str, str]]) -> None:
@@ -357,6 +371,25 @@ def test_a_pod_that_recovered_is_not_degraded() -> None:
     recovered = pod(container=ended() | {"ready": True, "state": {"running": {}}})
 
     assert told(replace(HEALTHY, pods=(recovered,)))["Degraded"] == ("False", "AsExpected")
+
+
+@pytest.mark.parametrize(
+    ("of_pods", "said"),
+    [
+        pytest.param((None, None), None, id="older-runtimes"),
+        pytest.param((0, 0), 0, id="none"),
+        pytest.param((40, 59), 99, id="exact"),
+        pytest.param((40, 61), 100, id="two-digits"),
+        pytest.param((12_000, 999), 12_000, id="round"),
+        pytest.param((7, None), 7, id="one-says-it"),
+    ],
+)
+def test_sessions_are_counted_over_the_pods_in_round_numbers(
+    of_pods: tuple[int | None, ...], said: int | None
+) -> None:
+    pods = [pod(f"web-a-{n}", replace(VERIFIED, sessions=of)) for n, of in enumerate(of_pods)]
+
+    assert conclude(replace(HEALTHY, pods=tuple(pods))).get("sessions") == said
 
 
 def test_a_pod_that_was_told_to_stop_is_not_asked() -> None:

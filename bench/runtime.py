@@ -161,6 +161,7 @@ def measure(options: Options) -> Report:
             hop=_hop(folder, plan, cores),
             stdio=(bridged := _stdio(folder, plan, cores)),
             ready_seconds=_starts(ours, plan, cores),
+            plain_ready_seconds=_plain_starts(folder, plan, cores),
             import_seconds=[
                 startup.import_seconds(BACKEND_MODULE, cores.server) for _ in range(plan.starts)
             ],
@@ -256,3 +257,11 @@ def _stdio(folder: Path, plan: Plan, cores: Cores) -> list[stdio.Bridged]:
 def _starts(peer: Peer, plan: Plan, cores: Cores) -> list[float]:
     print(f"start to ready: {peer.name}", flush=True)
     return [startup.ready_seconds(peer, cores.server) for _ in range(plan.starts)]
+
+
+def _plain_starts(folder: Path, plan: Plan, cores: Cores) -> list[float]:
+    """Start in front of a container, whose helper is there before as the kubelet has it."""
+    own = folder / "start"
+    own.mkdir()
+    with stdio.child(own, cores) as helper:
+        return _starts(stdio.front(own, "Breakwater, container", helper), plan, cores)

@@ -72,6 +72,7 @@ class Measured:
     hop: Hop
     stdio: Sequence[Bridged]
     ready_seconds: Sequence[float]
+    plain_ready_seconds: Sequence[float]
     import_seconds: Sequence[float]
     peers: Sequence[Peer]
 
@@ -297,21 +298,19 @@ def _forwarding_rows(hop: Hop) -> Iterable[Row]:
 
 
 def _start_rows(measured: Measured) -> Iterable[Row]:
-    ready = spread(measured.ready_seconds).median
-    imported = spread(measured.import_seconds).median
-    yield Row("start to ready with a Python backend", ready, "s")
     yield Row(
-        "of it, the import of the backend with the SDK",
-        imported,
-        "s",
-        note="taken in an interpreter of its own",
-    )
-    yield Row(
-        "the rest: start to ready without a Python backend",
-        ready - imported,
+        "start to ready without a Python backend",
+        spread(measured.plain_ready_seconds).median,
         "s",
         bound=Bound(1.0, at_least=False),
-        note="what both import counts for the backend",
+        note="in front of a container; the start of its server over stdio included",
+    )
+    yield Row("start to ready with a Python backend", spread(measured.ready_seconds).median, "s")
+    yield Row(
+        "of it, the import of the backend with the SDK",
+        spread(measured.import_seconds).median,
+        "s",
+        note="taken in an interpreter of its own",
     )
 
 
@@ -392,6 +391,7 @@ def _raw(measured: Measured) -> dict[str, object]:
         "hop": asdict(measured.hop),
         "stdio": stdio_report.raw(measured.stdio),
         "ready_seconds": list(measured.ready_seconds),
+        "plain_ready_seconds": list(measured.plain_ready_seconds),
         "import_seconds": list(measured.import_seconds),
     }
 

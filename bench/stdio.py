@@ -9,7 +9,7 @@ import json
 import shlex
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -23,7 +23,7 @@ from bench.wires import MODERN, OLDER
 from tests.support import children, clients
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bench.processes import Cores
@@ -99,10 +99,8 @@ def install() -> dict[str, str]:
 def measure(folder: Path, cores: Cores, *, rounds: int, seconds: int) -> list[Bridged]:
     """Put the callers on each in turn; the first round is not kept."""
     with ExitStack() as stack:
-        with on_core(cores.server):
-            helper = stack.enter_context(children.helper(folder, _child()))
-        backend = {"name": "main", "container": {"stdio": {"socket": str(helper.socket)}}}
-        ours = replace(peers.ours(folder, OURS, backends=[backend]), on=OURS_ON)
+        helper = stack.enter_context(child(folder, cores))
+        ours = front(folder, OURS, helper)
         cases, ids = [], count(FIRST_ID, IDS_PER_ROUND)
         for peer, eras in ((ours, (OLDER, MODERN)), *((each, (OLDER,)) for each in _bridges())):
             server = stack.enter_context(serving(peer.command, port=peer.port, core=cores.server))
@@ -116,6 +114,21 @@ def measure(folder: Path, cores: Cores, *, rounds: int, seconds: int) -> list[Br
                 if number:
                     case.bridged.samples.append(sample)
     return [case.bridged for case in cases]
+
+
+@contextmanager
+def child(folder: Path, cores: Cores) -> Iterator[children.Helper]:
+    """Run the helper of a container, whose children run beside the server."""
+    with ExitStack() as stack:
+        with on_core(cores.server):
+            running = stack.enter_context(children.helper(folder, _child()))
+        yield running
+
+
+def front(folder: Path, name: str, helper: children.Helper) -> Peer:
+    """Make the runtime in front of a container."""
+    backend = {"name": "main", "container": {"stdio": {"socket": str(helper.socket)}}}
+    return replace(peers.ours(folder, name, backends=[backend]), on=OURS_ON)
 
 
 def _child() -> list[str]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Literal, Protocol
 
-from mcp_types import (
+from breakwater_contract.mcp import (
     HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,

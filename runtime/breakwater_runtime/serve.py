@@ -27,7 +27,6 @@ from breakwater_runtime.app import Inside, Process
 from breakwater_runtime.backends import container as containers
 from breakwater_runtime.backends import remote as remotes
 from breakwater_runtime.backends.backend import Backend
-from breakwater_runtime.backends.python import PythonBackend
 from breakwater_runtime.calls import Sources, StartError
 from breakwater_runtime.http import peer_tls
 from breakwater_runtime.http.in_flight import Places
@@ -250,6 +249,8 @@ def _backend(settings: BackendSettings, start: Start, live: Live) -> Backend:
     if settings.remote is not None:
         return remotes.backend(settings.name, settings.remote, start.path.parent)
     if settings.python is not None:
+        with start.importing():  # half a second, for those that serve an object of the SDK's alone
+            from breakwater_runtime.backends.python import PythonBackend
         return PythonBackend(settings.name, settings.python.server, lambda: live.loaded.shared.ring)
     raise StartError(f"backends[{settings.name}]: nothing to serve")
 

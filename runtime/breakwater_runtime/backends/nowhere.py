@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_types.jsonrpc import INVALID_REQUEST
-
+from breakwater_contract.mcp import INVALID_REQUEST
 from breakwater_runtime.calls import RpcError
 
 

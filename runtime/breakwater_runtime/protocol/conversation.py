@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-from mcp_types import INVALID_REQUEST, PROTOCOL_VERSION_META_KEY
 
+from breakwater_contract.mcp import INVALID_REQUEST, PROTOCOL_VERSION_META_KEY
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.calls import Call, Peer, Principal, Problem, Refused, RpcError

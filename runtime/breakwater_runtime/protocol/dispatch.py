@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from mcp_types import (
+from breakwater_contract.mcp import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
@@ -10,7 +10,6 @@ from mcp_types import (
     PARSE_ERROR,
     UNSUPPORTED_PROTOCOL_VERSION,
 )
-
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Outcome, Problem, Refused, RpcError
 from breakwater_runtime.protocol import framing

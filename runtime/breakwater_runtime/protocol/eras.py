@@ -10,14 +10,14 @@ import re
 from enum import Enum
 from typing import Any
 
-from mcp_types import (
+from breakwater_contract.mcp import (
     CLIENT_CAPABILITIES_META_KEY,
+    HANDSHAKE_PROTOCOL_VERSIONS,
     INVALID_PARAMS,
+    MODERN_PROTOCOL_VERSIONS,
     PROTOCOL_VERSION_META_KEY,
     UNSUPPORTED_PROTOCOL_VERSION,
 )
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-
 from breakwater_runtime.calls import Problem, Refused, RpcError
 from breakwater_runtime.protocol.headers import McpHeaders
 

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mcp_types import METHOD_NOT_FOUND
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
 
+from breakwater_contract.mcp import HANDSHAKE_PROTOCOL_VERSIONS, METHOD_NOT_FOUND
 from breakwater_contract.names import MCP_PATH
 from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request, RpcError
 from breakwater_runtime.protocol import body, eras, framing

@@ -5,8 +5,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from mcp_types import INTERNAL_ERROR, REQUEST_TIMEOUT
-
+from breakwater_contract.mcp import INTERNAL_ERROR, REQUEST_TIMEOUT
 from breakwater_runtime.calls import RpcError
 from breakwater_runtime.protocol import framing
 from breakwater_runtime.protocol.reply import notification

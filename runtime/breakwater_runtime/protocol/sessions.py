@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mcp_types import INVALID_REQUEST
-
 from breakwater_contract import limits as contract
+from breakwater_contract.mcp import INVALID_REQUEST
 from breakwater_runtime.calls import Peer, Problem, Refused, RpcError
 from breakwater_runtime.protocol.eras import PRIMED
 from breakwater_runtime.protocol.questions import Questions, Say

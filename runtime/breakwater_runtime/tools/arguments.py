@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.backends.encoding import dumps
 from breakwater_runtime.calls import Call, Problem, Refused
-from breakwater_runtime.tools.schema import Fault, Schema, compiled
+
+if TYPE_CHECKING:
+    from breakwater_runtime.tools.schema import Fault, Schema
 
 NAME_CHARACTERS_MAX = 128
 
@@ -50,15 +52,17 @@ class Arguments:
             message = f"Of the arguments, {where} {first['message']}."
             raise Refused(Problem.INVALID_ARGUMENTS, message, details={"faults": faults})
 
-    def _schema(self, backend: str, tool: str, source: Mapping[str, Any]) -> Schema:
+    def _schema(self, backend: str, tool: str, source: Mapping[str, Any]) -> "Schema":
         known, schema = self._schemas.get((backend, tool), (None, None))
         if schema is None or known is not source:
+            from breakwater_runtime.tools.schema import compiled  # slow, and only plain doors ask
+
             schema = compiled(source)
             self._schemas[backend, tool] = (source, schema)
         return schema
 
 
-async def _faults(schema: Schema, arguments: dict[str, Any]) -> list[Fault]:
+async def _faults(schema: "Schema", arguments: dict[str, Any]) -> "list[Fault]":
     if len(dumps(arguments)) <= SMALL_BYTES:
         return schema.faults(arguments)
     return await asyncio.get_running_loop().run_in_executor(_THREAD, schema.faults, arguments)

@@ -2,8 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from mcp_types import INTERNAL_ERROR
-
+from breakwater_contract.mcp import INTERNAL_ERROR
 from breakwater_runtime.calls import Call, RpcError
 from breakwater_runtime.tools.deadlines import Deadlines
 

@@ -5,10 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import orjson
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from breakwater_contract.backends import Reason
 from breakwater_contract.gateway import Tools
+from breakwater_contract.mcp import MODERN_PROTOCOL_VERSIONS
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.backend import Backend, Deliver, Finding, PoolUse, Subscription
 from breakwater_runtime.calls import Call, Channel, Peer, Problem, RpcError

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_types import INTERNAL_ERROR
-from mcp_types.methods import SPEC_CLIENT_METHODS
 from prometheus_client import Counter
 
+from breakwater_contract.mcp import INTERNAL_ERROR, SPEC_CLIENT_METHODS
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import Call, Outcome, Problem, Refused, Request, RpcError
 from breakwater_runtime.observability.audit import Audit, Event

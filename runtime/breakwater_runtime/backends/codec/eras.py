@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_types import (
+from breakwater_contract.mcp import (
+    HANDSHAKE_PROTOCOL_VERSIONS,
     INVALID_PARAMS,
     LOG_LEVEL_META_KEY,
+    MODERN_PROTOCOL_VERSIONS,
     SERVER_INFO_META_KEY,
 )
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-
 from breakwater_runtime.backends.codec.greeting import OLDER
 from breakwater_runtime.backends.codec.instance import About
 from breakwater_runtime.backends.codec.messages import Result

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
-from mcp_types import INTERNAL_ERROR
 
+from breakwater_contract.mcp import INTERNAL_ERROR
 from breakwater_runtime.backends.encoding import dumps
 from breakwater_runtime.calls import RpcError
 

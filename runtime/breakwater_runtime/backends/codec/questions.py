@@ -5,9 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from mcp_types import INTERNAL_ERROR
-from mcp_types.jsonrpc import INVALID_REQUEST
-
+from breakwater_contract.mcp import INTERNAL_ERROR, INVALID_REQUEST
 from breakwater_runtime.backends.codec import messages
 from breakwater_runtime.calls import Call, RpcError
 

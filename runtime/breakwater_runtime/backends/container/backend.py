@@ -6,15 +6,12 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from mcp.shared.inbound import validate_mcp_param_headers, x_mcp_header_map
-from mcp_types import METHOD_NOT_FOUND
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
 from breakwater_contract.backends import ContainerBackend as Settings
 from breakwater_contract.backends import Reason
+from breakwater_contract.mcp import METHOD_NOT_FOUND, MODERN_PROTOCOL_VERSIONS
 from breakwater_contract.names import OPERATOR_PRINCIPAL
 from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
-from breakwater_runtime.backends.codec import eras
+from breakwater_runtime.backends.codec import eras, param_headers
 from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE, GreetingError, envelope
 from breakwater_runtime.backends.codec.instance import (
     About,
@@ -195,7 +192,9 @@ class ContainerBackend:
             if not isinstance(cursor, str):
                 break
         self._tools = tools
-        self._declaring = frozenset(name for name, tool in tools.items() if _declares(tool))
+        self._declaring = frozenset(
+            name for name, tool in tools.items() if param_headers.declared(tool)
+        )
         self._transport.describe(tools)
 
     async def _sweep(self) -> None:
@@ -370,10 +369,7 @@ class ContainerBackend:
         tool = self._tools.get(str(params.get("name")))
         if tool is None or not isinstance(arguments, dict | None):
             return None
-        rejection = validate_mcp_param_headers(
-            tool.get("inputSchema"), arguments or {}, _Pairs(headers)
-        )
-        return None if rejection is None else rejection.message
+        return param_headers.mismatch(tool, arguments or {}, headers)
 
     def needs_session(self, capabilities: Mapping[str, Any]) -> bool:
         """Say whether an older client with these capabilities could miss something without one."""
@@ -401,19 +397,3 @@ class ContainerBackend:
 
     def end_streams(self) -> None:
         """Do nothing: listening is a call here, and ends as calls do."""
-
-
-def _declares(tool: Mapping[str, Any]) -> bool:
-    schema = tool.get("inputSchema")
-    return isinstance(schema, dict) and bool(x_mcp_header_map(schema))
-
-
-class _Pairs(dict[str, str]):
-    """Headers as the SDK's check wants them, with one name twice where it was sent twice."""
-
-    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
-        super().__init__(pairs)
-        self._pairs = pairs
-
-    def items(self) -> Any:
-        return self._pairs

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
-from mcp.shared.inbound import mcp_param_headers, x_mcp_header_map
-
 from breakwater_contract.units import Duration
 from breakwater_runtime.backends.backend import PoolUse
+from breakwater_runtime.backends.codec import param_headers
 from breakwater_runtime.backends.codec.greeting import GreetingError, greet
 from breakwater_runtime.backends.codec.http.connections import Connections
 from breakwater_runtime.backends.codec.http.session import HttpSession
@@ -49,17 +48,13 @@ class HttpSessions(Transport, Generic[Session]):
 
     def describe(self, tools: Mapping[str, Mapping[str, Any]]) -> None:
         """Know which arguments of tools are repeated in headers."""
-        declared = {
-            name: x_mcp_header_map(tool["inputSchema"])
-            for name, tool in tools.items()
-            if isinstance(tool.get("inputSchema"), dict)
-        }
+        declared = {name: param_headers.declared(tool) for name, tool in tools.items()}
         self._declared = {name: headers for name, headers in declared.items() if headers}
 
     def params(self, tool: str, arguments: Mapping[str, Any]) -> Mapping[str, str]:
         """Repeat those arguments as headers that the tool wants so."""
         declared = self._declared.get(tool)
-        return mcp_param_headers(declared, arguments) if declared else {}
+        return param_headers.repeated(declared, arguments) if declared else {}
 
     async def open(
         self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_types import METHOD_NOT_FOUND
-from mcp_types.jsonrpc import INVALID_REQUEST
-
+from breakwater_contract.mcp import INVALID_REQUEST, METHOD_NOT_FOUND
 from breakwater_runtime.backends.codec import eras
 from breakwater_runtime.backends.codec.instance import Instance
 from breakwater_runtime.calls import Call, Channel, RpcError

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
-from mcp_types import SERVER_INFO_META_KEY
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from breakwater_contract.mcp import (
+    HANDSHAKE_PROTOCOL_VERSIONS,
+    MODERN_PROTOCOL_VERSIONS,
+    SERVER_INFO_META_KEY,
+)
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.gateway import own
 from breakwater_runtime.backends.gateway.members import Members

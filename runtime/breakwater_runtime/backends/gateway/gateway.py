@@ -6,9 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
-
 from breakwater_contract.gateway import Gateway as Settings
+from breakwater_contract.mcp import INVALID_PARAMS, METHOD_NOT_FOUND
 from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
 from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE
 from breakwater_runtime.backends.gateway import about, lists, meta

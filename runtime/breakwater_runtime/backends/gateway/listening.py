@@ -6,8 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from mcp_types import METHOD_NOT_FOUND, SERVER_INFO_META_KEY
-
+from breakwater_contract.mcp import METHOD_NOT_FOUND, SERVER_INFO_META_KEY
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.backend import Backend, Deliver, Subscription
 from breakwater_runtime.backends.nowhere import Nowhere

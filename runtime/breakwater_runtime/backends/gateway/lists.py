@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from mcp_types import METHOD_NOT_FOUND, SERVER_INFO_META_KEY
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from breakwater_contract.mcp import METHOD_NOT_FOUND, MODERN_PROTOCOL_VERSIONS, SERVER_INFO_META_KEY
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.gateway.members import Members
 from breakwater_runtime.backends.gateway.resources import Owners

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
+from breakwater_contract.mcp import MODERN_PROTOCOL_VERSIONS
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.gateway.errors import failed
 from breakwater_runtime.calls import Call, Problem

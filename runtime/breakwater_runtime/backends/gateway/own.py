@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION
-
+from breakwater_contract.mcp import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION
 from breakwater_contract.names import OPERATOR_PRINCIPAL
 from breakwater_runtime.backends.codec.greeting import CLIENT, DISCOVER, INITIALIZE, envelope
 from breakwater_runtime.backends.nowhere import Nowhere

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
+from breakwater_contract.mcp import INVALID_PARAMS, METHOD_NOT_FOUND, MODERN_PROTOCOL_VERSIONS
 from breakwater_runtime.backends.gateway.members import Members
 from breakwater_runtime.backends.gateway.resources import Owners
 from breakwater_runtime.calls import Call, Problem, Refused, RpcError

@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from mcp_types import METHOD_NOT_FOUND, SERVER_INFO_META_KEY
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
 from breakwater_contract.backends import ContainerBackend as Settings
 from breakwater_contract.backends import Reason
+from breakwater_contract.mcp import METHOD_NOT_FOUND, MODERN_PROTOCOL_VERSIONS, SERVER_INFO_META_KEY
 from breakwater_runtime.backends.backend import Finding
 from breakwater_runtime.backends.codec import eras
 from breakwater_runtime.backends.codec.greeting import INITIALIZE, GreetingError

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from mcp_types.jsonrpc import INVALID_REQUEST
-
+from breakwater_contract.mcp import INVALID_REQUEST
 from breakwater_contract.remote import Credential
 from breakwater_runtime.backends.codec.instance import unavailable
 from breakwater_runtime.backends.remote.exchange import ExchangeError, Exchanger

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_types.jsonrpc import INVALID_REQUEST
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-
+from breakwater_contract.mcp import HANDSHAKE_PROTOCOL_VERSIONS, INVALID_REQUEST
 from breakwater_runtime.backends.codec.greeting import OLDER, envelope
 from breakwater_runtime.backends.codec.instance import About
 from breakwater_runtime.backends.codec.messages import Result

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-from mcp_types.methods import SPEC_CLIENT_METHODS
 from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -15,6 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.trace.status import Status, StatusCode
 
 from breakwater_contract import telemetry_metrics as catalogue
+from breakwater_contract.mcp import SPEC_CLIENT_METHODS
 from breakwater_contract.monitoring import Tracing
 from breakwater_runtime.calls import Call, Outcome, Request
 from breakwater_runtime.observability import trace_context

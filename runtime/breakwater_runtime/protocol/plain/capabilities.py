@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
-from mcp_types import (
+from starlette.types import Receive, Scope, Send
+
+from breakwater_contract.mcp import (
     CLIENT_CAPABILITIES_META_KEY,
+    HANDSHAKE_PROTOCOL_VERSIONS,
+    MODERN_PROTOCOL_VERSIONS,
     PROTOCOL_VERSION_META_KEY,
     SERVER_INFO_META_KEY,
 )
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from starlette.types import Receive, Scope, Send
-
 from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.calls import API_VERSION, Call, Request, RpcError
 from breakwater_runtime.protocol import body

@@ -6,9 +6,14 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, REQUEST_TIMEOUT
 from starlette.types import Receive, Scope, Send
 
+from breakwater_contract.mcp import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    REQUEST_TIMEOUT,
+)
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.calls import (
     API_VERSION,

@@ -3,8 +3,8 @@
 from typing import Any
 
 import orjson
-from mcp_types import INTERNAL_ERROR
 
+from breakwater_contract.mcp import INTERNAL_ERROR
 from breakwater_runtime.backends.codec import messages
 from breakwater_runtime.backends.codec.instance import HTTP_STATUS, unavailable
 from breakwater_runtime.backends.codec.messages import Result

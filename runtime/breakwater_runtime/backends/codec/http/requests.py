@@ -4,14 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp.shared.inbound import (
+from breakwater_contract.mcp import (
     MCP_METHOD_HEADER,
     MCP_NAME_HEADER,
     MCP_PROTOCOL_VERSION_HEADER,
     NAME_BEARING_METHODS,
-    encode_header_value,
 )
-
+from breakwater_runtime.backends.codec import param_headers
 from breakwater_runtime.backends.codec.http.connections import Connections
 from breakwater_runtime.calls import Call
 
@@ -69,7 +68,7 @@ class Endpoint:
         name = (params or {}).get(member) if member is not None else None
         if not isinstance(name, str):
             return headers
-        headers[MCP_NAME_HEADER] = encode_header_value(name)
+        headers[MCP_NAME_HEADER] = param_headers.encoded(name)
         arguments = (params or {}).get("arguments")
         if method == "tools/call" and self.param_headers is not None:
             headers |= self.param_headers(name, arguments if isinstance(arguments, dict) else {})

@@ -12,10 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
-from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
-from mcp_types import INTERNAL_ERROR
-from mcp_types.version import LATEST_MODERN_VERSION
 
+from breakwater_contract.mcp import (
+    INTERNAL_ERROR,
+    LATEST_MODERN_VERSION,
+    MCP_PROTOCOL_VERSION_HEADER,
+)
 from breakwater_runtime.backends.codec import eras, messages
 from breakwater_runtime.backends.codec.conversation import (
     CANCELLED,

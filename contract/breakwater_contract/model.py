@@ -1,5 +1,7 @@
 """The base of every model that crosses a border: strict, immutable, camelCase outside."""
 
+from typing import Any, Self
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -19,3 +21,11 @@ class Model(BaseModel):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+
+    def __deepcopy__(self, memo: Any = None) -> Self:
+        """Be one's own copy: nothing of it can change.
+
+        Pydantic copies a default for each model that it makes, field by field.
+        """
+        del memo
+        return self

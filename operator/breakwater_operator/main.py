@@ -70,6 +70,8 @@ def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> i
             sys.stderr.write(f"{options.config}: {fault}\n")
         return EXIT_BAD_CONFIGURATION
     gc.set_threshold(YOUNG_OBJECTS)
+    # What was imported stays: no collection has to go through it.
+    gc.freeze()
     try:
         uvloop.run(_operate(configuration, options, prober))
     except (ClusterError, OSError) as error:

@@ -43,6 +43,7 @@ from breakwater_operator.render import (
     children,
     claims,
     live,
+    live_objects,
     missing,
     rate_store,
     revision,
@@ -196,13 +197,14 @@ class Reconciler:
             seen.server = server = McpServer.parse(owner)
             allowed.check(server, self.platform)
             intent = await self._intent(server, seen)
-            desired = [self._child(manifest, intent) for manifest in children(intent)]
+            manifests = children(intent)
+            desired = [self._child(manifest, intent) for manifest in manifests]
         except SpecError as error:
             # What runs keeps running: no child is touched while nobody can say what it should be.
             seen.faults = error.faults
             self.upgrades.leave((owner["metadata"]["namespace"], owner["metadata"]["name"]))
             return seen
-        seen.intent, seen.live = intent, live.wanted(intent)
+        seen.intent, seen.live = intent, live.wanted(intent, live_objects.written(manifests))
         seen.waits += missing(intent)
         await self._free(server, desired)
         written = await self.writer.write(server.uid, desired, lambda: self._confirm(owner))

@@ -106,14 +106,24 @@ def exceeds(live: Any, desired: Any, field: str = "") -> bool:
 
     An empty text or list is nothing; an empty object is not, as in `emptyDir: {}`.
     """
-    if isinstance(live, Mapping) and isinstance(desired, Mapping):
-        return any(
-            exceeds(value, desired[name], name) if name in desired else not _is_empty(value)
-            for name, value in live.items()
-        )
-    if isinstance(live, list) and isinstance(desired, list):
+    kind = type(live)
+    if kind is not type(desired):
+        return False
+    if kind is dict:
+        return _more_fields(live, desired)
+    if kind is list:
         keys = MERGE_KEYS.get(field)
         return _more_items(live, desired, keys) if keys else _more_values(live, desired)
+    return False
+
+
+def _more_fields(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    for name, value in live.items():
+        if name not in desired:
+            if not _is_empty(value):
+                return True
+        elif exceeds(value, desired[name], name):
+            return True
     return False
 
 
@@ -146,7 +156,7 @@ def _parts(desired: Manifest, live: Live) -> Iterator[tuple[str, Any, Any]]:
 
 def _get(value: Any, path: str) -> Any:
     for step in path.split("/")[1:]:
-        value = value.get(step) if isinstance(value, Mapping) else None
+        value = value.get(step) if type(value) is dict else None
     return value
 
 

@@ -44,10 +44,16 @@ def live_settings(intent: Intent) -> bytes:
     return written(settings).encode()
 
 
-def wanted(intent: Intent) -> str:
-    """Name the state of settings and keys that every pod should report as loaded."""
+def wanted(intent: Intent, settings: bytes | None = None) -> str:
+    """Name the state of settings and keys that every pod should report as loaded.
+
+    Args:
+        intent: The server.
+        settings: Its live settings, where `live_settings` has written them already.
+    """
+    settings = live_settings(intent) if settings is None else settings
     files = live_files(intent.keys.principals, intent.ring.files() if _shares(intent) else {})
-    return live_hash(intent.keys.hash_key, live_settings(intent), files)
+    return live_hash(intent.keys.hash_key, settings, files)
 
 
 def _finds_sessions(intent: Intent) -> bool:

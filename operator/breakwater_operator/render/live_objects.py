@@ -1,5 +1,7 @@
 """The ConfigMap and the Secret whose content running pods take over."""
 
+from collections.abc import Iterable
+
 from breakwater_operator.api import names
 from breakwater_operator.render.intent import Intent
 from breakwater_operator.render.live import live_settings
@@ -17,6 +19,15 @@ def live_config_map(intent: Intent) -> Manifest:
         "metadata": metadata(intent.server, names.live(intent.server.name)),
         "data": {LIVE_KEY: live_settings(intent).decode()},
     }
+
+
+def written(manifests: Iterable[Manifest]) -> bytes:
+    """Find the live settings among all manifests of a server."""
+    return next(
+        bytes(manifest["data"][LIVE_KEY], "utf-8")
+        for manifest in manifests
+        if manifest["kind"] == "ConfigMap" and LIVE_KEY in manifest["data"]
+    )
 
 
 def live_secret(intent: Intent) -> Manifest:

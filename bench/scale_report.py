@@ -21,14 +21,7 @@ DRIFT_MS_MAX = 250
 EDIT_MS_MAX = 500
 RSS_MIB_MAX = 220
 FLAT_RATIO_MAX = 1.1
-IDLE_KINDS = frozenset(
-    {
-        "update Lease",
-        "get Lease",
-        "get NonResource",
-        "list McpServer",
-    }
-)
+IDLE_KINDS = frozenset({"update Lease", "get Lease", "get NonResource"})
 """What may be asked while nothing happens; watches are opened again besides."""
 
 TEXT = """\
@@ -114,7 +107,7 @@ def _quiet(measured: Measured) -> Iterator[Row]:
     }
     said = ", ".join(f"{name}: {count}" for name, count in measured.idle_requests.items())
     yield Row(
-        f"idle for {measured.idle_seconds:.0f} s: requests but Lease, watches, the list, polls",
+        f"idle for {measured.idle_seconds:.0f} s: requests but Lease, watches, polls",
         sum(extra.values()),
         bound=Bound(0, at_least=False),
         note=said,

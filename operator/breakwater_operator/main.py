@@ -1,4 +1,4 @@
-"""The operator's process: kopf starts it, logs in and watches McpServers; the rest is ours."""
+"""The operator's process: kopf starts and stops it; the rest is ours."""
 
 import argparse
 import gc
@@ -23,12 +23,10 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from breakwater_contract.names import API_GROUP
 from breakwater_operator.api.errors import ClusterError, Fault, SpecError
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.connection import connection
-from breakwater_operator.kube.kinds import MCP_SERVER
 from breakwater_operator.probe.prober import Prober
 from breakwater_operator.reconcile import journal
 from breakwater_operator.reconcile.endpoints import Endpoints
@@ -61,8 +59,6 @@ def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> i
     options = _options(argv)
     kopf.configure(log_format=kopf.LogFormat.JSON)
     journal.install()
-    # It would say of every single change that it was told of it.
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
         configuration = _configuration(options.config)
     except SpecError as error:
@@ -132,7 +128,7 @@ def _now() -> datetime:
 def _handlers(
     engine: Engine, endpoints: Endpoints, credentials: Configuration, port: int
 ) -> kopf.OperatorRegistry:
-    """Say what kopf does for us: log in, start, watch McpServers, stop."""
+    """Say what kopf does for us: log in, start, stop."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -145,19 +141,12 @@ def _handlers(
         await endpoints.start(port)
         engine.start()
 
-    @kopf.on.event(API_GROUP, _VERSION, MCP_SERVER.plural, registry=registry)
-    async def saw(event: kopf.RawEvent, **_: Any) -> None:
-        engine.saw(event["type"], dict(event["object"]))
-
     @kopf.on.cleanup(registry=registry)
     async def stop(**_: Any) -> None:
         await engine.stop()
         await endpoints.stop()
 
     return registry
-
-
-_VERSION = MCP_SERVER.api_version.partition("/")[2]
 
 
 async def _connection_info(credentials: Configuration) -> kopf.ConnectionInfo:
@@ -183,29 +172,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.networking.error_backoffs = Delays()
     settings.networking.request_timeout = 30.0
     settings.process.ultimate_exiting_timeout = STOP_SECONDS
-    settings.persistence.finalizer = f"{API_GROUP}/operator"
-    settings.persistence.diffbase_storage = NothingToCompare()
     return settings
-
-
-class NothingToCompare(kopf.DiffBaseStorage):
-    """Keeps no last state of an McpServer, and takes none out of the new one.
-
-    kopf does both for each event, although it has no handler for changes: a copy of everything.
-    """
-
-    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
-        """Take nothing."""
-        del body, extra_fields
-        return kopf.BodyEssence()
-
-    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
-        """Know nothing."""
-        del body
-        return None
-
-    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
-        """Keep nothing."""
 
 
 class Delays:

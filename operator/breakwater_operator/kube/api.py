@@ -345,13 +345,30 @@ _STATE = re.compile(
 )
 """How the API server begins the event of a built-in kind."""
 
+_CUSTOM = (
+    b'{"type":"ADDED","object":{"apiVersion":',
+    b'{"type":"MODIFIED","object":{"apiVersion":',
+)
+_CUSTOM_STATE = re.compile(rb'"resourceVersion":"(\d+)","uid":"([^"\\]*)"\},"spec":')
+"""How it begins the event of a custom resource: its fields are sorted, and only metadata can end
+so before a spec."""
+
 
 def _known(line: bytes, is_known: Callable[[str, int], bool]) -> Object | None:
-    begin = _STATE.match(line)
-    if begin is None or not is_known(begin[1].decode(), int(begin[2])):
+    uid, version = _state(line)
+    if not version or not is_known(uid.decode(), int(version)):
         return None
-    metadata = {"resourceVersion": begin[2].decode()}
+    metadata = {"resourceVersion": version.decode()}
     return {"type": "BOOKMARK", "object": {"metadata": metadata}}
+
+
+def _state(line: bytes) -> tuple[bytes, bytes]:
+    """Read which version of which object an event tells of; nothing where that is unclear."""
+    if (found := _STATE.match(line)) is not None:
+        return found[1], found[2]
+    if line.startswith(_CUSTOM) and (found := _CUSTOM_STATE.search(line)) is not None:
+        return found[2], found[1]
+    return b"", b""
 
 
 def _event(kind: Kind, line: bytes) -> Object:

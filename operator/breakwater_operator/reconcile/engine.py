@@ -7,14 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from breakwater_operator.api.errors import ClusterError
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.backoff import Backoff
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.kube.kinds import MCP_SERVER
 from breakwater_operator.kube.leadership import Leadership
 from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
@@ -37,12 +35,6 @@ log = logging.getLogger(__name__)
 
 WORKERS = 16
 """Passes at once. Each mostly waits for the API server, which answers about as many at a time."""
-
-COMPARE_SECONDS = 600.0
-"""Between two comparisons of the servers we know with a list of all there are."""
-
-TOLD_SECONDS = 5.0
-"""How long the watch may take to tell of a server that a list has."""
 
 RESYNC_SECONDS = 36_000.0
 """Between two passes over everything without a reason; costs no request while nothing drifted."""
@@ -71,7 +63,7 @@ class Outside:
 
 
 class Engine:
-    """The operator behind the watch of McpServers."""
+    """The operator, but for its process."""
 
     def __init__(
         self,
@@ -95,9 +87,11 @@ class Engine:
         self._meters = meters
         self._outside = outside
         self._queue = Queue()
-        self._servers = Servers(self._server_changed)
+        self._servers = Servers(self._wake)
         self._settled: Settled[Seen] = Settled()
         self._world = World(api, platform.watch_namespaces, self._changed, self._wake_soon)
+        namespaces: Sequence[str | None] = platform.watch_namespaces or (None,)
+        self._informers = [*self._servers.informers(api, namespaces), *self._world.informers]
         self._optional = OptionalKinds(api, self._world, self._wake_all)
         self._leadership = Leadership(
             api, (platform.namespace, platform.instance), outside.instance, outside.now
@@ -111,14 +105,9 @@ class Engine:
         self._issuer = ClusterIssuer(api, self._changed)
         self._events = Events(api, outside.instance, outside.now)
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_compared = False
         meters.queue(lambda: len(self._queue), lambda: self._queue.oldest_seconds)
         meters.leader(lambda: self._leadership.leads)
         meters.informers(self._silent_seconds)
-
-    def saw(self, kind: str | None, live: dict[str, Any]) -> None:
-        """Take over what the watch of McpServers told."""
-        self._servers.saw(kind, live)
 
     def start(self) -> None:
         """Start everything.
@@ -128,11 +117,11 @@ class Engine:
         """
         self._tasks = [
             asyncio.create_task(informer.run(), name=f"the watch of {informer.kind.name}")
-            for informer in self._world.informers
+            for informer in self._informers
         ]
         leading = self._leadership.run(self._lead)
         self._tasks.append(asyncio.create_task(leading, name="the election of a leader"))
-        self._tasks.append(asyncio.create_task(self._compare_often(), name="the comparison"))
+        self._tasks.append(asyncio.create_task(self._resync(), name="the regular look"))
         self._tasks.append(asyncio.create_task(self._optional.run(), name="discovery"))
         self._tasks.append(asyncio.create_task(self._issuer.run(), name="the issuer's poll"))
 
@@ -156,27 +145,22 @@ class Engine:
         """Say what is not there yet."""
         waiting = [
             f"{informer.kind.name} are not listed yet"
-            for informer in self._world.informers
+            for informer in self._informers
             if not informer.full.is_set()
         ]
         if self._is_working and self._signing is None:
             waiting.append("the signing key is not loaded yet")
         if not self._optional.looked.is_set():
             waiting.append("optional kinds are not discovered yet")
-        if not self._is_compared:
-            waiting.append("McpServers are not listed yet")
         return waiting
 
     def _silent_seconds(self) -> dict[str, float]:
         """Since when the watch of each kind has said nothing; the longest of its namespaces."""
         silent: dict[str, float] = {}
-        for informer in self._world.informers:
+        for informer in self._informers:
             name = informer.kind.name
             silent[name] = max(silent.get(name, 0.0), informer.silent_seconds)
         return silent
-
-    def _server_changed(self, key: Key, kind: str | None) -> None:
-        self._wake(key, Priority.ROUTINE if kind is None else Priority.CHANGE)
 
     def _wake(self, key: Key, priority: Priority = Priority.CHANGE) -> None:
         """Ask for a pass soon. Whoever comes to lead passes over everything anyway."""
@@ -205,7 +189,7 @@ class Engine:
 
     async def _lead(self) -> None:
         """Pass over every server, then over each that changes, for as long as this one leads."""
-        await self._world.wait_full()
+        await asyncio.gather(*(informer.full.wait() for informer in self._informers))
         await self._optional.looked.wait()
         self._is_working = True
         try:
@@ -294,44 +278,10 @@ class Engine:
             if result.again_seconds is not None:
                 self._queue.add_after(key, result.again_seconds)
 
-    async def _compare_often(self) -> None:
-        backoff = Backoff(0.5, 30.0)
-        resync = time.monotonic() + _spread(RESYNC_SECONDS)
+    async def _resync(self) -> None:
         while True:
-            try:
-                await self._compare()
-                backoff.reset()
-                wait = _spread(COMPARE_SECONDS)
-            except ApiError as error:
-                log.warning("list of McpServers failed", extra={"error": str(error)})
-                wait = backoff.next_seconds()
-            if time.monotonic() > resync:
-                resync = time.monotonic() + _spread(RESYNC_SECONDS)
-                self._wake_all()
-            await asyncio.sleep(wait)
-
-    async def _compare(self) -> None:
-        namespaces: Sequence[str | None] = self._platform.watch_namespaces or (None,)
-        for namespace in namespaces:
-            found, at = await self._api.list(MCP_SERVER, namespace, metadata_only=True)
-            for key in await self._untold(self._servers.compare(found, int(at), namespace)):
-                try:
-                    self._servers.saw(None, await self._api.get(MCP_SERVER, *key))
-                except ApiError as error:
-                    if not error.not_found:
-                        raise
-        self._is_compared = True
-
-    async def _untold(self, keys: Sequence[Key]) -> Sequence[Key]:
-        """Say of which servers the watch does not tell, having given it a moment to.
-
-        At the start it lists them at the same time, and a request for each would cost more.
-        """
-        until = time.monotonic() + TOLD_SECONDS
-        while keys and time.monotonic() < until:
-            await asyncio.sleep(TOLD_SECONDS / 100)
-            keys = [key for key in keys if self._servers.get(key) is None]
-        return keys
+            await asyncio.sleep(_spread(RESYNC_SECONDS))
+            self._wake_all()
 
 
 def _spread(seconds: float) -> float:

@@ -387,10 +387,10 @@ class Reconciler:
             raise OwnerGoneError from error
         if found["metadata"]["uid"] != metadata["uid"]:
             self.servers.gone(owner)
-            self.servers.saw(None, found)
+            self.servers.saw(found)
             raise OwnerGoneError
         if found["metadata"].get("deletionTimestamp"):
-            self.servers.saw(None, found)
+            self.servers.saw(found)
             raise OwnerGoneError
 
     async def _prune(self, intent: Intent, desired: Sequence[Child]) -> None:

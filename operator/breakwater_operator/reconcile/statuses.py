@@ -73,8 +73,11 @@ class Statuses:
             "metadata": {name: metadata[name] for name in names},
             "status": status,
         }
-        answer = await self._api.apply(MCP_SERVER, manifest, manager=STATUS_MANAGER, part="status")
-        self._servers.wrote(answer)
+        with self._servers.writing(key):
+            answer = await self._api.apply(
+                MCP_SERVER, manifest, manager=STATUS_MANAGER, part="status"
+            )
+            self._servers.wrote(answer)
         self._written[key] = self._clock()
         self._futile.pop(key, None)
         if answer.get("status") != status:

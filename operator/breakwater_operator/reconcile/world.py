@@ -1,6 +1,5 @@
 """What the operator knows of the cluster without asking: its caches, and whom a change wakes."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -71,15 +70,6 @@ class World:
         self.endpoints = Cache(self._labelled_changed, endpoint_slice, server_of)
         self.references = References(api, wake)
         self.informers = list(self._informers(api))
-
-    @property
-    def full(self) -> bool:
-        """Whether every cache has had its first list."""
-        return all(informer.full.is_set() for informer in self.informers)
-
-    async def wait_full(self) -> None:
-        """Wait until every cache has had its first list."""
-        await asyncio.gather(*(informer.full.wait() for informer in self.informers))
 
     def owned(self, uid: str) -> list[tuple[Kind, Object]]:
         """All children that name this owner as their controller."""

@@ -24,6 +24,14 @@ def event(version: int, kind: str = "MODIFIED", **first: str) -> bytes:
     return orjson.dumps({"type": kind, "object": live}) + b"\n"
 
 
+def custom(version: int, kind: str = "MODIFIED", **more: object) -> bytes:
+    """An event of a custom resource: the API server sorts the fields of those."""
+    metadata = {"name": "a", "namespace": "ns", "uid": "u1", "resourceVersion": f"{version}"}
+    live = {"apiVersion": "x/v1", "kind": "X", "metadata": metadata | more, "spec": {}}
+    sorted_live = orjson.dumps(live, option=orjson.OPT_SORT_KEYS)
+    return b'{"type":"%s","object":%s}\n' % (kind.encode(), sorted_live)
+
+
 async def watched(lines: Sequence[bytes]) -> tuple[list[Object], list[tuple[str, int]]]:
     """Watch what a server tells; states below 10 are known."""
     asked: list[tuple[str, int]] = []
@@ -58,11 +66,22 @@ async def test_the_event_of_a_state_that_is_known_only_says_how_far_the_watch_is
     assert asked == [("u1", 7), ("u1", 12)]
 
 
+async def test_so_does_that_of_a_custom_resource() -> None:
+    names = {"annotations": {"resourceVersion": "1", "uid": "other"}}
+    found, asked = await watched([custom(7), custom(8, **names), custom(12)])
+
+    assert [one["type"] for one in found] == ["BOOKMARK", "BOOKMARK", "MODIFIED"]
+    assert found[1]["object"] == {"metadata": {"resourceVersion": "8"}}
+    assert asked == [("u1", 7), ("u1", 8), ("u1", 12)]
+
+
 @pytest.mark.parametrize(
     "line",
     [
         pytest.param(event(7, "DELETED"), id="deletion"),
         pytest.param(event(7, generateName="a"), id="fields-in-another-order"),
+        pytest.param(custom(7, "DELETED"), id="deletion-of-a-custom-resource"),
+        pytest.param(custom(7, zone="a"), id="unknown-fields-of-a-custom-resource"),
     ],
 )
 async def test_any_other_event_is_read_as_a_whole(line: bytes) -> None:

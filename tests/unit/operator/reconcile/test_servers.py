@@ -1,7 +1,8 @@
-"""A list finds the deletions that the watch missed."""
+"""What the watch of McpServers tells, and what comes in beside it."""
 
 from typing import Any
 
+from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.servers import Servers
 
 
@@ -15,32 +16,48 @@ def server(name: str, version: int, uid: str = "") -> dict[str, Any]:
     return {"metadata": metadata}
 
 
-def test_a_server_that_no_list_has_is_gone_and_its_key_is_told() -> None:
-    told: list[Any] = []
-    servers = Servers(lambda key, kind: told.append((key, kind)))
-    servers.saw(None, server("a", 1))
-    servers.saw("ADDED", server("b", 2))
-    told.clear()
+def test_what_was_read_beside_the_watch_is_told_once() -> None:
+    told: list[Key] = []
+    servers = Servers(told.append)
 
-    unknown = servers.compare([server("b", 2), server("c", 3)], at=9)
+    servers.saw(server("a", 2))
+    servers.saw(server("a", 2))
 
-    assert told == [(("ns", "a"), "DELETED")]
-    assert unknown == [("ns", "c")]
+    assert told == [("ns", "a")]
 
 
-def test_a_server_that_was_made_after_the_list_stays() -> None:
-    servers = Servers(lambda *_: None)
-    servers.saw("ADDED", server("a", 10))
+def test_a_server_that_is_gone_is_told_and_another_one_may_have_its_name() -> None:
+    told: list[Key] = []
+    servers = Servers(told.append)
+    servers.saw(server("a", 2))
 
-    servers.compare([], at=9)
+    servers.gone(server("a", 3))
 
-    assert servers.get(("ns", "a")) is not None
+    assert servers.keys() == []
+    servers.saw(server("a", 4, uid="b"))
+    assert servers.keys() == [("ns", "a")]
+    assert told == [("ns", "a")] * 3
 
 
-def test_a_server_that_was_made_anew_under_its_name_replaces_the_old_one() -> None:
-    servers = Servers(lambda *_: None)
-    servers.saw("ADDED", server("a", 1, uid="old"))
+def test_an_own_write_is_told_to_nobody_and_neither_is_its_event() -> None:
+    told: list[Key] = []
+    servers = Servers(told.append)
 
-    servers.compare([server("a", 5, uid="new")], at=9)
+    with servers.writing(("ns", "a")):
+        servers.saw(server("a", 2))
+        servers.wrote(server("a", 2))
 
-    assert servers.get(("ns", "a")) is None
+    assert told == []
+    assert servers.get(("ns", "a")) == server("a", 2)
+
+
+def test_what_others_write_meanwhile_is_told_afterwards() -> None:
+    told: list[Key] = []
+    servers = Servers(told.append)
+
+    with servers.writing(("ns", "a")):
+        servers.saw(server("a", 3))
+        servers.wrote(server("a", 2))
+        assert told == []
+
+    assert told == [("ns", "a")]

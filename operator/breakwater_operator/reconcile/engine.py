@@ -46,6 +46,9 @@ REPORT_SECONDS = 0.2
 """How long reports of pods and controllers are gathered before they wake a pass: they come in
 groups, and each pass that sees a few of them may write a status."""
 
+REPORTS_APART_SECONDS = 1.0
+"""From one pass over a server to the next one that reports wake: a rollout makes dozens of them."""
+
 STUCK_SECONDS = 300.0
 """A queue whose oldest key is older than that does not move."""
 
@@ -100,7 +103,7 @@ class Engine:
         self._is_working = False
         self._signing: Signing | None = None
         self._rounds = Rounds(
-            prober or HttpProber(lambda: self._known_signing().key), self._wake, meters.probe
+            prober or HttpProber(lambda: self._known_signing().key), self._wake_soon, meters.probe
         )
         self._issuer = ClusterIssuer(api, self._changed)
         self._events = Events(api, outside.instance, outside.now)
@@ -180,7 +183,7 @@ class Engine:
 
     def _wake_soon(self, key: Key) -> None:
         if self._is_working:
-            self._queue.add_after(key, REPORT_SECONDS)
+            self._queue.add_report(key, REPORT_SECONDS, REPORTS_APART_SECONDS)
 
     def _known_signing(self) -> Signing:
         if self._signing is None:

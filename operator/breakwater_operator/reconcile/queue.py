@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from breakwater_operator.kube.backoff import Backoff
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 300.0
+
+REMEMBERED_SECONDS = 60.0
+"""How long it is remembered when a key had a pass."""
 
 Key = tuple[str, str]
 """Namespace and name of an McpServer."""
@@ -52,6 +56,7 @@ class Queue:
         self._busy: dict[Key, float] = {}
         self._dirty: dict[Key, Priority] = {}
         self._failures: dict[Key, Backoff] = {}
+        self._passed: dict[Key, float] = {}
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
@@ -89,6 +94,17 @@ class Queue:
             self._due[key] = due
             heapq.heappush(self._later, (due, key))
             self._set_timer()
+
+    def add_report(self, key: Key, seconds: float, apart_seconds: float) -> None:
+        """Ask for a pass for one of several reports that are likely to come.
+
+        Args:
+            key: The key.
+            seconds: How long more reports are waited for.
+            apart_seconds: The least time from the last pass to this one.
+        """
+        since = self._clock() - self._passed.get(key, -apart_seconds)
+        self.add_after(key, max(seconds, apart_seconds - since))
 
     def add_failed(self, key: Key, at_least_seconds: float = 0.0) -> None:
         """Ask for another pass after a delay that grows with each failure."""
@@ -132,9 +148,18 @@ class Queue:
     def done(self, key: Key) -> None:
         """Say that the pass over a key is over."""
         self._busy.pop(key, None)
+        self._passed.pop(key, None)
+        self._passed[key] = self._clock()
+        self._forget_old_passes()
         priority = self._dirty.pop(key, None)
         if priority is not None:
             self.add(key, priority)
+
+    def _forget_old_passes(self) -> None:
+        # They are in the order of their ends.
+        for key in list(itertools.islice(self._passed, 2)):
+            if self._passed[key] < self._clock() - REMEMBERED_SECONDS:
+                del self._passed[key]
 
     def _promote(self) -> None:
         now = self._clock()

@@ -13,9 +13,10 @@ from breakwater_operator.reconcile.servers import Servers
 
 Object = dict[str, Any]
 
-DETAIL_SECONDS = 10.0
+DETAIL_SECONDS = 60.0
 """Between two writes that change nothing but numbers and words: a rollout changes them with every
-pod, and each write is one for the API server and one for everybody who watches."""
+pod, and each write is one for the API server and one for everybody who watches. Once it is over
+something has turned, and they are written with that."""
 
 SESSIONS_SECONDS = 60.0
 """The same where nothing changes but the number of sessions: clients come and go all day."""

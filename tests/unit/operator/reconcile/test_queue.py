@@ -175,3 +175,20 @@ async def test_a_worker_that_is_cancelled_as_it_is_woken_leaves_the_key_to_anoth
     waiting[0].cancel()
 
     assert await asyncio.wait_for(waiting[1], 5) == ("ns", "a")
+
+
+async def test_reports_wake_a_pass_only_so_often(queue: Queue, clock: Clock) -> None:
+    queue.add_report(A, 0.2, 1.0)
+    assert queue.due_seconds(A) == pytest.approx(0.2)
+
+    clock.now = 0.2
+    assert await queue.get() == A
+    queue.done(A)
+    clock.now = 0.5
+    queue.add_report(A, 0.2, 1.0)
+    queue.add_report(B, 0.2, 1.0)
+
+    assert queue.due_seconds(A) == pytest.approx(0.7)
+    assert queue.due_seconds(B) == pytest.approx(0.2)
+    queue.add(A)
+    assert await queue.get() == A

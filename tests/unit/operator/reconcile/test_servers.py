@@ -1,9 +1,13 @@
 """What the watch of McpServers tells, and what comes in beside it."""
 
-from typing import Any
+from __future__ import annotations
 
-from breakwater_operator.reconcile.queue import Key
+from typing import TYPE_CHECKING, Any
+
 from breakwater_operator.reconcile.servers import Servers
+
+if TYPE_CHECKING:
+    from breakwater_operator.reconcile.queue import Key
 
 
 def server(name: str, version: int, uid: str = "") -> dict[str, Any]:

@@ -67,8 +67,8 @@ async def test_the_event_of_a_state_that_is_known_only_says_how_far_the_watch_is
 
 
 async def test_so_does_that_of_a_custom_resource() -> None:
-    names = {"annotations": {"resourceVersion": "1", "uid": "other"}}
-    found, asked = await watched([custom(7), custom(8, **names), custom(12)])
+    names = {"resourceVersion": "1", "uid": "other"}
+    found, asked = await watched([custom(7), custom(8, annotations=names), custom(12)])
 
     assert [one["type"] for one in found] == ["BOOKMARK", "BOOKMARK", "MODIFIED"]
     assert found[1]["object"] == {"metadata": {"resourceVersion": "8"}}

@@ -25,7 +25,7 @@ def test_the_servers_of_an_example_are_right(file: Path) -> None:
 
 
 def test_the_gateway_of_the_examples_asks_the_others_by_the_names_of_their_services() -> None:
-    first, second, desk = servers(ROOT / "examples/gateway.yaml")
+    first, second, desk = servers(ROOT / "examples/gateway-of-remotes.yaml")
 
     hosts = [backend["remote"]["url"] for backend in desk["spec"]["backends"]]
     assert hosts == [

@@ -61,7 +61,7 @@ def desk(installation: Installation, team: str) -> str:
     return "desk"
 
 
-async def _said(client: Any, tool: str, **arguments: Any) -> Any:
+async def _said(client: Any, tool: str, /, **arguments: Any) -> Any:
     answer = await client.call_tool(tool, arguments)
     assert not answer.is_error
     return json.loads(answer.content[0].text)

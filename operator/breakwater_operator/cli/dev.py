@@ -7,12 +7,18 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from breakwater_operator.api.errors import BreakwaterError, SpecError
+from breakwater_operator.cli.announcement import announcement
+from breakwater_operator.cli.findings import tell
 from breakwater_operator.cli.folder import Folder
+from breakwater_operator.cli.machine import Machine
 from breakwater_operator.cli.process import Runtime
-from breakwater_operator.cli.program import Place, Program, Secrets, url
+from breakwater_operator.cli.program import Place, Program, Secrets
+from breakwater_operator.cli.sidecars import Sidecars
+from breakwater_operator.cli.watched import watched
 
 WATCH_SECONDS = 0.3
 """How often the files are looked at; editors replace them in ways that no single event tells."""
@@ -24,6 +30,15 @@ EXIT_BAD_MANIFEST = 2
 
 Say = Callable[[str], None]
 Build = Callable[[], Program]
+
+
+class Start(Enum):
+    """What came of a start."""
+
+    READY = "ready"
+    ENDED = "ended"
+    PENDING = "pending"
+    """It was not waited for: the files changed, or we are to stop."""
 
 
 @dataclass
@@ -39,9 +54,17 @@ class Development:
     """What the process gets besides the variables of its manifest."""
     working_folder: Path
     """Where the user's own modules are."""
+    machine: Machine
+    cache: Path
+    """Where what was compiled is kept."""
     say: Say
     _program: Program = field(init=False)
     _runtime: Runtime = field(init=False)
+    _sidecars: Sidecars = field(init=False)
+    _telling: asyncio.Task[None] | None = field(init=False, default=None)
+    _is_ready: bool = field(init=False, default=False)
+    """Whether the process took requests since it was started."""
+    _is_announced: bool = field(init=False, default=False)
     _read: tuple[bytes, bytes] = field(init=False)
     """Digests of the files, from before they were last read: no change after that is missed."""
     _is_broken: bool = field(init=False, default=False)
@@ -60,26 +83,23 @@ class Development:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._interrupted)
         self._read = self._digest()
-        await self._start()
         try:
             return await self._serve()
         finally:
-            self._runtime.kill()
+            if hasattr(self, "_runtime"):
+                self._runtime.kill()
+            if hasattr(self, "_sidecars"):
+                self._sidecars.kill()
 
     async def _serve(self) -> int:
-        ready = asyncio.create_task(self._runtime.ready())
-        await self._first(ready)
-        if not ready.done():
-            ready.cancel()
-        elif not ready.result():
+        if await self._started() is Start.ENDED:
+            await self._end()
             return self._runtime.process.returncode or EXIT_FAILED
-        else:
-            self._announce()
         while not self._stop.is_set():
             await self._turn()
         if not self._runtime.ended:
             self.say("stopping; calls that run may finish (Ctrl-C again ends them)")
-            await self._runtime.stop()
+        await self._end()
         return 0
 
     async def _turn(self) -> None:
@@ -89,6 +109,8 @@ class Development:
         was_running = not self._runtime.ended
         if was_running:
             waits.append(asyncio.create_task(self._runtime.process.wait()))
+            if not self._is_ready:
+                waits.append(asyncio.create_task(self._runtime.ready()))
         await self._first(*waits)
         for wait in waits:
             wait.cancel()
@@ -98,7 +120,10 @@ class Development:
             code = self._runtime.process.returncode
             self.say(f"the server ended with exit code {code}; it starts again with a change")
         elif changed.done():
-            await self._follow(is_code=changed.result() == "code")
+            is_code = self._take() == "code"
+            await self._follow(is_code=is_code)
+        else:
+            self._tell_ready()
 
     async def _follow(self, *, is_code: bool) -> None:
         """Take over what the files say now; keep what was good where they have faults."""
@@ -113,31 +138,66 @@ class Development:
         if self._is_broken:
             self.say("the files are good again")
         self._is_broken = False
-        old, self._program = self._program, new
+        old = self._program
+        self._adopt(new)
         if is_code or self._runtime.ended or new.replaces(old):
             await self._restart(old)
         elif new.pod != old.pod:
             await self._take_over(old)
         self._tell_notes(besides=old.notes)
 
+    def _adopt(self, program: Program) -> None:
+        """Go on with another state; files that it alone is made of are no change."""
+        old, self._program = self._program, program
+        if (old.modules, old.commands) != (program.modules, program.commands):
+            self._read = self._read[0], self._digest()[1]
+
     async def _restart(self, old: Program) -> None:
         self.say("starting again with the change")
-        await self._runtime.stop()
-        if await self._started():
-            self.say("ready again")
-        elif not self._stop.is_set() and self._program.replaces(old):
-            self._program = old
+        await self._end()
+        if await self._started() is not Start.ENDED:
+            return
+        if self._program.replaces(old):
+            self._adopt(old)
             self.say("it does not start so; the last good state comes back")
-            if not await self._started():
+            await self._end()
+            if await self._started() is Start.ENDED:
                 self.say("nor does that; correct it and it starts again")
-        elif not self._stop.is_set():
+        else:
             self.say("it does not start so; correct it and it starts again")
 
-    async def _started(self) -> bool:
+    async def _started(self) -> Start:
+        """Start, and wait for what becomes of it, but not while there is something to follow."""
         await self._start()
         ready = asyncio.create_task(self._runtime.ready())
-        await self._first(ready)
-        return ready.done() and ready.result()
+        changed = asyncio.create_task(self._changed())
+        await self._first(ready, changed)
+        changed.cancel()
+        if not ready.done():
+            ready.cancel()
+            return Start.PENDING
+        if not ready.result():
+            return Start.ENDED
+        self._tell_ready()
+        return Start.READY
+
+    def _tell_ready(self) -> None:
+        self._is_ready = True
+        if self._is_announced:
+            self.say("ready again")
+        else:
+            self._is_announced = True
+            for line in announcement(self._program, self.place, self.secrets, self.folder):
+                self.say(line)
+            self._tell_notes()
+
+    async def _end(self) -> None:
+        """Stop the server, and then what it asks: calls drain into backends that are there."""
+        if self._telling is not None:
+            self._telling.cancel()
+        if not self._runtime.ended:
+            await self._runtime.stop()
+        await self._sidecars.stop()
 
     async def _take_over(self, old: Program) -> None:
         """Have the running process read what it can take over; no call notices."""
@@ -162,8 +222,15 @@ class Development:
             return "it does not answer"
 
     async def _start(self) -> None:
-        self._write()
         program = self._program
+        self.folder.empty(program.pod)
+        self._write()
+        self._is_ready = False
+        self._sidecars = Sidecars(
+            program.pod, self.folder, self.machine, self.environment, self.working_folder,
+            self.cache, self.folder.root.name, self.say,
+        )  # fmt: skip
+        await self._sidecars.start()
         localised = program.pod.localised(self.folder.local(program.pod))
         self._runtime = await Runtime.start(
             self.folder.config(program.pod),
@@ -172,6 +239,7 @@ class Development:
             self.secrets.admin_key,
             profiling=self.place.profiling,
         )
+        self._telling = asyncio.create_task(tell(self._runtime, self.say))
 
     def _write(self) -> None:
         try:
@@ -189,10 +257,14 @@ class Development:
         await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
 
-    async def _changed(self) -> str:
-        """Wait until the files are others than when they were last read; say which."""
-        while (now := self._digest()) == self._read:  # noqa: ASYNC110 - a file sets no event
+    async def _changed(self) -> None:
+        """Wait until the files are others than when they were last read."""
+        while self._digest() == self._read:  # noqa: ASYNC110 - a file sets no event
             await asyncio.sleep(WATCH_SECONDS)
+
+    def _take(self) -> str:
+        """Say which files changed, and know them as they are now."""
+        now = self._digest()
         changed = "manifest" if now[0] != self._read[0] else "code"
         self._read = now
         return changed
@@ -209,34 +281,15 @@ class Development:
         return manifests.digest(), code.digest()
 
     def _code(self) -> Iterator[Path]:
-        for module in self._program.modules:
-            yield self.working_folder / f"{module}.py"
-            yield from sorted((self.working_folder / module).rglob("*.py"))
+        program = self._program
+        yield from watched(self.working_folder, program.modules, program.commands)
 
     def _interrupted(self) -> None:
         self._interrupts += 1
         self._stop.set()
         if self._interrupts > 1:
             self._runtime.kill()
-
-    def _announce(self) -> None:
-        program = self._program
-        self.say(f"{program.name} is served at {url(self.place)}")
-        self.say(f"health and metrics: http://127.0.0.1:{self.place.management_port}/health")
-        if self.place.profiling:
-            url_of = f"http://127.0.0.1:{self.place.management_port}/profile?seconds=5"
-            self.say(
-                f"where its time goes: curl -H 'X-API-Key: {self.secrets.admin_key}' '{url_of}'"
-            )
-        if program.generated_key is not None:
-            self.say(f"key (shown once): {program.generated_key}")
-            self.say("send it as X-API-Key, or as Authorization: Bearer")
-        for path, name in sorted(program.pod.folders.items()):
-            self.say(
-                f"{path} is {self.folder.data / name} here, wherever a variable or a setting "
-                "names it"
-            )
-        self._tell_notes()
+            self._sidecars.kill()
 
     def _tell_notes(self, besides: Sequence[str] = ()) -> None:
         for note in self._program.notes:

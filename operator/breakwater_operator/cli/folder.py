@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from breakwater_operator.cli.pod import Content, Pod
+from breakwater_operator.cli.localise import Content
+from breakwater_operator.cli.pod import Pod
+from breakwater_operator.cli.sidecar import Sidecar
 
 
 @dataclass
@@ -19,10 +21,15 @@ class Folder:
     """Where volumes are that the server itself fills."""
     _versions: "count[int]" = field(default_factory=count)
 
-    def local(self, pod: Pod) -> Mapping[str, Path]:
-        """Say where each folder of the pod is here."""
-        files = {path: self.root / _name(path) for path in pod.files}
-        return files | {path: self.data / name for path, name in pod.folders.items()}
+    def local(self, container: Pod | Sidecar) -> Mapping[str, Path]:
+        """Say where each folder of a container is here."""
+        files = {path: self.root / _name(path) for path in container.files}
+        kept = {path: self.data / name for path, name in container.folders.items()}
+        return files | kept | {path: self.root / name for path, name in container.scratch.items()}
+
+    def of(self, sidecar: Sidecar) -> "Folder":
+        """Say where the volumes of another container are."""
+        return Folder(self.root / f"backend-{sidecar.name}", self.data, self._versions)
 
     def config(self, pod: Pod) -> Path:
         """Say where the settings file is here."""
@@ -35,11 +42,30 @@ class Folder:
         Raises:
             OSError: A folder cannot be made.
         """
-        local = self.local(pod)
-        for path in pod.folders:
-            local[path].mkdir(parents=True, exist_ok=True)
+        local = self._made(pod)
         for path in sorted(pod.files, key=lambda path: pod.config.startswith(f"{path}/")):
             self._swap(local[path], pod.localised(local).files[path])
+
+        for sidecar in pod.sidecars:
+            self.of(sidecar)._write_plain(sidecar)
+
+    def _write_plain(self, sidecar: Sidecar) -> None:
+        local = self._made(sidecar)
+        for path, content in sidecar.files.items():
+            self._swap(local[path], content)
+
+    def _made(self, container: Pod | Sidecar) -> Mapping[str, Path]:
+        local = self.local(container)
+        for path in (*container.folders, *container.scratch):
+            local[path].mkdir(parents=True, exist_ok=True)
+        return local
+
+    def empty(self, pod: Pod) -> None:
+        """Empty what is empty when a pod starts."""
+        for sidecar in pod.sidecars:
+            of = self.of(sidecar)
+            for name in sidecar.scratch.values():
+                shutil.rmtree(of.root / name, ignore_errors=True)
 
     def _swap(self, link: Path, content: Content) -> None:
         """Put a new version in the place of the old one in a single step."""

@@ -30,6 +30,7 @@ from breakwater_operator.cli.certificates import (
 )
 from breakwater_operator.cli.dev import EXIT_BAD_MANIFEST, Development, lines
 from breakwater_operator.cli.folder import Folder
+from breakwater_operator.cli.machine import Machine
 from breakwater_operator.cli.program import Place, Secrets, program
 from breakwater_operator.cli.rendering import SECRET_BYTES, Rendering
 
@@ -160,6 +161,7 @@ def dev() -> None:
     type=click.Path(path_type=Path),
     help="Where volumes are that the server itself fills.",
 )
+@click.option("--images", is_flag=True, help="Run the images of containers, by docker or podman.")
 @click.option("--ca", metavar="FOLDER", type=click.Path(path_type=Path), help="See `dev ca`.")
 def run_server(
     files: tuple[Path, ...],
@@ -169,13 +171,16 @@ def run_server(
     tls: bool,
     profile: bool,
     data: Path,
+    images: bool,
     ca: Path | None,
 ) -> None:
     """Run what the operator would render from FILES, as one process on loopback.
 
     Secrets and ConfigMaps that the McpServer refers to are taken from the FILES. Python modules
-    are found from the current folder. A change of the files is taken over by the running process
-    where a pod would do so; else the process starts again. Ctrl-C drains it.
+    are found from the current folder, and so are the commands of containers, which run here
+    without their images; what has no command that this machine knows runs by docker or podman. A
+    change of the files is taken over by the running process where a pod would do so; else the
+    process starts again. Ctrl-C drains it.
     """
     with tempfile.TemporaryDirectory(prefix="breakwater-") as folder:
         place = Place(
@@ -190,14 +195,20 @@ def run_server(
             secrets.token_urlsafe(SECRET_BYTES),
         )
         platform = _platform(None, **(EVERYTHING | _collector()))
+        environment = _passed_on()
+        machine = Machine(
+            environment.get("PATH", os.defpath), os.getuid(), os.getgid(), str(Path.home()), images
+        )
         development = Development(
-            build=lambda: program(files, server, place, made_up, platform),
+            build=lambda: program(files, server, place, made_up, platform, machine),
             files=files,
             folder=Folder(Path(folder), data.absolute()),
             place=place,
             secrets=made_up,
-            environment=_passed_on(),
+            environment=environment,
             working_folder=Path.cwd(),
+            machine=machine,
+            cache=Path(click.get_app_dir("breakwater")),
             say=_say,
         )
         code = asyncio.run(development.run())

@@ -20,8 +20,7 @@ Outcome = Callable[[McpServer], object]
 Put = Callable[[Any], McpServerSpec]
 
 WHY = {
-    Effect.REVISION: "it belongs to pods and their images, and here this machine's own "
-    "breakwater-runtime runs",
+    Effect.REVISION: "it belongs to pods and their images, and here programs of this machine run",
     Effect.LIVE: "one process without a cluster has nothing to apply it to",
     Effect.CHILDREN: "it is about objects in a cluster, and here one process runs",
 }

@@ -3,23 +3,24 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from breakwater_contract.names import CONFIG_DIRECTORY
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.models import McpServer
+from breakwater_operator.cli.localise import Content, localised, localised_json
+from breakwater_operator.cli.machine import Machine
 from breakwater_operator.cli.manifests import LOCAL_UID, Manifests
+from breakwater_operator.cli.sidecar import PREFIX, Sidecar, sidecar
+from breakwater_operator.render import containers
 from breakwater_operator.render.manifest import Manifest
 from breakwater_operator.render.pod import CONTAINER
 
 LOOPBACK = "127.0.0.1"
 SHARED_FOLDERS = ("/tmp",)  # noqa: S108 (a folder that this machine has as well)
-
-Content = Mapping[str, bytes]
-"""Files of a volume, by relative path."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,12 @@ class Pod:
     """Volumes that Kubernetes fills, by the folder at which they appear."""
     folders: Mapping[str, str]
     """Volumes that the server fills: their names by folder."""
+    scratch: Mapping[str, str]
+    """Volumes of ours that are empty at the start, likewise."""
     variables: Mapping[str, str]
     """Environment variables."""
+    sidecars: tuple[Sidecar, ...] = ()
+    """The other containers."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -52,15 +57,25 @@ class Pod:
     def localised(self, local: Mapping[str, Path]) -> "Pod":
         """Name the folders of this machine wherever settings or variables name those of the pod."""
         settings = {
-            name: _localised_json(content, local)
+            name: localised_json(content, local)
             for name, content in self.files[CONFIG_DIRECTORY].items()
         }
-        variables = {name: _localised(value, local) for name, value in self.variables.items()}
+        variables = {name: localised(value, local) for name, value in self.variables.items()}
         files = {**self.files, CONFIG_DIRECTORY: settings}
         return replace(self, files=files, variables=variables)
 
 
-def pod(server: McpServer, rendered: Iterable[Manifest], manifests: Manifests) -> Pod:
+class _Volumes(NamedTuple):
+    """What a container sees of a pod's volumes, by folder."""
+
+    files: dict[str, Content]
+    folders: dict[str, str]
+    scratch: dict[str, str]
+
+
+def pod(
+    server: McpServer, rendered: Iterable[Manifest], manifests: Manifests, machine: Machine
+) -> Pod:
     """Take from the rendered children what the runtime's process needs.
 
     Raises:
@@ -68,47 +83,70 @@ def pod(server: McpServer, rendered: Iterable[Manifest], manifests: Manifests) -
     """
     found = list(rendered)
     template = next(it for it in found if it["kind"] == "Deployment")["spec"]["template"]
-    return _Pods(server, template, Manifests((*found, *manifests.objects))).pod()
+    return _Pods(server, template, Manifests((*found, *manifests.objects)), machine).pod()
 
 
 class _Pods:
     """Resolves one template."""
 
-    def __init__(self, server: McpServer, template: Manifest, objects: Manifests) -> None:
+    def __init__(
+        self, server: McpServer, template: Manifest, objects: Manifests, machine: Machine
+    ) -> None:
         self._server = server
         self._template = template
         self._objects = objects
+        self._machine = machine
+        self._volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+        self._ours = {volume["name"] for volume in containers.volumes(server)}
 
     def pod(self) -> Pod:
         spec = self._template["spec"]
-        container = self._container(spec)
-        volumes = {volume["name"]: volume for volume in spec["volumes"]}
-        files: dict[str, Content] = {}
-        folders: dict[str, str] = {}
-        for mount in container["volumeMounts"]:
-            path, volume = mount["mountPath"], volumes[mount["name"]]
-            if path in SHARED_FOLDERS:
-                continue
-            content = self._content(volume)
-            if content is None:
-                below = mount.get("subPath", "")
-                folders[path] = f"{self._folder(volume)}/{below}".rstrip("/")
-            else:
-                files[path] = _below(content, mount.get("subPath"))
+        container = next(it for it in spec["containers"] if it["name"] == CONTAINER)
+        mounts = [it for it in container["volumeMounts"] if it["mountPath"] not in SHARED_FOLDERS]
+        files, folders, scratch = self._seen(mounts)
         config = container["args"][container["args"].index("--config") + 1]
-        return Pod(config, files, folders, self._variables(container.get("env", ())))
+        variables = self._variables(container.get("env", ()))
+        sidecars = tuple(map(self._sidecar, self._others(spec)))
+        return Pod(config, files, folders, scratch, variables, sidecars)
 
-    def _container(self, spec: Manifest) -> Manifest:
-        others = [*spec.get("initContainers", ()), *spec["containers"]]
-        names = [it["name"] for it in others if it["name"] != CONTAINER]
-        if names:
-            raise _missing(
-                "spec.backends",
-                f"{', '.join(names)} would run in a container of its own, which is not possible "
-                "here; run this server in a cluster",
-            )
-        found: Manifest = next(it for it in spec["containers"] if it["name"] == CONTAINER)
-        return found
+    def _others(self, spec: Manifest) -> Iterator[Manifest]:
+        """Yield the containers of backends; the one that brings the helper is not needed here."""
+        for container in (*spec.get("initContainers", ()), *spec["containers"]):
+            if container["name"].startswith(PREFIX):
+                yield container
+
+    def _sidecar(self, container: Manifest) -> Sidecar:
+        mounts = [
+            it
+            for it in container["volumeMounts"]
+            if it["mountPath"] not in {containers.HELPER_PATH, containers.SOCKET_PATH}
+        ]
+        files, folders, scratch = self._seen(mounts)
+        made = Sidecar(
+            name=container["name"].removeprefix(PREFIX),
+            words=(),
+            options=None,
+            variables=self._variables(container.get("env", ())),
+            files=files,
+            folders=folders,
+            scratch=scratch,
+            image=None,
+        )
+        return sidecar(container, made, self._machine)
+
+    def _seen(self, mounts: Iterable[Manifest]) -> _Volumes:
+        seen = _Volumes({}, {}, {})
+        for mount in mounts:
+            path, volume = mount["mountPath"], self._volumes[mount["name"]]
+            below = mount.get("subPath", "")
+            content = self._content(volume)
+            if content is not None:
+                seen.files[path] = _below(content, mount.get("subPath"))
+            elif volume["name"] in self._ours:
+                seen.scratch[path] = below or volume["name"]
+            else:
+                seen.folders[path] = f"{self._folder(volume)}/{below}".rstrip("/")
+        return seen
 
     def _folder(self, volume: Manifest) -> str:
         claim = volume.get("persistentVolumeClaim")
@@ -228,27 +266,6 @@ def _expanded(value: str, known: Mapping[str, str]) -> str:
         return known.get(match[1], match[0])
 
     return re.sub(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)", chosen, value)
-
-
-def _localised(text: str, local: Mapping[str, Path]) -> str:
-    for folder in sorted(local, key=len, reverse=True):
-        if text == folder or text.startswith(f"{folder}/"):
-            return f"{local[folder]}{text.removeprefix(folder)}"
-    return text
-
-
-def _localised_json(content: bytes, local: Mapping[str, Path]) -> bytes:
-    def walk(value: Any) -> Any:
-        match value:
-            case dict():
-                return {key: walk(inner) for key, inner in value.items()}
-            case list():
-                return [walk(inner) for inner in value]
-            case str():
-                return _localised(value, local)
-        return value
-
-    return json.dumps(walk(json.loads(content)), sort_keys=True).encode()
 
 
 def _absent(where: str, kind: str, namespace: str, name: str) -> SpecError:

@@ -77,7 +77,7 @@ class Runtime:
             env=dict(environment),
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
         return cls(process, management_port, admin_key)
 
@@ -115,6 +115,20 @@ class Runtime:
             await asyncio.sleep(POLL_SECONDS)
         return "it ended"
 
+    async def findings(self) -> dict[str, tuple[str, str]] | None:
+        """Say what is wrong with backends: a reason and a message for each, by their names.
+
+        None: nobody answers.
+        """
+        _, health = await self._ask("/health")
+        if "backends" not in health:
+            return None
+        return {
+            backend["name"]: (finding["reason"], finding["message"])
+            for backend in health["backends"]
+            for finding in backend["findings"][:1]
+        }
+
     async def _ask(self, path: str) -> tuple[int, dict[str, Any]]:
         return await asyncio.to_thread(self._get, path)
 
@@ -147,6 +161,6 @@ class Runtime:
         return await self.process.wait()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have Linux stop the runtime with us, however we end."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -12,6 +12,7 @@ from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.names import GENERATED_KEY
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.cli import manifests, notes
+from breakwater_operator.cli.machine import Machine
 from breakwater_operator.cli.manifests import Manifests
 from breakwater_operator.cli.pod import LOOPBACK, Pod, pod
 from breakwater_operator.cli.rendering import Rendering
@@ -63,6 +64,11 @@ class Program:
             dict.fromkeys(server.partition(":")[0].partition(".")[0] for server in servers)
         )
 
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """The commands of containers that run here without their images."""
+        return tuple(it.words for it in self.pod.sidecars if it.image is None)
+
     def replaces(self, other: "Program") -> bool:
         """Say whether a running process cannot go from another state to this one."""
         return self._fixed() != other._fixed()
@@ -76,7 +82,8 @@ class Program:
             for folder, content in self.pod.files.items()
             if folder != KEYS_DIRECTORY
         }
-        return files, self.pod.folders, self.pod.variables
+        pod = self.pod
+        return files, pod.folders, pod.scratch, pod.variables, pod.sidecars
 
     def live_hash(self, localised: Pod) -> str:
         """Name the live settings as the process will."""
@@ -91,6 +98,7 @@ def program(
     place: Place,
     secret: Secrets,
     platform: Platform,
+    machine: Machine,
 ) -> Program:
     """Read manifests and make of them what can run here.
 
@@ -100,7 +108,7 @@ def program(
     found = manifests.read(paths)
     server = manifests.parse(found.server(server_name))
     rendering = Rendering(found, platform, secret.seed, secret.fresh)
-    mine = _Local(found, rendering, place, secret.admin_key)
+    mine = _Local(found, rendering, place, secret.admin_key, machine)
     ready, keys = mine.pod(server), rendering.intent(server).keys
     return Program(
         name=server.name,
@@ -122,6 +130,7 @@ class _Local:
     rendering: Rendering
     place: Place
     admin_key: str
+    machine: Machine
 
     def pod(self, server: McpServer) -> Pod:
         # Whatever the manifest says, one runs.
@@ -132,7 +141,7 @@ class _Local:
             changed["monitoring"] = quiet
         alone = server.spec.model_copy(update=changed)
         server = server.model_copy(update={"spec": alone})
-        made = pod(server, self.rendering.children(server), self.manifests)
+        made = pod(server, self.rendering.children(server), self.manifests, self.machine)
         more = {ADMIN_FOLDER: {"key": self.admin_key.encode()}}
         if self.place.certificate is not None:
             more[TLS_FOLDER] = self.place.certificate
@@ -144,6 +153,8 @@ class _Local:
         # It changes with much that makes no difference here.
         settings.pop("revision", None)
         settings.pop("internal", None)
+        # Without it the runtime knows that this is no pod: other sockets are none of its business.
+        settings["server"].pop("uid", None)
         settings["listen"] = {
             **settings.get("listen", {}),
             "host": LOOPBACK,
@@ -155,6 +166,11 @@ class _Local:
                 "certificateFile": f"{TLS_FOLDER}/tls.crt",
                 "keyFile": f"{TLS_FOLDER}/tls.key",
             }
+        for backend in settings["backends"]:
+            for transport in backend.get("container", {}).values():
+                if isinstance(transport, dict) and "socket" in transport:
+                    # The helper is ours here, and so are its children.
+                    transport["user"] = self.machine.user
         return made.with_json(made.config, settings)
 
     def _with_live(self, made: Pod) -> Pod:

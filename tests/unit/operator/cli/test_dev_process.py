@@ -120,7 +120,7 @@ class Dev:
 
 
 @contextmanager
-def developing(folder: Path, manifest: str, *options: str) -> Iterator[Dev]:
+def developing(folder: Path, manifest: str, *options: str, path: str = os.defpath) -> Iterator[Dev]:
     """Run the command until the end of the block."""
     (folder / "weather.py").write_text(MODULE)
     (folder / "mcpserver.yaml").write_text(textwrap.dedent(manifest))
@@ -131,7 +131,7 @@ def developing(folder: Path, manifest: str, *options: str) -> Iterator[Dev]:
                 *("--management-port", str(management), *options),
             ],
             cwd=folder,
-            env={"PATH": os.defpath, "SECRET_OF_THE_TERMINAL": "x", "BREAKWATER_KEY": "y"},
+            env={"PATH": path, "SECRET_OF_THE_TERMINAL": "x", "BREAKWATER_KEY": "y"},
             stderr=log,
         )
         dev = Dev(process, port, folder)

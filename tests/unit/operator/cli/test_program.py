@@ -10,6 +10,7 @@ import yaml
 from breakwater_contract.settings import LiveSettings, RuntimeSettings
 from breakwater_operator.api.errors import BreakwaterError
 from breakwater_operator.api.platform import Platform
+from breakwater_operator.cli.machine import Machine
 from breakwater_operator.cli.program import Place, Program, Secrets, program
 
 ROOT = Path(__file__).parents[4]
@@ -20,6 +21,8 @@ EXAMPLES = [
 ]
 PLACE = Place(18080, 19464)
 SECRETS = Secrets(bytes(32), bytes(range(32)), "admin")
+MACHINE = Machine(path="", user=1000, group=1000, home="/home/me")
+"""One without any program."""
 PLATFORM = Platform.parse({"namespace": "x", "images": {"runtime": "breakwater-runtime:1"}})
 CLIENTS = {
     "apiVersion": "v1",
@@ -48,7 +51,7 @@ def server(python: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
 def made(folder: Path, *documents: Any, name: str | None = None) -> Program:
     file = folder / "mcpserver.yaml"
     file.write_text(yaml.safe_dump_all(documents))
-    return program([file], name, PLACE, SECRETS, PLATFORM)
+    return program([file], name, PLACE, SECRETS, PLATFORM, MACHINE)
 
 
 def refused(folder: Path, *documents: Any, name: str | None = None) -> str:
@@ -233,7 +236,7 @@ def test_a_file_that_is_no_manifest_is_named(tmp_path: Path, text: str, message:
     file.write_text(text)
 
     with pytest.raises(BreakwaterError, match=r"broken\.yaml: ") as raised:
-        program([file], None, PLACE, SECRETS, PLATFORM)
+        program([file], None, PLACE, SECRETS, PLATFORM, MACHINE)
 
     assert message in str(raised.value)
 
@@ -260,7 +263,9 @@ def test_every_example_runs_or_says_why_not(example: Path) -> None:
     assert servers
     for server in servers:
         try:
-            assert program([example], server, PLACE, SECRETS, PLATFORM).pod.settings["backends"]
+            assert program([example], server, PLACE, SECRETS, PLATFORM, MACHINE).pod.settings[
+                "backends"
+            ]
         except BreakwaterError as error:
             assert "spec.backends" in str(error)  # noqa: PT017 - either of the two is right
 
@@ -274,7 +279,7 @@ COLLECTOR = {"monitoring": {"otlp": {"endpoint": "http://127.0.0.1:4318"}}}
 def test_every_field_that_there_is_acts_or_is_named(more: dict[str, Any]) -> None:
     given = {"namespace": "x", "images": {"runtime": "r:1"}, "gateway": "a/b"}
 
-    found = program([EVERYTHING], None, PLACE, SECRETS, Platform.parse(given | more))
+    found = program([EVERYTHING], None, PLACE, SECRETS, Platform.parse(given | more), MACHINE)
 
     named = {note.partition(" ")[0] for note in found.notes}
     tracing = {"spec.monitoring.tracing.percent", "spec.monitoring.tracing.perSecond"}

@@ -10,8 +10,10 @@ import yaml
 from breakwater_contract.settings import LiveSettings, RuntimeSettings
 from breakwater_operator.api.errors import BreakwaterError
 from breakwater_operator.api.platform import Platform
+from breakwater_operator.cli.folder import Folder
 from breakwater_operator.cli.machine import Machine
 from breakwater_operator.cli.program import Place, Program, Secrets, program
+from breakwater_operator.cli.watched import watched
 
 ROOT = Path(__file__).parents[4]
 EXAMPLES = [
@@ -289,3 +291,106 @@ def test_every_field_that_there_is_acts_or_is_named(more: dict[str, Any]) -> Non
     assert not [each for each in named if each.startswith(acting)]
     live = json.loads(found.pod.files["/etc/breakwater"][found.live_file.rpartition("/")[2]])
     assert ("tracing" in live["monitoring"]) == bool(more)
+
+
+def contained(**container: Any) -> dict[str, Any]:
+    container = {"image": "registry.example/crm:1", **container}
+    return server() | {"spec": {"backends": [{"name": "crm", "container": container}]}}
+
+
+def machine(folder: Path, *programs: str, images: bool = False) -> Machine:
+    """Make a machine with some programs and no others."""
+    for name in programs:
+        (folder / name).touch(mode=0o755)
+    return Machine(path=str(folder), user=1000, group=1000, home="/home/me", images=images)
+
+
+def run_on(found: Machine, folder: Path, document: Any) -> Program:
+    file = folder / "mcpserver.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return program([file], None, PLACE, SECRETS, PLATFORM, found)
+
+
+@pytest.mark.requirement("K8")
+def test_a_command_has_its_helper_and_its_folders_here(tmp_path: Path) -> None:
+    here = machine(tmp_path, "crm")
+    instances = {"memory": "64Mi"}
+    document = contained(stdio=["crm", "--data", "/data"], writable=["/data"], instances=instances)
+
+    found = run_on(here, tmp_path, document)
+
+    (sidecar,) = found.pod.sidecars
+    local = Folder(tmp_path / "root", tmp_path / "kept").of(sidecar).local(sidecar)
+    ours = f"{tmp_path}/root/backend-crm"
+    assert sidecar.command(here, local, "run") == ["crm", "--data", f"{ours}/data"]
+    helped = sidecar.helped(Path("/s/child"), local["/tmp"], here)
+    assert dict(zip(helped[::2], helped[1::2], strict=True)) == {
+        "--socket": "/s/child",
+        "--peer": "1000",
+        "--work": f"{ours}/tmp",
+        "--memory": str(64 * 1024 * 1024),
+    }
+    assert sidecar.environment({"PATH": "p"}, local)["HOME"] == f"{ours}/home-breakwater"
+    (backend,) = found.pod.settings["backends"]
+    assert backend["container"]["stdio"]["user"] == 1000
+    assert found.commands == (("crm", "--data", "/data"),)
+    assert [note.partition(" ")[0] for note in found.notes] == [
+        "spec.backends[crm].container.image"
+    ]
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_an_image_runs_as_hardened_as_an_engine_can(tmp_path: Path, engine: str) -> None:
+    here = machine(tmp_path, engine)
+    env = [{"name": "TOKEN", "value": "t0ken"}]
+
+    found = run_on(here, tmp_path, contained(port=8000, args=["--quick"], env=env))
+
+    (sidecar,) = found.pod.sidecars
+    local = Folder(tmp_path / "root", tmp_path / "kept").of(sidecar).local(sidecar)
+    words = sidecar.command(here, local, "mine")
+    assert words[:2] == [str(tmp_path / engine), "run"]
+    assert words[-2:] == ["registry.example/crm:1", "--quick"]
+    said = " ".join(words)
+    for wanted in (
+        *("--network host", "--user 1000:1000", "--read-only", "--cap-drop ALL"),
+        *("--label breakwater.dev/run=mine", "--env TOKEN", "--tmpfs /tmp:mode=1777"),
+    ):
+        assert wanted in said
+    assert ("--userns keep-id" in said) == (engine == "podman")
+    assert "t0ken" not in said
+    assert sidecar.environment({}, local) == {"TOKEN": "t0ken"}
+    assert found.commands == ()
+
+
+@pytest.mark.parametrize(
+    ("programs", "images", "runs"),
+    [
+        pytest.param(["crm"], False, None, id="its-command"),
+        pytest.param(["crm", "docker"], False, None, id="its-command-though-docker-is-here"),
+        pytest.param(["crm", "podman"], True, "podman", id="asked-for"),
+        pytest.param(["docker", "podman"], False, "docker", id="no-such-command"),
+    ],
+)
+def test_an_image_is_run_where_its_command_cannot_be(
+    tmp_path: Path, programs: list[str], images: bool, runs: str | None
+) -> None:
+    here = machine(tmp_path, *programs, images=images)
+
+    (sidecar,) = run_on(here, tmp_path, contained(stdio=["crm"])).pod.sidecars
+
+    engine = Path(sidecar.image.engine).name if sidecar.image is not None else None
+    assert engine == runs
+
+
+def test_the_files_that_a_command_names_are_watched(tmp_path: Path) -> None:
+    files = ("server.py", "other.py", "notes/main.py", "build/index.js", "build/lib/a.js")
+    others = ("build/node_modules/b.js", "build/.cache/c.js", "text.md", "elsewhere/d.py")
+    for name in (*files, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    commands = [["python", "server.py"], ["python", "-m", "notes.main"], ["node", "build/index.js"]]
+
+    found = {str(file.relative_to(tmp_path)) for file in watched(tmp_path, [], commands)}
+
+    assert found - {"notes.py"} == set(files)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import orjson
 from breakwater_contract.backends import ContainerBackend as Settings
 from breakwater_runtime.backends import container
 from breakwater_runtime.backends.container import ContainerBackend, Pod
-from breakwater_runtime.calls import Call, Principal
+from breakwater_runtime.calls import Call, Principal, RpcError
 from tests.support import children
 from tests.support.children import Helper
 
@@ -77,6 +77,18 @@ async def text(backend: ContainerBackend, asked: Call) -> str:
     result = orjson.loads(await backend.answer(asked))
     said: str = result["content"][0]["text"]
     return said
+
+
+async def insisted(backend: ContainerBackend, ask: Callable[[], Call], seconds: float = 60) -> str:
+    """Call a tool, again where nothing was done yet, and get the text that it returns."""
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                return await text(backend, ask())
+            except RpcError as error:
+                if not error.data["retryable"]:
+                    raise
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

@@ -130,7 +130,7 @@ async def test_a_child_that_dies_fails_its_call_at_once_and_the_next_one_has_ano
         assert failed.value.data["code"] == "SERVER_UNAVAILABLE"
         assert failed.value.data["retryable"] is False
         assert "exit code 3" in failed.value.message
-        assert await text(backend, tool("pid")) != before
+        assert await containers.insisted(backend, lambda: tool("pid")) != before
 
 
 async def test_progress_carries_the_callers_own_token(lean: Helper) -> None:
@@ -211,7 +211,7 @@ async def test_health_follows_a_server_that_is_restarted(lean: Helper) -> None:
         await eventually(lambda: backend.fault is not None)
         assert backend.findings[0].reason is Reason.CRASHING
         await containers.well(backend)
-        assert int(await text(backend, tool("pid"))) != pid
+        assert int(await containers.insisted(backend, lambda: tool("pid"))) != pid
 
 
 async def test_nothing_is_left_of_children_when_the_runtime_is_gone(lean: Helper) -> None:

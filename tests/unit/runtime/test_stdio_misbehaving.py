@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -110,45 +109,6 @@ async def test_a_slow_start_is_waited_for(tmp_path: Path) -> None:
         await containers.well(backend)
 
         assert await text(backend, tool("echo", text="here", by="")) == "here"
-
-
-@pytest.mark.requirement("A5")
-async def test_every_call_is_answered_right_while_children_are_killed(tmp_path: Path) -> None:
-    kills, wrong, answered, refused = 60, [], 0, set()
-    done = asyncio.Event()
-
-    async def caller(number: int, backend: ContainerBackend) -> None:
-        nonlocal answered
-        sent = 0
-        while not done.is_set():
-            sent += 1
-            mine = f"{number}-{sent}"
-            try:
-                async with asyncio.timeout(2):
-                    if await text(backend, tool("echo", text=mine, by=f"c{number}")) != mine:
-                        wrong.append(mine)
-                answered += 1
-            except RpcError as error:
-                refused.add(error.data["code"])
-                await asyncio.sleep(0.01)
-
-    async with misbehaving(tmp_path, "good", isolation="Shared") as (backend, helper):
-        await containers.well(backend)
-        callers = [asyncio.ensure_future(caller(each, backend)) for each in range(50)]
-        choose = random.Random(1)
-        for _ in range(kills):
-            await asyncio.sleep(choose.uniform(0, 0.05))
-            await eventually(lambda: backend.fault is None)
-            keepers = helper.descendants()
-            for pid in keepers[1:2]:
-                os.kill(pid, signal.SIGKILL)
-        done.set()
-        await asyncio.gather(*callers)
-
-    assert not wrong
-    assert answered > 0
-    assert refused == {"SERVER_UNAVAILABLE"}
-    await eventually(lambda: not helper.descendants())
 
 
 def _resident_bytes() -> int:

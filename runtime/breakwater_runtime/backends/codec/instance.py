@@ -1,5 +1,6 @@
 """One running server as a client sees it, whatever carries its messages."""
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -77,15 +78,21 @@ class Sinks:
     asked: Asked
 
 
-def unavailable(backend: str, message: str, *, retryable: bool) -> RpcError:
+def unavailable(
+    backend: str, message: str, *, retryable: bool, wait_seconds: float | None = None
+) -> RpcError:
     """Make the answer of a call whose server is not there.
 
     Args:
         backend: The name of the backend.
         message: What happened; never what the server wrote.
         retryable: Whether nothing of the call was executed.
+        wait_seconds: After how long it is worth asking again; None: that is not known.
     """
-    return _failed(Problem.SERVER_UNAVAILABLE, backend, message, retryable=retryable)
+    error = _failed(Problem.SERVER_UNAVAILABLE, backend, message, retryable=retryable)
+    if wait_seconds is not None:
+        error.data["retryAfter"] = max(1, math.ceil(wait_seconds))
+    return error
 
 
 def is_untouched(error: RpcError) -> bool:

@@ -129,7 +129,7 @@ class ContainerBackend:
             try:
                 await self._transport.reachable()
                 era = self._known_era
-                instance = await self._pool.get((*NOBODY, era))
+                instance = await self._pool.get((*NOBODY, era), patient=True)
                 await self._describe(instance)
                 self._pool.move((*NOBODY, era), (*NOBODY, instance.about.modern))
             except (RpcError, GreetingError) as error:

@@ -47,10 +47,12 @@ class Pipes(asyncio.Protocol):
         self.child.exited.add_done_callback(self._exited)
         stdout = os.fdopen(self.child.stdout, "rb", buffering=0)
         stdin = os.fdopen(self.child.stdin, "wb", buffering=0)
-        reading, _ = await self._loop.connect_read_pipe(lambda: self, stdout)
-        self._stdout = reading
-        writing, _ = await self._loop.connect_write_pipe(lambda: _Input(self), stdin)
-        self._stdin = writing
+        try:
+            self._stdout, _ = await self._loop.connect_read_pipe(lambda: self, stdout)
+        except (OSError, asyncio.CancelledError):
+            stdin.close()
+            raise
+        self._stdin, _ = await self._loop.connect_write_pipe(lambda: _Input(self), stdin)
 
     # The wire
 
@@ -185,7 +187,11 @@ async def converse(
     pipes = Pipes(child, message_bytes)
     conversation = Conversation(backend, pipes, sinks, timeout_seconds=timeout_seconds)
     pipes.conversation = conversation
-    await pipes.open()
+    try:
+        await pipes.open()
+    except (OSError, asyncio.CancelledError):
+        pipes.close()
+        raise
     return conversation, pipes
 
 

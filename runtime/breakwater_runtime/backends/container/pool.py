@@ -18,6 +18,10 @@ STEADY_SECONDS = 10.0
 BACKOFF_SECONDS = 0.1
 BACKOFF_SECONDS_MAX = 30.0
 
+RESTART_SECONDS = 1.5
+"""How long a caller waits for an instance in the place of one that has ended: callers are to know
+within two seconds. The first instance of somebody is waited for as long as it may start."""
+
 Key = tuple[str, str, bool | None]
 """Kind and name of whom an instance belongs to, and the era in which it is spoken to."""
 
@@ -46,6 +50,12 @@ class Slot:
         self.failures = 0
         self.not_before = 0.0
         self.reason = ""
+        self.had_one = False
+
+    @property
+    def is_restarting(self) -> bool:
+        """Whether what is opened now takes the place of one that ended, or could not be opened."""
+        return self.had_one or self.failures > 0
 
     @property
     def is_idle(self) -> bool:
@@ -73,8 +83,12 @@ class Pool:
             return None
         return slot.instance
 
-    async def get(self, key: Key) -> Instance:
+    async def get(self, key: Key, *, patient: bool = False) -> Instance:
         """Get the instance of a key, opening it if need be.
+
+        Args:
+            key: Whose it is.
+            patient: Whether to wait for one that is started again as long as that takes.
 
         Raises:
             RpcError: There is none, and none can be opened now.
@@ -83,27 +97,48 @@ class Pool:
         instance = self.ready(key)
         if instance is not None:
             return instance
+        slot = self._slot(key)
+        if slot.opening is None:
+            self._refuse_early(slot)
+            slot.opening = asyncio.ensure_future(self._opened(key, slot))
+            slot.opening.add_done_callback(_seen)
+        bounded = slot.is_restarting and not patient
+        return await self._result(slot.opening, RESTART_SECONDS if bounded else None)
+
+    def _slot(self, key: Key) -> Slot:
         if self._closed:
-            said = f"Backend {self._backend} is being stopped."
-            raise unavailable(self._backend, said, retryable=True)
+            raise self._unavailable("is being stopped.")
         slot = self._slots.get(key)
         if slot is None:
             self._make_room()
             slot = self._slots[key] = Slot()
-        if slot.opening is None:
-            wait = slot.not_before - asyncio.get_running_loop().time()
-            if wait > 0:
-                said = f"{slot.reason}; it is started again in {wait:.1f} s"
-                raise unavailable(
-                    self._backend, f"Backend {self._backend}: {said}.", retryable=True
-                )
-            slot.opening = asyncio.ensure_future(self._opened(key, slot))
-            slot.opening.add_done_callback(_seen)
+        return slot
+
+    def _refuse_early(self, slot: Slot) -> None:
+        """Start nothing again before its time.
+
+        Raises:
+            RpcError: It is too early.
+        """
+        wait = slot.not_before - asyncio.get_running_loop().time()
+        if wait > 0:
+            raise self._unavailable(f"is started again in {wait:.1f} s: {slot.reason}.", wait)
+
+    async def _result(self, opening: asyncio.Task[Instance], bound: float | None) -> Instance:
+        # Not awaited itself: several wait for it, and any of them may leave.
+        done, _ = await asyncio.wait({opening}, timeout=bound)
+        if not done:
+            raise self._unavailable("is being started again.", RESTART_SECONDS)
+        if opening.cancelled():
+            raise self._unavailable("was stopped while it started.")
         try:
-            return await asyncio.shield(slot.opening)
+            return opening.result()
         except OpeningError as error:
-            said = f"Backend {self._backend} could not be started."
-            raise unavailable(self._backend, said, retryable=True) from error
+            raise self._unavailable("could not be started.", BACKOFF_SECONDS) from error
+
+    def _unavailable(self, said: str, wait_seconds: float | None = None) -> RpcError:
+        message = f"Backend {self._backend} {said}"
+        return unavailable(self._backend, message, retryable=True, wait_seconds=wait_seconds)
 
     async def _opened(self, key: Key, slot: Slot) -> Instance:
         try:
@@ -117,7 +152,7 @@ class Pool:
             raise
         finally:
             slot.opening = None
-        slot.instance = instance
+        slot.instance, slot.had_one = instance, True
         watch = asyncio.ensure_future(self._watch(slot, instance))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)

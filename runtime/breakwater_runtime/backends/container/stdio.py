@@ -59,6 +59,15 @@ class StdioTransport(Transport):
         self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
     ) -> Instance:
         try:
+            async with asyncio.timeout(self._settings.start.seconds):
+                return await self._greeted(sinks, modern=modern, initialize=initialize)
+        except TimeoutError as error:
+            raise OpeningError(f"it said nothing in {self._settings.start}") from error
+
+    async def _greeted(
+        self, sinks: Sinks, *, modern: bool | None, initialize: Mapping[str, Any]
+    ) -> Instance:
+        try:
             conversation, pipes = await converse(
                 self._helper,
                 self._backend,
@@ -69,22 +78,12 @@ class StdioTransport(Transport):
         except HelperError as error:
             raise OpeningError(str(error)) from error
         try:
-            async with asyncio.timeout(self._settings.start.seconds):
-                conversation.about = await greet(
-                    conversation.request,
-                    conversation.notify,
-                    modern=modern,
-                    initialize=initialize,
-                )
-        except TimeoutError as error:
-            pipes.end("it said nothing in time")
-            raise OpeningError(f"it said nothing in {self._settings.start}") from error
+            conversation.about = await greet(
+                conversation.request, conversation.notify, modern=modern, initialize=initialize
+            )
         except RpcError as error:
             raise OpeningError(str(pipes.ending or error.message)) from error
-        except GreetingError:
-            conversation.close()
-            raise
-        except asyncio.CancelledError:
+        except (GreetingError, asyncio.CancelledError):
             conversation.close()
             raise
         return conversation

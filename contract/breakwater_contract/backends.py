@@ -19,6 +19,12 @@ SocketPath = Annotated[str, StringConstraints(min_length=1, max_length=107)]
 Path = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)]
 
 
+SPARES = (
+    "instances.spares are children of a stdio command for the next principal or session; leave it "
+    "out with isolation Shared, and for servers that listen at a port"
+)
+
+
 class Reason(Enum):
     """What a runtime finds out about a backend; the operator makes conditions of it."""
 
@@ -78,6 +84,9 @@ class Instances(Model):
     """At once; beyond that, the one that was idle longest makes room."""
     idle: Duration = Duration("10m")
     """How long one may be idle; then it is stopped, and what it remembers is gone."""
+    spares: Annotated[int, Field(ge=0, le=100)] = 0
+    """How many children of a command are started ahead, for the next principal or session. They
+    count as instances, and give way where others need their places."""
 
 
 class ContainerBackend(Model):
@@ -103,6 +112,12 @@ class ContainerBackend(Model):
     def _one_transport(self) -> "ContainerBackend":
         if (self.stdio is None) == (self.http is None):
             raise ValueError("write exactly one of stdio and http")
+        return self
+
+    @model_validator(mode="after")
+    def _spares_for_somebody(self) -> "ContainerBackend":
+        if self.instances.spares and (self.stdio is None or self.isolation == "Shared"):
+            raise ValueError(SPARES)
         return self
 
 

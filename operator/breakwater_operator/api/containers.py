@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from breakwater_contract.backends import SPARES
 from breakwater_contract.model import Model
 from breakwater_contract.names import INTERNAL_PORT, MANAGEMENT_PORT, PUBLIC_PORT
 from breakwater_contract.rules import (
@@ -54,6 +55,9 @@ class Instances(Model):
     """At once; beyond that, the one that was idle longest makes room."""
     idle: Duration = Duration("10m")
     """How long one may be idle; then it is stopped, and what it remembers is gone."""
+    spares: Annotated[int, Field(ge=0, le=100)] = 0
+    """How many children of a `stdio` command are started ahead, for the next principal or session.
+    They count as children, and give way where others need their places."""
     memory: Bytes | None = None
     """How much memory each child of a `stdio` command may take for its data; absent: what the
     container has."""
@@ -68,6 +72,11 @@ class ContainerBackend(Model):
             rule(
                 "has(self.port) || !(has(self.path) || has(self.command) || has(self.args))",
                 ONLY_HTTP,
+            ),
+            rule(
+                "!has(self.instances) || !has(self.instances.spares) || "
+                "self.instances.spares == 0 || (has(self.stdio) && self.isolation != 'Shared')",
+                SPARES,
             ),
             rule(f"!has(self.port) || !(self.port in {list(OUR_PORTS)})", TAKEN_PORT, ".port"),
             rule(
@@ -131,6 +140,8 @@ class ContainerBackend(Model):
             raise ValueError(ONLY_HTTP)
         if self.port in OUR_PORTS:
             raise ValueError(f"port {self.port}: {TAKEN_PORT}")
+        if self.instances.spares and (self.stdio is None or self.isolation == "Shared"):
+            raise ValueError(SPARES)
         return self
 
     @model_validator(mode="after")

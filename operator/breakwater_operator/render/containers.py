@@ -63,7 +63,11 @@ def settings(backend: api.Backend, server: McpServer) -> ContainerBackend:
         stdio=_stdio(backend) if container.stdio is not None else None,
         http=_http(container, server) if container.port is not None else None,
         isolation=container.isolation,
-        instances=Instances(max=container.instances.max, idle=container.instances.idle),
+        instances=Instances(
+            max=container.instances.max,
+            idle=container.instances.idle,
+            spares=container.instances.spares,
+        ),
         start=container.start,
     )
 

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,11 @@ async def text(backend: ContainerBackend, asked: Call) -> str:
 
 
 async def insisted(backend: ContainerBackend, ask: Callable[[], Call], seconds: float = 60) -> str:
-    """Call a tool, again where nothing was done yet, and get the text that it returns."""
+    """Call a tool, again where the server is away, and get the text that it returns."""
     async with asyncio.timeout(seconds):
         while True:
-            try:
+            with suppress(RpcError):
                 return await text(backend, ask())
-            except RpcError as error:
-                if not error.data["retryable"]:
-                    raise
             await asyncio.sleep(0.05)
 
 

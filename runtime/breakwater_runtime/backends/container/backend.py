@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from breakwater_contract.backends import ContainerBackend as Settings
@@ -21,9 +21,10 @@ from breakwater_runtime.backends.codec.instance import (
     unavailable,
 )
 from breakwater_runtime.backends.container import questions
-from breakwater_runtime.backends.container.pool import Key, OpeningError, Pool, PoolLimits
+from breakwater_runtime.backends.container.pool import Key, Pool, PoolLimits
 from breakwater_runtime.backends.container.questions import Client
-from breakwater_runtime.backends.container.transport import Transport
+from breakwater_runtime.backends.container.spares import Spare, Spares
+from breakwater_runtime.backends.container.transport import OpeningError, Transport
 from breakwater_runtime.calls import Call, Channel, Peer, RpcError
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,9 @@ class ContainerBackend:
         self._transport = transport
         self._sinks = Sinks(self._event, self._asked)
         limits = PoolLimits(settings.instances.max, settings.instances.idle.seconds)
-        self._pool = Pool(name, self._open, limits)
+        self._spares = Spares(settings.instances.spares, self._spare, self._may_have_spare)
+        self._pool = Pool(name, self._open, limits, self._spares)
+        self._wanted_era = False
         self._about: About | None = None
         self._tools: dict[str, dict[str, Any]] = {}
         self._declaring: frozenset[str] = frozenset()
@@ -102,12 +105,14 @@ class ContainerBackend:
         """How many instances there are."""
         at_work = sum(1 for _, instance in self._pool.instances() if instance.calls)
         instances = PoolUse(at_work, len(self._pool), self._pool.limit, 0)
-        return {"instances": instances, **self._transport.pools}
+        spares = PoolUse(0, self._spares.waiting, self._spares.limit, 0)
+        more = {"spares": spares} if self._spares.limit else {}
+        return {"instances": instances, **more, **self._transport.pools}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep it going."""
-        for work in (self._transport.run(), self._keep(), self._sweep()):
+        for work in (self._transport.run(), self._keep(), self._sweep(), self._spares.run()):
             self._spawn(work)
         try:
             yield
@@ -138,6 +143,7 @@ class ContainerBackend:
                 wait = min(wait * 2, RETRY_SECONDS_MAX)
                 continue
             self._finding, wait = None, RETRY_SECONDS
+            self._spares.nudge()
             hearing = asyncio.ensure_future(self._hear_changes(instance))
             try:
                 reason = await instance.wait_lost()
@@ -296,7 +302,40 @@ class ContainerBackend:
             initialize["capabilities"] = questions.ANYBODY
         elif kind == "session" and (session := self._sessions.get(name)) is not None:
             initialize |= session.client.initialize
+        if kind and (spare := self._take_spare(modern=bool(modern))) is not None:
+            with suppress(OpeningError, RpcError):  # it ended: then another one is started
+                return await self._greeted(spare, modern, initialize)
         return await self._transport.open(self._sinks, modern=modern, initialize=initialize)
+
+    # Children ahead of their principals and sessions
+
+    def _may_have_spare(self) -> bool:
+        return self._about is not None and self.fault is None and self._pool.has_room
+
+    def _greeted_ahead(self, *, modern: bool) -> bool:
+        """Say whether all are greeted in one way: in an older session it is the client's own."""
+        return modern or self._isolation == "PerPrincipal"
+
+    async def _spare(self) -> Spare:
+        prepared = await self._transport.prepare(self._sinks)
+        modern = self._wanted_era and self._about is not None and self._about.modern
+        if not self._greeted_ahead(modern=modern):
+            return Spare(prepared, None)
+        initialize = {} if modern else {"capabilities": questions.ANYBODY}
+        return Spare(prepared, await prepared.greet(modern=modern, initialize=initialize))
+
+    def _take_spare(self, *, modern: bool) -> Spare | None:
+        self._wanted_era = modern
+        return self._spares.take(modern=modern, greeted=self._greeted_ahead(modern=modern))
+
+    async def _greeted(
+        self, spare: Spare, modern: bool | None, initialize: Mapping[str, Any]
+    ) -> Instance:
+        instance = spare.instance
+        if instance is None:
+            return await spare.prepared.greet(modern=modern, initialize=initialize)
+        instance.last_used = asyncio.get_running_loop().time()
+        return instance
 
     def listen(self, call: Call, deliver: Deliver) -> Subscription | None:  # noqa: ARG002 - as Backend has it
         """Have `answer` serve it: the server itself knows what changes."""

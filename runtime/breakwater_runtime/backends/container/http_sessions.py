@@ -13,8 +13,7 @@ from breakwater_runtime.backends.codec.greeting import GreetingError, greet
 from breakwater_runtime.backends.codec.http.connections import Connections
 from breakwater_runtime.backends.codec.http.session import HttpSession
 from breakwater_runtime.backends.codec.instance import Instance, Sinks
-from breakwater_runtime.backends.container.pool import OpeningError
-from breakwater_runtime.backends.container.transport import Transport
+from breakwater_runtime.backends.container.transport import OpeningError, Transport
 from breakwater_runtime.calls import RpcError
 
 Session = TypeVar("Session", bound=HttpSession)

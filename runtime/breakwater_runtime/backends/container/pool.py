@@ -8,6 +8,8 @@ from typing import Any
 
 from breakwater_runtime.backends.codec.greeting import GreetingError
 from breakwater_runtime.backends.codec.instance import Instance, unavailable
+from breakwater_runtime.backends.container.spares import Spares
+from breakwater_runtime.backends.container.transport import OpeningError
 from breakwater_runtime.calls import RpcError
 
 logger = logging.getLogger(__name__)
@@ -24,10 +26,6 @@ within two seconds. The first instance of somebody is waited for as long as it m
 
 Key = tuple[str, str, bool | None]
 """Kind and name of whom an instance belongs to, and the era in which it is spoken to."""
-
-
-class OpeningError(Exception):
-    """An instance could not be opened; the message says why, for those who run it."""
 
 
 Open = Callable[[Key], Awaitable[Instance]]
@@ -66,11 +64,14 @@ class Slot:
 class Pool:
     """Keeps an instance for each key."""
 
-    def __init__(self, backend: str, open_instance: Open, limits: PoolLimits) -> None:
-        """Open instances by `open_instance` when they are wanted."""
+    def __init__(
+        self, backend: str, open_instance: Open, limits: PoolLimits, spares: Spares
+    ) -> None:
+        """Open instances by `open_instance` when they are wanted; `spares` count as instances."""
         self._backend = backend
         self._open = open_instance
         self._limits = limits
+        self._spares = spares
         self._slots: dict[Key, Slot] = {}
         self._watches: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -110,7 +111,7 @@ class Pool:
             raise self._unavailable("is being stopped.")
         slot = self._slots.get(key)
         if slot is None:
-            self._make_room()
+            self._make_room(key)
             slot = self._slots[key] = Slot()
         return slot
 
@@ -149,6 +150,7 @@ class Pool:
             raise OpeningError(str(error)) from error
         except GreetingError:
             self._slots.pop(key, None)
+            self._spares.nudge()
             raise
         finally:
             slot.opening = None
@@ -180,20 +182,24 @@ class Pool:
         wait = min(BACKOFF_SECONDS * 2.0 ** (slot.failures - 1), BACKOFF_SECONDS_MAX)
         slot.not_before = asyncio.get_running_loop().time() + wait
 
-    def _make_room(self) -> None:
+    def _make_room(self, key: Key) -> None:
         """Close what was idle longest where there are too many.
 
         Raises:
             RpcError: All of them are in use.
         """
-        if len(self._slots) < self._limits.max:
+        if len(self) < self._limits.max:
             return
-        idle = [(key, slot) for key, slot in self._slots.items() if slot.is_idle and key[0]]
+        if key[0] and self._spares.waiting:
+            return  # it is taken, or goes
+        if self._spares.give_way():
+            return
+        idle = [(each, slot) for each, slot in self._slots.items() if slot.is_idle and each[0]]
         if not idle:
             said = f"All {self._limits.max} instances of backend {self._backend} are in use."
             raise unavailable(self._backend, said, retryable=True)
-        key, _ = min(idle, key=lambda each: _last_used(each[1]))
-        self.close(key)
+        oldest, _ = min(idle, key=lambda each: _last_used(each[1]))
+        self.close(oldest)
 
     def move(self, old: Key, new: Key) -> None:
         """Give the instance of one key to another."""
@@ -205,6 +211,7 @@ class Pool:
         slot = self._slots.pop(key, None)
         if slot is None:
             return
+        self._spares.nudge()
         if slot.opening is not None:
             slot.opening.cancel()
         if slot.instance is not None:
@@ -226,6 +233,7 @@ class Pool:
     def close_all(self) -> None:
         """Close everything, and open nothing any more."""
         self._closed = True
+        self._spares.close()
         for key in list(self._slots):
             self.close(key)
         for watch in self._watches:
@@ -237,8 +245,13 @@ class Pool:
             if slot.instance is not None:
                 yield key, slot.instance
 
+    @property
+    def has_room(self) -> bool:
+        """Whether there may be one more without another going."""
+        return len(self) < self._limits.max and not self._closed
+
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._slots) + len(self._spares)
 
 
 def _last_used(slot: Slot) -> float:

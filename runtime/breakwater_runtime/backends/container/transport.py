@@ -8,6 +8,32 @@ from breakwater_runtime.backends.backend import Finding, PoolUse
 from breakwater_runtime.backends.codec.instance import Instance, Sinks
 
 
+class OpeningError(Exception):
+    """An instance could not be opened; the message says why, for those who run it."""
+
+
+class Prepared(Protocol):
+    """A child that was started, and to which nothing has been said."""
+
+    @property
+    def lost(self) -> str | None:
+        """Why it is no longer there; None: it is."""
+
+    async def wait_lost(self) -> str:
+        """Wait until it is gone, and say why."""
+
+    async def greet(self, *, modern: bool | None, initialize: Mapping[str, Any]) -> Instance:
+        """Greet it.
+
+        Raises:
+            OpeningError: It ends, or says nothing in time.
+            GreetingError: It does not speak MCP in this era.
+        """
+
+    def close(self) -> None:
+        """Stop it."""
+
+
 class Transport(Protocol):
     """How instances of one server come to be."""
 
@@ -39,6 +65,17 @@ class Transport(Protocol):
     ) -> None:
         """Know which tools there are, by their names."""
         return
+
+    async def prepare(
+        self,
+        sinks: Sinks,  # noqa: ARG002 - for those that can
+    ) -> Prepared:
+        """Start an instance ahead.
+
+        Raises:
+            OpeningError: It cannot be started.
+        """
+        raise OpeningError("only children of commands are started ahead")
 
     @abstractmethod
     async def open(

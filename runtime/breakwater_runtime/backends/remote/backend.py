@@ -14,8 +14,7 @@ from breakwater_runtime.backends.codec import eras
 from breakwater_runtime.backends.codec.greeting import INITIALIZE, GreetingError
 from breakwater_runtime.backends.codec.instance import Instance, unavailable
 from breakwater_runtime.backends.container.backend import TOOLS_CALL, ContainerBackend
-from breakwater_runtime.backends.container.pool import OpeningError
-from breakwater_runtime.backends.container.transport import Transport
+from breakwater_runtime.backends.container.transport import OpeningError, Transport
 from breakwater_runtime.backends.encoding import dumps
 from breakwater_runtime.backends.remote import modern
 from breakwater_runtime.calls import Call, RpcError

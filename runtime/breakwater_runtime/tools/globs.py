@@ -62,6 +62,9 @@ class Index:
         """Sort patterns, each with the number of what it stands for, by how they are found."""
         everything: set[int] = set()
         self._exact: dict[str, set[int]] = {}
+        # Of these the part before or behind the only star says all; nothing is left to match.
+        self._prefixes: dict[str, set[int]] = {}
+        self._suffixes: dict[str, set[int]] = {}
         self._beginnings: dict[str, list[tuple[Glob, int]]] = {}
         self._ends: dict[str, list[tuple[Glob, int]]] = {}
         self._parts: dict[str, list[tuple[Glob, int]]] = {}
@@ -69,6 +72,10 @@ class Index:
             first, *rest = pattern.split("*")
             if not rest:
                 self._exact.setdefault(pattern, set()).add(number)
+            elif first and rest == [""]:
+                self._prefixes.setdefault(first, set()).add(number)
+            elif not first and len(rest) == 1 and rest[0]:
+                self._suffixes.setdefault(rest[0], set()).add(number)
             elif first:
                 self._beginnings.setdefault(first, []).append((Glob(pattern), number))
             elif rest[-1]:
@@ -78,6 +85,8 @@ class Index:
             else:
                 everything.add(number)
         self._everything = frozenset(everything)
+        self._prefix_lengths = sorted({len(part) for part in self._prefixes})
+        self._suffix_lengths = sorted({len(part) for part in self._suffixes})
         self._beginning_lengths = sorted({len(part) for part in self._beginnings})
         self._end_lengths = sorted({len(part) for part in self._ends})
         self._part_lengths = sorted({len(part) for part in self._parts})
@@ -87,6 +96,10 @@ class Index:
         some: set[int] = set()
         for text in texts:
             some |= self._exact.get(text, _NOTHING)
+            for length in self._prefix_lengths:
+                some |= self._prefixes.get(text[:length], _NOTHING)
+            for length in self._suffix_lengths:
+                some |= self._suffixes.get(text[max(len(text) - length, 0) :], _NOTHING)
             some.update(number for glob, number in self._near(text) if glob.matches(text))
         return Found(self._everything, some)
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from bench import (
     collector,
     forwarding,
+    gateway,
     machine,
     peers,
+    policies,
     startup,
     stdio,
     streams,
@@ -53,12 +55,15 @@ class Plan:
     starts: int
     forwarding_rounds: int
     stdio_rounds: int
+    gateway_rounds: int
+    gateway_seconds: int
+    policy_changes: int
     sustained_seconds: int
 
 
 FULL = Plan(
     warm_up_seconds=1,
-    rounds=5,
+    rounds=4,
     round_seconds=2,
     latency_rounds=3,
     latency_seconds=2,
@@ -66,7 +71,10 @@ FULL = Plan(
     idle_seconds=30,
     starts=5,
     forwarding_rounds=5,
-    stdio_rounds=5,
+    stdio_rounds=3,
+    gateway_rounds=3,
+    gateway_seconds=5,
+    policy_changes=5,
     sustained_seconds=10,
 )
 """About ten minutes; every idle stream gets a heartbeat. More rounds rather than longer
@@ -83,6 +91,9 @@ QUICK = Plan(
     starts=1,
     forwarding_rounds=1,
     stdio_rounds=1,
+    gateway_rounds=1,
+    gateway_seconds=2,
+    policy_changes=1,
     sustained_seconds=2,
 )
 
@@ -160,6 +171,8 @@ def measure(options: Options) -> Report:
             sustained=_sustained(ours, plan, cores),
             hop=_hop(folder, plan, cores),
             stdio=(bridged := _stdio(folder, plan, cores)),
+            gateway=_gateway(folder, plan, cores),
+            policies=_policies(folder, plan, cores),
             ready_seconds=_starts(ours, plan, cores),
             plain_ready_seconds=_plain_starts(folder, plan, cores),
             import_seconds=[
@@ -252,6 +265,16 @@ def _hop(folder: Path, plan: Plan, cores: Cores) -> forwarding.Hop:
 def _stdio(folder: Path, plan: Plan, cores: Cores) -> list[stdio.Bridged]:
     print("a child over stdio behind HTTP", flush=True)
     return stdio.measure(folder, cores, rounds=plan.stdio_rounds, seconds=plan.round_seconds)
+
+
+def _gateway(folder: Path, plan: Plan, cores: Cores) -> list[gateway.Overhead]:
+    print(f"a gateway of {gateway.REMOTES} remote backends", flush=True)
+    return gateway.measure(folder, cores, rounds=plan.gateway_rounds, seconds=plan.gateway_seconds)
+
+
+def _policies(folder: Path, plan: Plan, cores: Cores) -> policies.Found:
+    print(f"{policies.RULES} policies", flush=True)
+    return policies.measure(folder, cores, changes=plan.policy_changes)
 
 
 def _starts(peer: Peer, plan: Plan, cores: Cores) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from bench import peers, stdio_report
+from bench import gateway_report, peers, stdio_report
 from bench.pages import number, spread_text
 from bench.report import Bound, Report, Row, Table
 from bench.spread import spread
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bench.forwarding import Hop
+    from bench.gateway import Overhead
     from bench.load import Case, Sample
     from bench.peers import Peer
+    from bench.policies import Found
     from bench.spread import Spread
     from bench.stdio import Bridged
     from bench.streams import Idle
@@ -71,6 +73,8 @@ class Measured:
     sustained: Sustained
     hop: Hop
     stdio: Sequence[Bridged]
+    gateway: Sequence[Overhead]
+    policies: Found
     ready_seconds: Sequence[float]
     plain_ready_seconds: Sequence[float]
     import_seconds: Sequence[float]
@@ -90,6 +94,8 @@ def report(measured: Measured, versions: Mapping[str, str]) -> Report:
             *_idle_rows(measured.idle),
             *_forwarding_rows(measured.hop),
             *stdio_report.rows(measured.stdio),
+            *gateway_report.gateway_rows(measured.gateway),
+            *gateway_report.policy_rows(measured.policies),
             *_start_rows(measured),
         ],
         tables=[
@@ -390,6 +396,8 @@ def _raw(measured: Measured) -> dict[str, object]:
         "sustained": asdict(measured.sustained),
         "hop": asdict(measured.hop),
         "stdio": stdio_report.raw(measured.stdio),
+        "gateway": [asdict(each) for each in measured.gateway],
+        "policies": asdict(measured.policies),
         "ready_seconds": list(measured.ready_seconds),
         "plain_ready_seconds": list(measured.plain_ready_seconds),
         "import_seconds": list(measured.import_seconds),

@@ -2,8 +2,10 @@ from collections.abc import Sequence
 
 from bench import peers, stdio
 from bench.forwarding import Hop
+from bench.gateway import Overhead
 from bench.load import Case, Sample
 from bench.peers import Peer
+from bench.policies import Found
 from bench.report import Report, Row
 from bench.runtime_report import Measured, Series, report
 from bench.stdio import Bridged
@@ -63,6 +65,8 @@ def _measured() -> Measured:
             _bridged(stdio.MCP_PROXY, SESSIONS, [(600, 1.0), (3000, 1.0), (600, 1.0)]),
             _bridged(stdio.SUPERGATEWAY, EVENTS, [(1500, 1.0), (800, 1.0), (1500, 1.0)]),
         ],
+        gateway=[Overhead(9.0, 5.0), Overhead(7.0, 6.0), Overhead(12.0, 6.0)],
+        policies=Found(1.0, 1001.0, [0.5, 2.1, 0.7]),
         ready_seconds=[2.0, 1.9, 2.1],
         plain_ready_seconds=[1.1, 0.9, 1.0],
         import_seconds=[0.9, 1.0, 1.1],
@@ -137,3 +141,14 @@ def test_a_child_over_stdio_is_held_against_the_better_bridge_of_each_round() ->
     # Rounds of 6000 to 1500, 3000 to 3000 and 6000 to 1500.
     assert (everything.figure, everything.ratio, everything.is_met) == (6000, 4.0, True)
     assert (own.figure, own.is_met) == (125.0, True)
+
+
+def test_a_gateway_and_its_policies_are_held_against_their_bounds() -> None:
+    made = report(_measured(), {})
+
+    added = _row(made, "gateway of 10 remote backends")
+    assert (added.figure, added.is_met) == (4.0, True)
+    assert _row(made, "a decision that is remembered").is_met is True
+    assert _row(made, "a decision that is made anew").is_met is False
+    slowest = _row(made, "to be in force")
+    assert (slowest.figure, slowest.is_met) == (2.1, False)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from bench.processes import Server
 
 FIRST_ID = 10 ** (wrk.ID_DIGITS - 1)
+FORMS = {"application/json": "JSON", "text/event-stream": "event stream"}
+"""What answers are called, by their media type."""
+
 IDS_PER_ROUND = 1_000_000
 """More than anything answers in a round; ids of different rounds must not meet in a session."""
 
@@ -60,8 +63,7 @@ class Rounds:
         make = wires.modern if era == MODERN else wires.older
         requests = make(peer, tool)
         kind = wires.answer_type(peer, requests[0], next(self._ids))
-        parts = {"application/json": "JSON", "text/event-stream": "event stream"}
-        answer = parts.get(kind, kind)
+        answer = FORMS.get(kind, kind)
         sessions = "" if era == MODERN else ", sessions" if len(requests) > 1 else ", no sessions"
         return Case(peer, era, tool, requests, f"{era}{sessions}, {answer}")
 

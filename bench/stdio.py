@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bench import peers, startup, wires, wrk
-from bench.load import FIRST_ID, IDS_PER_ROUND
+from bench.load import FIRST_ID, FORMS, IDS_PER_ROUND
 from bench.peers import Peer
 from bench.processes import ROOT, Server, free_port, on_core, serving
 from bench.wires import MODERN, OLDER
@@ -153,7 +153,7 @@ def _case(peer: Peer, era: str, servers: Sequence[Server], first_id: int) -> _Ca
     # One session, where there are any: bridges start a child for each.
     made = wires.modern(peer, TOOL) if era == MODERN else wires.older(peer, TOOL, sessions=1)
     kind = wires.answer_type(peer, made[0], first_id)
-    return _Case(Bridged(peer, f"{era}, {kind}", []), made, servers)
+    return _Case(Bridged(peer, f"{era}, {FORMS.get(kind, kind)}", []), made, servers)
 
 
 def _round(case: _Case, first_id: int, seconds: int) -> Sample:

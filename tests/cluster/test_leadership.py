@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 import uuid
 from contextlib import ExitStack
@@ -10,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from breakwater_operator.kube.kinds import LEASE, SERVICE
+from breakwater_operator.kube.kinds import LEASE, MCP_SERVER, SERVICE
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.faultproxy import FaultProxy, Rule
+from tests.support.faultproxy import FaultProxy, Rule, Seen
 from tests.support.operator import OperatorProcess
 from tests.support.operator_ground import Ground, ground
 
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+
+FOLLOWED_SECONDS = 20.0
+"""Within which another one writes when the leader is killed, halted or cut off."""
+HANDOVER_SECONDS = 3.0
+"""The same for one that is told to stop."""
+CUT_SECONDS = 30.0
 
 
 class Pair:
@@ -51,14 +59,20 @@ class Pair:
         leading = self.holder
         return next(one for name, one in self.members.items() if name != leading)
 
-    def mended_within(self, seconds: float, name: str = "one") -> float:
-        """Delete a Service and say how long it took until it was there again."""
-        self.ground.delete(SERVICE, name)
-        began = time.monotonic()
+    def mended_within(self, seconds: float) -> None:
+        """Wait for the Service that was deleted."""
         eventually(
-            lambda: self.ground.get(SERVICE, name) is not None, "it came back", seconds=seconds
+            lambda: self.ground.get(SERVICE, "one") is not None, "it came back", seconds=seconds
         )
-        return time.monotonic() - began
+
+    def relabelled_is_mended(self) -> None:
+        """Change a label by hand, and wait until whoever leads has put it back."""
+        label = "breakwater.dev/server"
+        self.ground.patch(SERVICE, "one", {"metadata": {"labels": {label: "x"}}})
+        eventually(
+            lambda: self.ground.find(SERVICE, "one")["metadata"]["labels"][label] == "one",
+            "the label is put back",
+        )
 
 
 @pytest.fixture
@@ -93,10 +107,17 @@ def test_the_one_that_waits_is_ready_and_writes_nothing(pair: Pair) -> None:
 
 def test_a_leader_that_is_told_to_stop_hands_over(pair: Pair) -> None:
     leading, _ = pair.leading
+    other, proxy = pair.waiting
+    end = time.monotonic() + HANDOVER_SECONDS
 
-    assert leading.stop() == 0
+    leading.process.send_signal(signal.SIGTERM)
+    eventually(lambda: pair.holder != leading.identity, "it steps down", seconds=HANDOVER_SECONDS)
+    pair.ground.delete(SERVICE, "one")
 
-    pair.mended_within(10)
+    pair.mended_within(end - time.monotonic())
+    assert leading.process.wait(20) == 0
+    assert pair.holder == other.identity
+    assert proxy.writes() != []
 
 
 def test_a_leader_that_is_killed_is_followed(pair: Pair) -> None:
@@ -104,8 +125,9 @@ def test_a_leader_that_is_killed_is_followed(pair: Pair) -> None:
     other, proxy = pair.waiting
 
     leading.kill()
+    pair.ground.delete(SERVICE, "one")
 
-    pair.mended_within(30)
+    pair.mended_within(FOLLOWED_SECONDS)
     assert pair.holder == other.identity
     assert proxy.writes() != []
 
@@ -113,26 +135,53 @@ def test_a_leader_that_is_killed_is_followed(pair: Pair) -> None:
 def test_a_leader_whose_network_is_cut_stops_and_does_not_come_back_as_one(pair: Pair) -> None:
     cut, cut_proxy = pair.leading
     other, _ = pair.waiting
-    everything = Rule(lambda _: True, status=503)
-    cut_proxy.rules.append(everything)
-    cut_proxy.cut_watches(hold=True)
+    cut_proxy.freeze()
+    began = time.monotonic()
+    pair.ground.delete(SERVICE, "one")
 
-    pair.mended_within(30)
+    pair.mended_within(FOLLOWED_SECONDS)
     assert pair.holder == other.identity
-    cut_proxy.rules.remove(everything)
+    # It wants to write all the time, and what it knows grows older.
+    time.sleep(max(0.0, began + CUT_SECONDS - time.monotonic()))
     healed = len(cut_proxy.seen)
-    cut_proxy.release()
+    cut_proxy.thaw()
     eventually(
         lambda: any(seen.plural == "leases" for seen in cut_proxy.seen[healed:]), "it looks again"
     )
-    pair.ground.patch(SERVICE, "one", {"metadata": {"labels": {"breakwater.dev/server": "x"}}})
-    eventually(
-        lambda: (
-            pair.ground.find(SERVICE, "one")["metadata"]["labels"]["breakwater.dev/server"] == "one"
-        ),
-        "the label is put back",
-    )
+    pair.relabelled_is_mended()
 
     assert cut_proxy.writes(healed) == []
     assert cut.process.poll() is None
     assert "breakwater_leader 0.0" in cut.ask("/metrics")[1]
+    assert pair.holder == other.identity
+
+
+def test_a_leader_that_was_halted_writes_nothing_and_its_last_status_comes_too_late(
+    pair: Pair,
+) -> None:
+    halted, halted_proxy = pair.leading
+    other, _ = pair.waiting
+    arrives = threading.Event()
+    late = Rule(lambda seen: seen.what == "PATCH mcpservers/status", times=1, late=arrives)
+    halted_proxy.rules.append(late)
+    pair.ground.patch(MCP_SERVER, "one", {"spec": {"limits": {"inFlight": 7}}})
+    eventually(lambda: late.hit, "a status is on its way")
+    halted.process.send_signal(signal.SIGSTOP)
+    try:
+        pair.ground.delete(SERVICE, "one")
+        pair.mended_within(FOLLOWED_SECONDS)
+        pair.ground.wait("one", "Progressing", "False")
+        before = len(halted_proxy.seen)
+        arrives.set()
+        eventually(lambda: statuses(halted_proxy, before), "the late status has arrived")
+    finally:
+        halted.process.send_signal(signal.SIGCONT)
+    eventually(lambda: "breakwater_leader 0.0" in halted.ask("/metrics")[1], "it has stepped down")
+    pair.relabelled_is_mended()
+
+    assert [seen.status for seen in halted_proxy.writes(before)] == [409]
+    assert pair.holder == other.identity
+
+
+def statuses(proxy: FaultProxy, since: int) -> list[Seen]:
+    return [seen for seen in proxy.writes(since) if seen.plural == "mcpservers"]

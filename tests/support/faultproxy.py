@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
+LATE_SECONDS = 120
+"""How long a request may be on its way."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -70,6 +73,8 @@ class Rule:
     """How long nothing is answered first."""
     is_after: bool = False
     """Whether the request is carried out and only its answer replaced."""
+    late: threading.Event | None = None
+    """Until it is set the request is on its way; then it is carried out as if nothing had been."""
     times: int | None = None
     """To how many requests; None: to all."""
     every: int = 1
@@ -151,11 +156,21 @@ class FaultProxy:
         """Let watches through again."""
         self._loop.call_soon_threadsafe(self._open.set)
 
+    def freeze(self) -> None:
+        """Cut the network: nothing comes through in either direction, and nobody is told so."""
+        self._loop.call_soon_threadsafe(self._flow.clear)
+
+    def thaw(self) -> None:
+        """Heal it; whoever has given up meanwhile is not heard any more."""
+        self._loop.call_soon_threadsafe(self._flow.set)
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
+        self._flow = asyncio.Event()
+        self._flow.set()
         await self._start()
         self._started.set()
         await self._stopped.wait()
@@ -188,6 +203,9 @@ class FaultProxy:
         is_held = self._held_plural in {None, seen.plural} and not seen.name
         if seen.method == "GET" and is_held:
             await self._open.wait()
+        await self._flow.wait()
+        if request.transport is None or request.transport.is_closing():
+            return web.Response()
         number = 0
         if seen.is_write:
             self.written += 1
@@ -195,6 +213,9 @@ class FaultProxy:
             if self.before_write(number):
                 return _hung_up(request)
         rule = next((rule for rule in self.rules if self._applies(rule, seen)), None)
+        if rule is not None and rule.late is not None:
+            await asyncio.to_thread(rule.late.wait, LATE_SECONDS)
+            rule = None
         if rule is not None and not rule.is_after:
             self._note(seen, rule.status)
             return await self._injected(request, rule)
@@ -284,6 +305,7 @@ class FaultProxy:
         self, seen: Seen, answer: aiohttp.ClientResponse, response: web.StreamResponse
     ) -> None:
         async for line in answer.content:
+            await self._flow.wait()
             told = line if self.tamper is None else self.tamper(seen, line)
             if told is None:
                 return

@@ -24,6 +24,7 @@ from breakwater_operator.kube.kinds import (
     SERVICE,
     SERVICE_MONITOR,
 )
+from breakwater_operator.reconcile.signing import ROTATED_ANNOTATION
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, PatientApi, ground
 from tests.support.optional_kinds import installed
@@ -109,6 +110,9 @@ def settle(op: Ground, name: str) -> None:
     op.wait(name, "Progressing", "False")
 
 
+SIGNING_KEY = "breakwater-signing-key"
+LONG_AGO = "2000-01-01T00:00:00Z"
+
 FULL: Object = {
     "replicas": 1,
     "autoscaling": {"max": 5},
@@ -128,9 +132,25 @@ def live(op: Ground) -> None:
     copies(op)
     replaced(op)
     busy(op)
+    rotated(op)
     op.delete(MCP_SERVER, "full")
     eventually(lambda: not op.children("full"), "all is gone", seconds=60)
     op.quiet()
+
+
+def rotated(op: Ground) -> None:
+    """Have its signing key followed by another one."""
+    before = op.find(SECRET, SIGNING_KEY)
+    op.patch(SECRET, SIGNING_KEY, {"metadata": {"annotations": {ROTATED_ANNOTATION: LONG_AGO}}})
+    op.operator.stop()
+    op.operator.start()
+    op.operator.wait_ready()
+
+    def is_another() -> bool:
+        now = op.find(SECRET, SIGNING_KEY)["data"]
+        return bool(now.keys() == before["data"].keys() and now != before["data"])
+
+    eventually(is_another, "another key", seconds=60)
 
 
 def full(op: Ground) -> None:

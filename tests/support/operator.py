@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from breakwater_operator.probe.prober import Target
 
+Loaded = tuple[str, tuple[str, ...]]
+"""What a pod has loaded: the live hash, and the ids of the operator's keys."""
+
 RUNTIME_IMAGE = "breakwater.local/runtime:test"
 
 
@@ -49,7 +52,7 @@ class FakeProber:
         self._api: KubeApi | None = None
         # How long a pod takes to load what has changed; kubelet takes a minute.
         self._lag_seconds = float(os.environ.get("BREAKWATER_TEST_LAG_SECONDS", "0"))  # noqa: TID251 - tests have no main
-        self._loaded: dict[str, tuple[str, str, float]] = {}
+        self._loaded: dict[str, tuple[Loaded, Loaded, float]] = {}
 
     async def health(self, target: Target) -> Probe:
         """Say that a pod is well."""
@@ -67,9 +70,10 @@ class FakeProber:
         files = live_files(keys, {name: internal[name] for name in INTERNAL_FILES})
         live = settings["data"]["v1.json"].encode()
         newest = live_hash(content[HASH_KEY_FILE], live, files)
-        return Probe(reached=True, live=self._late(target.uid, newest))
+        loaded, known = self._late(target.uid, (newest, _operator_keys(live)))
+        return Probe(reached=True, live=loaded, operator_keys=known)
 
-    def _late(self, uid: str, newest: str) -> str:
+    def _late(self, uid: str, newest: Loaded) -> Loaded:
         """Say what a pod has loaded, of what has been there for a while."""
         now = time.monotonic()
         loaded, coming, since = self._loaded.get(uid, (newest, newest, now))
@@ -89,6 +93,10 @@ class FakeProber:
         """Close the connections."""
         if self._api is not None:
             await self._api.close()
+
+
+def _operator_keys(live: bytes) -> tuple[str, ...]:
+    return tuple(key["kid"] for key in json.loads(live).get("operatorKeys", ()))
 
 
 def decoded(secret: dict[str, Any]) -> dict[str, bytes]:

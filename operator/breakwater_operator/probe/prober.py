@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from breakwater_contract.names import HEALTH_PATH, MANAGEMENT_PORT, MCP_PATH
-from breakwater_operator.probe.token import SigningKey
+from breakwater_operator.probe.token import SigningKey, best
 from breakwater_operator.status.facts import Finding, Probe, ServerInfo
 
 PROTOCOL_VERSION = "2026-07-28"
@@ -57,6 +57,8 @@ class Target:
     """The uid of its McpServer, for which tokens are signed."""
     server: tuple[str, str]
     """Namespace and name of its McpServer."""
+    keys: tuple[str, ...] = ()
+    """Ids of those of our keys that it has said it knows."""
 
 
 class Prober(Protocol):
@@ -85,7 +87,7 @@ class HttpProber:
 
     def __init__(
         self,
-        key: Callable[[], SigningKey],
+        keys: Callable[[], Sequence[SigningKey]],
         *,
         port: int = MANAGEMENT_PORT,
         clock: Callable[[], float] = time.time,
@@ -93,11 +95,11 @@ class HttpProber:
         """Open no connection yet.
 
         Args:
-            key: Gives the key to sign with.
+            keys: Gives the keys to sign with, oldest first.
             port: The management port of the pods.
             clock: Seconds since 1970.
         """
-        self._key = key
+        self._keys = keys
         self._port = port
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
@@ -177,7 +179,7 @@ class HttpProber:
                 trust_env=False,
             )
         host = f"[{target.address}]" if ":" in target.address else target.address
-        bearer = self._key().token(target.audience, self._clock)
+        bearer = best(self._keys(), target.keys).token(target.audience, self._clock)
         async with self._session.request(
             method,
             f"http://{host}:{self._port}{path}",

@@ -122,6 +122,11 @@ class Rounds:
         pods = self._pods.get(key, {}).items()
         return {uid: one.probe for uid, one in pods if one.probe is not None}
 
+    def all_know(self, kid: str) -> bool:
+        """Whether every pod that is followed has said that it knows a key of ours."""
+        pods = (one for pods in self._pods.values() for one in pods.values())
+        return all(one.probe is not None and kid in one.probe.operator_keys for one in pods)
+
     def drop(self, key: Key) -> None:
         """Follow no pod of this server any longer."""
         for one in self._pods.pop(key, {}).values():
@@ -172,7 +177,9 @@ class Rounds:
             return Probe(reached=False, fault="its answer could not be understood")
 
     async def _ask(self, one: _Pod) -> Probe:
-        target, before = one.followed.target, one.probe
+        before = one.probe
+        known = before.operator_keys if before is not None else ()
+        target = replace(one.followed.target, keys=known)
         probe = await self._prober.health(target)
         if not probe.reached:
             self._count("unreached")
@@ -180,7 +187,7 @@ class Rounds:
         if before is not None and before.server is not None and one.shaken == probe.live:
             return replace(probe, server=before.server)
         try:
-            server = await self._prober.handshake(target)
+            server = await self._prober.handshake(replace(target, keys=probe.operator_keys))
         except HandshakeError as error:
             self._count("failed")
             return replace(probe, fault=probe.fault or str(error))

@@ -1,6 +1,6 @@
 """The operator's signing key, and the tokens by which servers know it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import jwt
@@ -77,3 +77,15 @@ class SigningKey:
         return jwt.encode(
             claims, self._private, OPERATOR_SIGNATURE, headers={"kid": self.public.kid}
         )
+
+
+def best(keys: Sequence[SigningKey], known: Sequence[str]) -> SigningKey:
+    """Choose the key to ask a pod with: the newest that it has said it knows.
+
+    One that has said nothing yet knows the oldest: it stays published until all know its successor.
+
+    Args:
+        keys: The operator's, oldest first.
+        known: Ids of keys, as the pod told them.
+    """
+    return next((key for key in reversed(keys) if key.public.kid in known), keys[0])

@@ -49,6 +49,12 @@ groups, and each pass that sees a few of them may write a status."""
 REPORTS_APART_SECONDS = 1.0
 """From one pass over a server to the next one that reports wake: a rollout makes dozens of them."""
 
+KEY_SECONDS = 600.0
+"""Between two looks at our own Secret."""
+
+TURN_SECONDS = 5.0
+"""The same while one signing key follows another."""
+
 STUCK_SECONDS = 300.0
 """A queue whose oldest key is older than that does not move."""
 
@@ -103,7 +109,7 @@ class Engine:
         self._is_working = False
         self._signing: Signing | None = None
         self._rounds = Rounds(
-            prober or HttpProber(lambda: self._known_signing().key), self._wake_soon, meters.probe
+            prober or HttpProber(lambda: self._known_signing().keys), self._wake_soon, meters.probe
         )
         self._issuer = ClusterIssuer(api, self._changed)
         self._events = Events(api, outside.instance, outside.now)
@@ -198,16 +204,37 @@ class Engine:
         try:
             self._signing = await self._load_signing()
             self._wake_all()
-            await self._work_all(self._reconciler(self._signing))
+            await self._work_all(self._reconciler(self._signing), self._signing)
         finally:
             self._is_working = False
             self._queue.clear()
             self._rounds.drop_all()
 
-    async def _work_all(self, reconciler: Reconciler) -> None:
+    async def _work_all(self, reconciler: Reconciler, known: Signing) -> None:
         async with asyncio.TaskGroup() as workers:
             for _ in range(WORKERS):
                 workers.create_task(self._work(reconciler))
+            workers.create_task(self._keep_keys(known))
+
+    async def _keep_keys(self, known: Signing) -> None:
+        """Follow what becomes of our own Secret, and have its key followed by another in time."""
+        while True:
+            try:
+                newest = known.keys[-1].public.kid
+                step = await signing.rotated(
+                    self._api, known, self._outside.now(), is_known=self._rounds.all_know(newest)
+                )
+                if step is None:
+                    await asyncio.sleep(TURN_SECONDS if known.is_turning else _spread(KEY_SECONDS))
+                    step = await signing.load(
+                        self._api, self._platform, self._outside.entropy, known
+                    )
+                if known.take(step):
+                    log.info("signing keys changed", extra={"keys": len(known.keys)})
+                    self._wake_all()
+            except ClusterError as error:
+                log.warning("signing keys stay as they are", extra={"error": str(error)})
+                await asyncio.sleep(TURN_SECONDS)
 
     def _reconciler(self, signing: Signing) -> Reconciler:
         return Reconciler(

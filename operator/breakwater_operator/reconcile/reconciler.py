@@ -251,7 +251,7 @@ class Reconciler:
             revision=self._revision(server, stored, read_at_start, seen),
             keys=keys,
             ring=held_ring or ring.first(server, self.now(), self.entropy(ring.FRESH_BYTES)),
-            operator_keys=(self.signing.key.public,),
+            operator_keys=self.signing.public,
             claims=reading.claims,
             issuer=await self._issuer(server, seen),
             certificate=certificate,

@@ -83,7 +83,7 @@ async def prober(pod: FakePod) -> AsyncIterator[HttpProber]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", pod.answer)
     async with TestServer(app) as server:
-        made = HttpProber(lambda: KEY, port=server.port or 0)
+        made = HttpProber(lambda: [KEY], port=server.port or 0)
         yield made
         await made.close()
 
@@ -181,7 +181,7 @@ async def test_a_pod_that_does_not_know_our_key_counts_as_not_reached(
 
 
 async def test_a_pod_that_does_not_answer_is_named_with_the_reason() -> None:
-    prober = HttpProber(lambda: KEY, port=1)
+    prober = HttpProber(lambda: [KEY], port=1)
 
     probe = await prober.health(TARGET)
     with pytest.raises(HandshakeError, match="/mcp did not answer"):

@@ -1,0 +1,87 @@
+"""The operator's signing key is followed by another, and every server stays verified."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from breakwater_operator.kube.kinds import CONFIG_MAP, SECRET
+from breakwater_operator.reconcile.signing import ROTATED_ANNOTATION
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+SERVERS = ("one", "two")
+KEY = "breakwater-signing-key"
+
+
+@pytest.fixture
+def op(control_plane: RunningCluster, tmp_path: Path) -> Iterator[Ground]:
+    """An operator of two servers, whose pods take a while to load what is new."""
+    name = f"key-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    slow = {"BREAKWATER_TEST_LAG_SECONDS": "3"}
+    with ground(control_plane.kubeconfig, name, tmp_path, ROOT, environment=slow) as made:
+        for server in SERVERS:
+            made.ready(server)
+        made.quiet()
+        yield made
+
+
+def published(op: Ground, server: str) -> tuple[str, ...]:
+    settings = json.loads(op.find(CONFIG_MAP, f"{server}-live")["data"]["v1.json"])
+    return tuple(key["kid"] for key in settings["operatorKeys"])
+
+
+def verified(op: Ground) -> list[Any]:
+    found = [op.condition(server, "Verified") for server in SERVERS]
+    return [(one["status"], one["lastTransitionTime"]) for one in found]
+
+
+def test_one_key_follows_another_in_steps_that_no_server_notices(op: Ground) -> None:
+    (first,), since = published(op, "one"), verified(op)
+    op.patch(
+        SECRET, KEY, {"metadata": {"annotations": {ROTATED_ANNOTATION: "2000-01-01T00:00:00Z"}}}
+    )
+    op.operator.stop()
+    op.operator.start()
+    seen: dict[str, list[tuple[str, ...]]] = {server: [] for server in SERVERS}
+
+    def is_over() -> bool:
+        for server in SERVERS:
+            seen[server].append(published(op, server))
+        return all(len(keys[-1]) == 1 and keys[-1] != (first,) for keys in seen.values())
+
+    eventually(is_over, "one key has followed the other", seconds=60)
+    for server in SERVERS:
+        op.wait(server, "Progressing", "False")
+
+    steps = [[keys for keys, _ in groupby(seen[server])] for server in SERVERS]
+    (last,) = steps[0][-1]
+    assert steps == [[(first,), (first, last), (last,)]] * len(SERVERS)
+    assert verified(op) == since
+    assert sorted(op.find(SECRET, KEY)["data"]) == ["key.pem", "seed"]
+
+
+def test_a_key_that_was_lost_while_no_operator_ran_is_replaced_and_pods_learn_of_it(
+    op: Ground,
+) -> None:
+    before = op.find(SECRET, KEY)["data"]
+    keys = published(op, "one")
+    op.operator.stop()
+    op.delete(SECRET, KEY)
+    op.operator.start()
+    op.operator.wait_ready()
+    eventually(lambda: published(op, "one") != keys, "a new key", seconds=60)
+    for server in SERVERS:
+        op.wait(server, "Progressing", "False")
+        op.wait(server, "Verified")
+
+    assert op.find(SECRET, KEY)["data"] != before

@@ -34,7 +34,7 @@ POLICY_NAME_SHAPE = "write lower-case letters, digits and '-', as in readers"
 MOMENT_SHAPE = "write a date as in 2027-01-31, or a time with its offset as in 2027-01-31T18:00:00Z"
 ONE_END = "write permissive or insecureAnonymous, not both: one has an end"
 ABOUT_NOTHING = 'a policy is about tools, resources or prompts; write tools: ["*"] for all tools'
-DENY_BY_SCOPE = "scopes are for Allow: deny to all, or allow to those who have the scope"
+DENY_BY_SCOPE = "scopes are for Allow; remove them to deny to all, or write effect: Allow"
 
 POLICIES_MAX = 20_000
 """How many policies a settings file may have; an McpServer has room for fewer."""

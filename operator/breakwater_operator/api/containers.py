@@ -36,7 +36,10 @@ ONE_TRANSPORT = (
     "write exactly one of stdio (the command that speaks MCP over its standard streams) and port "
     "(where the server listens)"
 )
-ONLY_HTTP = "path, command and args are for servers with a port; stdio is the whole command"
+ONLY_HTTP = (
+    "path, command and args are for servers with a port; remove them, or write the whole command "
+    "as stdio"
+)
 OUR_PORTS = (PUBLIC_PORT, MANAGEMENT_PORT, INTERNAL_PORT)
 TAKEN_PORT = f"{', '.join(map(str, OUR_PORTS))} are the runtime's own ports; choose another one"
 

@@ -14,8 +14,8 @@ from breakwater_operator.api.labels import Selector
 NO_LABELS = "write namespaceLabels, podLabels or both"
 ONE_DESTINATION = "write cidr, or labels of namespaces and pods, not both"
 NOT_WITHIN = (
-    "except needs a cidr with a prefix, as in 10.0.0.0/8, and lists smaller networks within it, "
-    "as in 10.1.0.0/16"
+    "write smaller networks within cidr, as in 10.1.0.0/16, and a cidr with a prefix, as in "
+    "10.0.0.0/8"
 )
 PORT_RANGE = "endPort is below port; write the last port of the range"
 

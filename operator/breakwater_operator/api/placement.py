@@ -12,7 +12,9 @@ from breakwater_operator.api.labels import LabelKey, LabelValue, Selector
 NO_VALUE = "operator Exists takes no value; remove value, or write operator: Equal"
 NO_KEY = "a toleration without a key is for every taint; write operator: Exists, or add the key"
 ONLY_NO_EXECUTE = "tolerationSeconds is for effect: NoExecute; add that, or remove it"
-VALUES = "In and NotIn take one value or more, Gt and Lt one whole number, the others none"
+VALUES = (
+    "write one value or more for In and NotIn, one whole number for Gt and Lt, none for the others"
+)
 SYSTEM_CLASS = "classes that begin with system- are for the cluster itself; name another one"
 
 

@@ -101,7 +101,7 @@ def _map(merged: Mapping[str, Any], known: Mapping[str, Any], where: str) -> Sch
         raise UnstructuralError(f"{where} needs keys with max_length")
     said = rule(
         f"self.all(key, size(key) >= {key.get('minLength', 0)} && size(key) <= {longest})",
-        f"write keys of {key.get('minLength', 0)} to {longest} characters",
+        f"write keys of {max(1, key.get('minLength', 0))} to {longest} characters",
     )
     rules_known = merged.get("x-kubernetes-validations", [])
     return {

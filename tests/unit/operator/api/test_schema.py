@@ -1,6 +1,8 @@
 """What a structural schema can describe, and the definition that is made of it."""
 
-from typing import Annotated
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import pytest
 import yaml
@@ -8,7 +10,23 @@ from pydantic import Field
 
 from breakwater_contract.model import Model
 from breakwater_operator.api.crd import crd
+from breakwater_operator.api.quantity import BYTES
 from breakwater_operator.api.schema import UnstructuralError, structural
+
+VALIDATIONS = "x-kubernetes-validations"
+
+Schema = dict[str, Any]
+
+WORDS = re.compile(
+    r"\b(write|choose|remove|add|name|leave|put|lower|raise|mount|correct)\b", re.IGNORECASE
+)
+"""What a message tells a person to do."""
+
+UNSAID = {
+    r"^[^\x00]*$": "as CEL it would exceed the budget; nobody writes a NUL by accident",
+    BYTES: "inside a list of volumes, likewise",
+}
+"""Shapes that the API server answers with the expression alone, and why."""
 
 BYTES_MAX = 200_000
 """Client-side apply keeps the whole object in an annotation, and these end at 256 KiB."""
@@ -16,6 +34,47 @@ BYTES_MAX = 200_000
 
 def test_the_definition_can_be_applied_by_every_client() -> None:
     assert len(yaml.safe_dump(crd())) < BYTES_MAX
+
+
+def parts(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
+    """Every part of a schema, by its path."""
+    yield path, schema
+    for name, field in schema.get("properties", {}).items():
+        yield from parts(field, f"{path}.{name}")
+    if "items" in schema:
+        yield from parts(schema["items"], f"{path}[]")
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from parts(schema["additionalProperties"], f"{path}.*")
+
+
+PARTS = list(parts(crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]))
+REFUSALS = [(path, said["message"]) for path, part in PARTS for said in part.get(VALIDATIONS, ())]
+
+
+def test_every_field_is_explained() -> None:
+    fields = [(path, part) for path, part in PARTS if not path.endswith(("]", "*", ".metadata"))]
+
+    assert len(fields) > 300
+    assert [path for path, part in fields if not part.get("description", "").endswith(".")] == []
+
+
+@pytest.mark.parametrize("message", sorted({message for _, message in REFUSALS}))
+def test_a_refusal_says_what_to_write(message: str) -> None:
+    assert WORDS.search(message)
+    assert not message.endswith(".")
+
+
+def test_no_shape_is_answered_with_an_expression_alone_but_those_with_a_reason() -> None:
+    found = {part["pattern"] for _, part in PARTS if "pattern" in part}
+
+    assert found == set(UNSAID)
+
+
+def test_every_rule_has_its_words() -> None:
+    rules = [said for _, part in PARTS for said in part.get(VALIDATIONS, ())]
+
+    assert len(rules) > 150
+    assert [said["rule"] for said in rules if not said.get("message")] == []
 
 
 def test_a_union_is_refused() -> None:

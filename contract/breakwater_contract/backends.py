@@ -15,6 +15,7 @@ NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 EntryPoint = Annotated[str, StringConstraints(pattern=ENTRY_POINT, max_length=253)]
 BackendName = Annotated[str, StringConstraints(pattern=NAME, max_length=40)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+User = Annotated[int, Field(ge=0, le=2**32 - 2)]
 SocketPath = Annotated[str, StringConstraints(min_length=1, max_length=107)]
 Path = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)]
 
@@ -59,7 +60,7 @@ class Stdio(Model):
 
     socket: SocketPath
     """The Unix socket of `breakwater-child`; a relative path is relative to the settings file."""
-    user: Annotated[int, Field(ge=0, le=2**32 - 2)] | None = None
+    user: User | None = None
     """Who must be at the other end of the socket, as a numeric user; unset: anybody who may."""
 
 
@@ -70,11 +71,22 @@ class Http(Model):
     """Its port."""
     path: Path = "/mcp"
     """The path of its endpoint."""
+    socket: SocketPath | None = None
+    """The Unix socket of the `breakwater-child` that starts the server's command, and again when it
+    ends; a relative path is relative to the settings file. Unset: others start the server."""
+    user: User | None = None
+    """Who must be at the other end of the socket, as a numeric user; unset: anybody who may."""
     known_listeners: Annotated[tuple[Port, ...], Field(max_length=32)] = ()
     """Ports of the pod that may be open to other pods, as those of a service mesh's sidecar."""
     allow_access_that_bypasses_the_runtime: bool = False
     """Serve even though the backend's port can be reached from outside the pod, without keys,
     limits or audit."""
+
+    @model_validator(mode="after")
+    def _user_of_a_socket(self) -> "Http":
+        if self.user is not None and self.socket is None:
+            raise ValueError("user says who is at the other end of the socket; write socket too")
+        return self
 
 
 class Instances(Model):

@@ -233,6 +233,11 @@ static bool make_folder(struct keeper *keeper, char *home, char *tmp) {
     return mkdir(home, 0700) == 0 && mkdir(tmp, 0700) == 0;
 }
 
+static void remove_folder(const struct keeper *keeper) {
+    if (keeper->folder[0])
+        nftw(keeper->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 static void become_command(int in, int out, int err, pid_t keeper, int failure) {
     sigset_t none;
     sigemptyset(&none);
@@ -367,13 +372,17 @@ static void keep(struct keeper *keeper, int in, int out, pid_t helper) {
     int signals = signals_of(SIGCHLD, SIGTERM);
     char home[PATH_MAX + 8], tmp[PATH_MAX + 8];
     int err[2], failure[2], code = 0;
+    /* A command without pipes is the only one of its container, whose home and /tmp are its own. */
+    bool shares = out >= 0;
     if (getppid() != helper || pipe2(err, O_CLOEXEC) || pipe2(failure, O_CLOEXEC) ||
-        !make_folder(keeper, home, tmp)) {
+        (shares && !make_folder(keeper, home, tmp))) {
         say(keeper->link, "failed %s: %s", keeper->folder, strerror(errno));
         _exit(1);
     }
-    setenv("HOME", home, 1);
-    setenv("TMPDIR", tmp, 1);
+    if (shares) {
+        setenv("HOME", home, 1);
+        setenv("TMPDIR", tmp, 1);
+    }
     pid_t self = getpid();
     keeper->command = fork();
     if (keeper->command == 0)
@@ -386,7 +395,7 @@ static void keep(struct keeper *keeper, int in, int out, pid_t helper) {
     if (keeper->command < 0 || read(failure[0], &code, sizeof code) == sizeof code) {
         say(keeper->link, "failed %s: %s", options.command[0], strerror(code ? code : errno));
         sweep(keeper);
-        nftw(keeper->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+        remove_folder(keeper);
         _exit(1);
     }
     close(failure[0]);
@@ -398,7 +407,7 @@ static void keep(struct keeper *keeper, int in, int out, pid_t helper) {
     watch(keeper, signals);
     sweep(keeper);
     last_words(&keeper->drain);
-    nftw(keeper->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    remove_folder(keeper);
     bool signalled = WIFSIGNALED(keeper->status);
     if (keeper->link >= 0)
         say(keeper->link, "exited %s %d %s", signalled ? "signal" : "code",

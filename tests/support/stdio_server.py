@@ -192,6 +192,36 @@ def ignores_unknown() -> None:
             say({"id": message["id"], "result": result})
 
 
+def listens() -> None:
+    """Serve over HTTP, at a port of the loopback address, and without sessions."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            message = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            result = answer(message) if "id" in message else None
+            error = {"code": -32601, "message": "Method not found"}
+            said = {"error": error} if result is ... else {"result": result}
+            body = json.dumps({"jsonrpc": "2.0", "id": message.get("id"), **said}).encode()
+            self.send_response(200 if "id" in message else 202)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body) if "id" in message else 0))
+            self.end_headers()
+            if "id" in message:
+                self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            self.send_error(405)
+
+        def do_DELETE(self) -> None:
+            self.send_error(405)
+
+    sys.stderr.write("started\n")
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
+
+
 def chatters() -> None:
     """Write a notification after another, for ever, and never anything else."""
     if os.fork() == 0:
@@ -214,6 +244,7 @@ def main() -> None:
         "slow": slow,
         "ignores-unknown": ignores_unknown,
         "chatters": chatters,
+        "listens": listens,
     }
     modes[sys.argv[1] if len(sys.argv) > 1 else "good"]()
 

@@ -109,7 +109,8 @@ class ContainerBackend(Model):
     path: UrlPath | None = None
     """The path of its endpoint; absent: `/mcp`."""
     command: Annotated[tuple[Words, ...], atomic(64)] = ()
-    """What is started in place of the image's ENTRYPOINT."""
+    """What is started in place of the image's ENTRYPOINT. Where it is written, the helper starts it
+    again when it ends, and the pod stays ready while other backends can serve."""
     args: Annotated[tuple[Words, ...], atomic(64)] = ()
     """What is given to it in place of the image's CMD, such as `--host 127.0.0.1`."""
     env: Variables = ()

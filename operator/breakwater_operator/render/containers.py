@@ -61,7 +61,7 @@ def settings(backend: api.Backend, server: McpServer) -> ContainerBackend:
     container = _container(backend)
     return ContainerBackend(
         stdio=_stdio(backend) if container.stdio is not None else None,
-        http=_http(container, server) if container.port is not None else None,
+        http=_http(backend, server) if container.port is not None else None,
         isolation=container.isolation,
         instances=Instances(
             max=container.instances.max,
@@ -73,19 +73,33 @@ def settings(backend: api.Backend, server: McpServer) -> ContainerBackend:
 
 
 def _stdio(backend: api.Backend) -> Stdio:
-    socket = f"{RUNTIME_SOCKETS}/{backend.name}/{SOCKET}"
-    return Stdio(socket=socket, user=_user(_container(backend)))
+    return Stdio(socket=_socket(backend), user=_user(_container(backend)))
 
 
-def _http(container: Container, server: McpServer) -> Http | None:
+def _http(backend: api.Backend, server: McpServer) -> Http | None:
+    container = _container(backend)
     if container.port is None:
         return None
+    has_helper = bool(_words(container))
     return Http(
         port=container.port,
         path=container.path or "/mcp",
+        socket=_socket(backend) if has_helper else None,
+        user=_user(container) if has_helper else None,
         known_listeners=server.spec.pod.known_listeners,
         allow_access_that_bypasses_the_runtime=container.allow_access_that_bypasses_the_runtime,
     )
+
+
+def _socket(backend: api.Backend) -> str:
+    return f"{RUNTIME_SOCKETS}/{backend.name}/{SOCKET}"
+
+
+def _words(container: Container) -> tuple[str, ...]:
+    """Get the command that the helper starts; empty: the image's own, which is not known here."""
+    if container.stdio is not None:
+        return container.stdio
+    return (*container.command, *container.args) if container.command else ()
 
 
 def init_containers(server: McpServer, platform: Platform, image: str) -> list[dict[str, Any]]:
@@ -104,7 +118,7 @@ def init_containers(server: McpServer, platform: Platform, image: str) -> list[d
 
 def _helper(server: McpServer, image: str, policy: str) -> Iterator[dict[str, Any]]:
     """Copy the helper to where the containers of commands can start it."""
-    if not any(_container(backend).stdio for backend in _with_containers(server)):
+    if not any(_words(_container(backend)) for backend in _with_containers(server)):
         return
     yield {
         "name": HELPER_CONTAINER,
@@ -135,16 +149,16 @@ def _sidecar(backend: api.Backend, policy: str, peer: int) -> dict[str, Any]:
 
 
 def _command(container: Container, peer: int) -> dict[str, list[str]]:
-    if container.stdio is None:
-        given = {"command": list(container.command), "args": list(container.args)}
-        return {name: words for name, words in given.items() if words}
-    memory = container.instances.memory
+    words = _words(container)
+    if not words:
+        return {"args": list(container.args)} if container.args else {}
+    memory = container.instances.memory if container.stdio is not None else None
     cap = ["--memory", str(int(amount(memory)))] if memory is not None else []
     return {
         "command": [f"{HELPER_PATH}/{HELPER}"],
         "args": [
             *("--socket", f"{SOCKET_PATH}/{SOCKET}", "--peer", str(peer), "--work", TMP_PATH),
-            *(*cap, "--", *container.stdio),
+            *(*cap, "--", *words),
         ],
     }
 
@@ -159,7 +173,7 @@ def _env(container: Container) -> list[dict[str, Any]]:
 
 def _mounts(backend: api.Backend) -> Iterator[dict[str, Any]]:
     container, name = _container(backend), _named(backend)
-    if container.stdio is not None:
+    if _words(container):
         yield {"name": HELPER_VOLUME, "mountPath": HELPER_PATH, "readOnly": True}
         yield {"name": f"{name}-socket", "mountPath": SOCKET_PATH}
     for path in _writable(container):
@@ -181,19 +195,19 @@ def _folder(path: str) -> str:
 def volumes(server: McpServer) -> Iterator[dict[str, Any]]:
     """Make the volumes that the containers of backends need."""
     backends = list(_with_containers(server))
-    if any(_container(backend).stdio for backend in backends):
+    if any(_words(_container(backend)) for backend in backends):
         yield {"name": HELPER_VOLUME, "emptyDir": {"sizeLimit": HELPER_SIZE}}
     for backend in backends:
         name = _named(backend)
         yield {"name": f"{name}-scratch", "emptyDir": {"sizeLimit": SCRATCH_SIZE}}
-        if _container(backend).stdio is not None:
+        if _words(_container(backend)):
             yield {"name": f"{name}-socket", "emptyDir": {"sizeLimit": SOCKET_SIZE}}
 
 
 def runtime_mounts(server: McpServer) -> Iterator[dict[str, Any]]:
     """Make what the runtime's container sees of them: the sockets."""
     for backend in _with_containers(server):
-        if _container(backend).stdio is not None:
+        if _words(_container(backend)):
             path = f"{RUNTIME_SOCKETS}/{backend.name}"
             yield {"name": f"{_named(backend)}-socket", "mountPath": path}
 

@@ -37,8 +37,8 @@ LISTEN = "subscriptions/listen"
 LISTS_MAX = 50
 """How many pages a list of tools may have."""
 
-AWAY = frozenset({Reason.STARTING, Reason.UNREACHABLE})
-"""What is found where nobody can be asked."""
+AWAY = frozenset({Reason.STARTING, Reason.UNREACHABLE, Reason.CRASHING})
+"""What the way to a server finds where nobody can be asked."""
 
 LISTEN_AGAIN_SECONDS = 1.0
 SWEEP_SECONDS = 15.0

@@ -14,6 +14,7 @@ from breakwater_runtime.backends.codec.http.connections import Connections
 from breakwater_runtime.backends.codec.http.requests import Endpoint
 from breakwater_runtime.backends.codec.http.session import HttpSession
 from breakwater_runtime.backends.codec.instance import Sinks
+from breakwater_runtime.backends.container.command import Command
 from breakwater_runtime.backends.container.http_sessions import HttpSessions
 from breakwater_runtime.backends.container.listening import Listener, exposed, listeners
 
@@ -45,13 +46,16 @@ class Pod:
 class HttpTransport(HttpSessions[HttpSession]):
     """Asks it over pooled connections."""
 
-    def __init__(self, backend: str, settings: Settings, http: Http, pod: Pod) -> None:
-        """Ask the server at a port."""
+    def __init__(
+        self, backend: str, settings: Settings, http: Http, pod: Pod, command: Command | None = None
+    ) -> None:
+        """Ask the server at a port; `command` starts it, where that is not left to others."""
         super().__init__(Connections(self._dial, CONNECTIONS_MAX), settings.start)
         self._backend = backend
         self._settings = settings
         self._http = http
         self._pod = pod
+        self._command = command
         self._endpoint = Endpoint(
             f"127.0.0.1:{http.port}", http.path, self.connections, param_headers=self.params
         )
@@ -64,6 +68,14 @@ class HttpTransport(HttpSessions[HttpSession]):
 
     async def run(self) -> None:
         """Watch whether it listens, and where."""
+        if self._command is None:
+            await self._watch()
+            return
+        async with asyncio.TaskGroup() as together:
+            together.create_task(self._command.run())
+            together.create_task(self._watch())
+
+    async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         starting = loop.call_later(self._settings.start.seconds, self._has_started)
         while True:
@@ -121,6 +133,8 @@ class HttpTransport(HttpSessions[HttpSession]):
     def findings(self) -> Sequence[Finding]:
         """Say where it does not listen, and where it should not."""
         if not self._listening.is_set():
+            if self._command is not None and (known := self._command.finding) is not None:
+                return (known,)
             said = f"nobody listens at port {self._http.port} of the pod's loopback address"
             return (Finding(Reason.STARTING if self._may_start else Reason.UNREACHABLE, said),)
         return (self._exposed,) if self._exposed is not None else ()

@@ -198,6 +198,8 @@ class Stream:
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         """Read no more; where it has not ended, the connection goes with it."""
@@ -218,6 +220,9 @@ class Stream:
 
     def end(self, error: Exception | None) -> None:
         """Say that nothing comes any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self._ended:
             self._ended, self._error = True, error
             self._wake()
@@ -233,8 +238,7 @@ class Stream:
             TimeoutError: Nothing came in time.
         """
         if not self._lines and not self._ended:
-            async with asyncio.timeout(seconds):
-                await self._news()
+            await self._news(seconds)
         found = list(self._lines)
         self._lines.clear()
         if self._is_paused:
@@ -244,11 +248,26 @@ class Stream:
             raise self._error
         return found
 
-    async def _news(self) -> None:
+    async def _news(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._until = loop.time() + seconds
+        # One timer for many waits: lines come far more often than it rings.
+        if self._timer is None:
+            self._timer = loop.call_later(seconds, self._late)
         # A piece of a line is no news.
         while not self._lines and not self._ended:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = loop.create_future()
             await self._waiter
+
+    def _late(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if (left := self._until - loop.time()) > 0:
+            self._timer = loop.call_later(left, self._late)
+        else:
+            self._waiter.set_exception(TimeoutError("nothing came in time"))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

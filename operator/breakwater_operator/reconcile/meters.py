@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -28,7 +29,8 @@ class Meters:
         Args:
             registry: Where `/metrics` finds them.
         """
-        self._requests = _counter(API_REQUESTS, registry)
+        # Looking a series up costs more than counting.
+        self._requests = cache(_counter(API_REQUESTS, registry).labels)
         self._probes = _counter(PROBES, registry)
         self._passes = Histogram(
             RECONCILE_DURATION.name,
@@ -44,7 +46,7 @@ class Meters:
 
     def request(self, verb: str, kind: str, code: str) -> None:
         """Count an answer of the API server."""
-        self._requests.labels(verb, kind, code).inc()
+        self._requests(verb, kind, code).inc()
 
     def probe(self, outcome: str) -> None:
         """Count a handshake."""

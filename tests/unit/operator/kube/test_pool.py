@@ -227,3 +227,21 @@ async def test_a_proxy_that_refuses_is_an_error() -> None:
 def test_a_header_cannot_bring_another_one(value: str) -> None:
     with pytest.raises(ValueError, match="line break"):
         request("GET", "/", {"Authorization": value}, None)
+
+
+async def test_a_stream_that_is_silent_for_too_long_is_an_error_however_much_came_before() -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _number in range(3):
+            writer.write(b"2\r\na\n\r\n")
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(5)
+
+    async with serving(serve) as pool:
+        _, stream = await pool.open(GET, 5)
+        found = [line for _ in range(3) for line in await stream.lines(0.25)]
+        with pytest.raises(TimeoutError):
+            await stream.lines(0.25)
+        stream.close()
+
+    assert found == [b"a"] * 3

@@ -96,7 +96,10 @@ class Seen:
     waits: list[NotReadyError] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     failure: ApiError | None = None
-    intent: Intent | None = None
+    revision: str | None = None
+    """The revision that the pods should run, once that is known."""
+    key_secret: str | None = None
+    """The Secret that the keys come from, once that is known."""
     is_key_changed: bool = False
     is_outdated: bool = False
     """Whether the pods wait for their turn to be upgraded."""
@@ -185,8 +188,8 @@ class Reconciler:
             known = await self._make(owner)
             if known.is_settled:
                 self.settled.keep(key, state, owner, known)
-        elif known.intent is not None:
-            await self.writer.prune(self._unused(known.intent))
+        elif known.server is not None and known.revision is not None:
+            await self.writer.prune(self._unused(known.server, known.revision))
         # What this pass finds out besides is its own.
         return replace(known, waits=[*known.waits], problems=[*known.problems])
 
@@ -204,7 +207,9 @@ class Reconciler:
             seen.faults = error.faults
             self.upgrades.leave((owner["metadata"]["namespace"], owner["metadata"]["name"]))
             return seen
-        seen.intent, seen.live = intent, live.wanted(intent, live_objects.written(manifests))
+        # The intent itself is large, and what is found out is remembered for every server.
+        seen.revision, seen.key_secret = intent.revision.name, intent.keys.secret_name
+        seen.live = live.wanted(intent, live_objects.written(manifests))
         seen.waits += missing(intent)
         await self._free(server, desired)
         written = await self.writer.write(server.uid, desired, lambda: self._confirm(owner))
@@ -347,13 +352,13 @@ class Reconciler:
         if written.is_new:
             before = previous.get("conditions") or ()
             self.events.post(owner, transitions(before, status["conditions"]))
-        if seen.is_key_changed and seen.intent is not None:
-            self.events.post(owner, [_key_changed(seen.intent.keys.secret_name)])
+        if seen.is_key_changed and seen.key_secret is not None:
+            self.events.post(owner, [_key_changed(seen.key_secret)])
         return written.again_seconds
 
     def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
         namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
-        failure, intent = seen.failure, seen.intent
+        failure = seen.failure
         is_shown = failure is not None and (failure.refused or failures >= SHOWN_AFTER_FAILURES)
         return Facts(
             name=name,
@@ -368,10 +373,10 @@ class Reconciler:
             deployment=deployments.find(self.world, namespace, name),
             pods=tuple(pods),
             endpoints=self.world.ready_endpoints((namespace, name)),
-            revision=intent.revision.name if intent is not None else None,
+            revision=seen.revision,
             live=seen.live,
             is_outdated=seen.is_outdated,
-            key_secret=intent.keys.secret_name if intent is not None else None,
+            key_secret=seen.key_secret,
             previous=owner.get("status") or {},
         )
 
@@ -396,17 +401,16 @@ class Reconciler:
     async def _prune(self, intent: Intent, desired: Sequence[Child]) -> None:
         """Delete children that should not be, and revisions that no pod needs."""
         surplus = plan.surplus(self.world.owned(intent.server.uid), desired)
-        await self.writer.prune([*surplus, *self._unused(intent)])
+        await self.writer.prune([*surplus, *self._unused(intent.server, intent.revision.name)])
 
-    def _unused(self, intent: Intent) -> list[Child]:
+    def _unused(self, server: McpServer, current: str) -> list[Child]:
         """Find revisions that no pod needs."""
-        server = intent.server
         deployment = deployments.find(self.world, server.namespace, server.name)
         if deployment is None or not deployments.is_complete(deployment):
             return []
         stored = self.world.children[CONTROLLER_REVISION].together(server.uid)
         running = _revisions(self.world.pods.together((server.namespace, server.name)))
-        unused = revision.unused(stored, intent.revision, running)
+        unused = revision.unused(stored, current, running)
         return [Child(CONTROLLER_REVISION, dict(one), dict(one)) for one in unused]
 
     async def _tell(self, pod: Any, wanted: str) -> None:

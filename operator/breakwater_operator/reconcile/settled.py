@@ -9,7 +9,7 @@ from breakwater_operator.reconcile.queue import Key
 
 Object = dict[str, Any]
 
-REMEMBERED_SECONDS = 60.0
+REMEMBERED_SECONDS = 300.0
 """How long the outcome of a full look stands at most.
 
 A rollout wakes many passes in a row that need it; and what depends on the time, as the expiry of a

@@ -137,15 +137,15 @@ def read(stored: Live, server: McpServer) -> Revision | None:
     return Revision(str(label), int(stored.get("revision", 0)), data) if known and data else None
 
 
-def unused(stored: Iterable[Live], current: Revision, running: Iterable[str]) -> tuple[Live, ...]:
+def unused(stored: Iterable[Live], current: str, running: Iterable[str]) -> tuple[Live, ...]:
     """Say which ControllerRevisions neither the spec nor any pod needs.
 
     Args:
         stored: The server's ControllerRevisions.
-        current: The revision that the server should run.
+        current: The name of the revision that the server should run.
         running: The revision labels of its pods and of its ReplicaSets that have replicas.
     """
-    needed = {current.name, *running}
+    needed = {current, *running}
     return tuple(item for item in stored if _label(item) not in needed)
 
 

@@ -139,4 +139,4 @@ def test_revisions_that_nobody_needs_are_named() -> None:
     current, running, unused = (revision.current(each, PLATFORM, ()) for each in servers)
     found = [stored(servers[0], each) for each in (current, running, unused)]
 
-    assert revision.unused(found, current, [running.name]) == (found[2],)
+    assert revision.unused(found, current.name, [running.name]) == (found[2],)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from breakwater_contract.names import LIVE_ANNOTATION
-from breakwater_operator.api.names import MANAGER
 
 Object = dict[str, Any]
 
@@ -12,20 +11,11 @@ _IDENTITY = ("namespace", "name", "uid", "resourceVersion")
 _POD_METADATA = (*_IDENTITY, "labels", "deletionTimestamp", "creationTimestamp", "ownerReferences")
 
 
-def child(live: Object) -> Object:
-    """Keep a child whole: it is compared field by field.
-
-    By whom its fields belong to is asked of Deployments, and of our own fields only.
-    """
-    if live["kind"] != "Deployment":
-        return without_managers(live)
-    entries = live["metadata"].get("managedFields") or ()
-    ours = [entry for entry in entries if entry.get("manager") == MANAGER]
-    return live | {"metadata": live["metadata"] | {"managedFields": ours}}
-
-
 def without_managers(live: Object) -> Object:
-    """Keep all but by whom fields were written: that is half of an object."""
+    """Keep all but by whom fields were written: that is half of an object.
+
+    Children are kept so: they are compared field by field.
+    """
     metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
     return live | {"metadata": metadata}
 

@@ -19,7 +19,7 @@ from breakwater_operator.kube.kinds import (
 )
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.references import References
-from breakwater_operator.reconcile.trim import child, endpoint_slice, pod
+from breakwater_operator.reconcile.trim import endpoint_slice, pod, without_managers
 
 MANAGED = f"app.kubernetes.io/managed-by={MANAGER}"
 
@@ -59,7 +59,8 @@ class World:
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._api = api
         self.children = {
-            kind: Cache(self._child_changed, child, _owner_uid) for kind in (*CHILDREN, *OPTIONAL)
+            kind: Cache(self._child_changed, without_managers, _owner_uid)
+            for kind in (*CHILDREN, *OPTIONAL)
         }
         self.kinds: frozenset[str] = frozenset()
         """The optional kinds that the cluster knows, and whose caches are full."""

@@ -136,7 +136,7 @@ class Writer:
         child = await self._clean(child)
         live = child.live
         if live is not None and not plan.is_clean(child):
-            await self._hand_over(child, live)
+            await self._hand_over(child)
             manifest = _for(child.desired, live)
             with self._writing(child):
                 live = await self._api.apply(child.kind, manifest, manager=MANAGER)
@@ -144,13 +144,18 @@ class Writer:
             journal.note("applied", child.title)
         self._remember(child)
 
-    async def _hand_over(self, child: Child, live: Object) -> None:
+    async def _hand_over(self, child: Child) -> None:
         """Keep what we set and from now on others decide, before the apply that leaves it out.
 
         An applied field that its only manager leaves out is removed, and falls back to a default: a
         Deployment of five pods to one.
         """
-        if child.at_birth is None or not _owns_replicas(live):
+        if child.at_birth is None:
+            return
+        # By whom its fields were written is not kept of any object: it is half of it.
+        named = child.desired["metadata"]
+        live = await self._api.get(child.kind, named["namespace"], named["name"])
+        if not _owns_replicas(live):
             return
         metadata = {key: live["metadata"][key] for key in ("namespace", "name", "uid")}
         held = {

@@ -91,6 +91,29 @@ async def test_any_other_event_is_read_as_a_whole(line: bytes) -> None:
     assert asked == []
 
 
+FIELDS = [{"manager": "a", "fieldsV1": {"f:spec": {}}}, {"manager": "b", "fieldsV1": {"f:x": {}}}]
+
+
+@pytest.mark.parametrize("manager", ["a", "}]}", "}]},", "}]}}}"])
+@pytest.mark.parametrize("rest", [{"spec": {"a": "}]}"}}, {}])
+async def test_by_whom_fields_were_written_is_not_read_and_all_else_is(
+    manager: str, rest: Object
+) -> None:
+    metadata = {"name": "a", "uid": "u1", "resourceVersion": "12"}
+    managed = metadata | {"managedFields": [*FIELDS, {"manager": manager, "fieldsV1": {"f:y": {}}}]}
+    line = orjson.dumps({"type": "ADDED", "object": {"metadata": managed, **rest}}) + b"\n"
+
+    found, _ = await watched([line])
+
+    live = found[0]["object"]
+    assert isinstance(live, dict)
+    assert {**live, "metadata": {key: live["metadata"][key] for key in metadata}} == {
+        "metadata": metadata,
+        **rest,
+    }
+    assert ("managedFields" in live["metadata"]) == (manager != "a")
+
+
 async def test_an_error_in_a_watch_is_raised() -> None:
     status = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "old"}}
 

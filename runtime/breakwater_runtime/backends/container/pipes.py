@@ -86,6 +86,7 @@ class Pipes(asyncio.Protocol):
 
     def close(self) -> None:
         """End the child's input; its helper does the rest."""
+        self._flush()
         self._close()
         self.child.stop()
 

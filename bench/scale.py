@@ -96,8 +96,9 @@ async def _measure(run: Run) -> Measured:
             server, children = await scale_raw.sample(api)
         measured.raw_seconds = await scale_raw.seconds(api, server, children, run.servers)
         _said("written raw", measured.raw_seconds)
-        await scale_raw.clear(api)
-        await foreign_secrets(api, measured.foreign)
+        # Deleting is the work of the cluster's own controllers.
+        await asyncio.gather(scale_raw.clear(api), foreign_secrets(api, measured.foreign))
+        print(f"cleared; {measured.foreign} foreign Secrets", flush=True)
         with operator(run.kubeconfig, run.folder, run.pods) as one:
             await _life(run, Phases(api, one, run.servers), measured)
         await _restarts(run, api, measured)
@@ -109,8 +110,8 @@ async def _life(run: Run, phases: Phases, measured: Measured) -> None:
     for name, spec in (("create", {}), ("live edit", LIVE), ("image edit", {**LIVE, **IMAGE})):
         await phases.change(name, spec)
         measured.rss_mib[f"after {name}"] = phases.operator.rss_mib
-        _said(name, phases.done[name].seconds)
     measured.drift_seconds = await phases.drift(20 if run.is_quick else 100)
+    _said("drift, slowest", measured.drift_seconds[-1])
     for turn in range(CHURNS):
         spec = {**IMAGE, "access": {"origins": [f"https://{turn}.example"]}}
         await phases.change(f"churn {turn}", spec)
@@ -131,6 +132,7 @@ async def _restarts(run: Run, api: KubeApi, measured: Measured) -> None:
         await asyncio.sleep(2)
         measured.restart_requests = _named(one.requests())
         measured.rss_mib["after a restart"] = one.rss_mib
+    _said("restart", measured.restart_passed_seconds)
     for number in range(3):
         with operator(run.kubeconfig, run.folder, run.pods, waits=False) as one:
             measured.resync_edit_seconds.append(await _edit_in_resync(run, api, one, number))

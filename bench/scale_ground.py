@@ -40,6 +40,8 @@ AT_ONCE = 16
 
 NAMESPACES = Kind("v1", "Namespace", "namespaces")
 READY_SECONDS = 120.0
+TOLD_SECONDS = 15.0
+"""Between two words about how far a phase is."""
 WRITES = frozenset({"create", "update", "patch", "delete"})
 
 
@@ -230,25 +232,28 @@ async def _answered(is_so: Callable[[], Awaitable[bool]]) -> bool:
 
 
 async def until_observed(
-    api: KubeApi, count: int, is_so: Callable[[Object], bool], seconds: float
+    api: KubeApi, count: int, is_so: Callable[[Object], bool], seconds: float, what: str
 ) -> None:
-    """Wait until so many servers are as they should be.
+    """Wait until so many servers are as they should be, and tell now and then how many are.
 
     Raises:
         ProcessError: They did not get there in time.
     """
-    done = 0
+    done, told = 0, time.monotonic()
 
     async def all_are() -> bool:
-        nonlocal done
+        nonlocal done, told
         found, _ = await api.list(MCP_SERVER, NAMESPACE)
         done = sum(map(is_so, found))
+        if time.monotonic() - told > TOLD_SECONDS:
+            told = time.monotonic()
+            print(f"  {what}: {done} of {count}", flush=True)
         return done >= count
 
     try:
         await until(all_are, seconds, "", every=0.25)
     except ProcessError as error:
-        late = f"{done} of {count} servers were observed within {seconds:.0f} s"
+        late = f"{what}: {done} of {count} servers within {seconds:.0f} s"
         raise ProcessError(late) from error
 
 

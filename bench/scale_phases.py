@@ -68,13 +68,23 @@ class Phases:
                 MCP_SERVER, manifest(f"s{number}", **spec), manager="user"
             ),
         )
-        await ground.until_observed(self.api, self.count, ground.is_observed, PATIENCE_SECONDS)
+        await ground.until_observed(
+            self.api, self.count, ground.is_observed, PATIENCE_SECONDS, f"{name}, observed"
+        )
         seconds, used = time.monotonic() - started, self.operator.cpu_seconds - cpu
         observed = self.operator.writes() - before
-        await ground.until_observed(self.api, self.count, _is_settled, PATIENCE_SECONDS)
+        await ground.until_observed(
+            self.api, self.count, _is_settled, PATIENCE_SECONDS, f"{name}, rolled out"
+        )
         await ground.quiet(self.operator, within=PATIENCE_SECONDS)
         writes = self.operator.writes() - before
-        self.done[name] = Done(seconds, used, observed, writes, self._passes() - passes)
+        done = self.done[name] = Done(seconds, used, observed, writes, self._passes() - passes)
+        print(
+            f"{name}: {seconds:.1f} s, {done.cpu_ms_per_write:.2f} ms of processor time for each "
+            f"write, {writes.total() / self.count:.2f} writes for each server, "
+            f"{self.operator.rss_mib:.0f} MiB",
+            flush=True,
+        )
 
     async def drift(self, times: int) -> list[float]:
         """Change children by hand, one after the other; give the seconds until each is repaired."""
@@ -131,7 +141,7 @@ async def foreign_secrets(api: KubeApi, count: int) -> None:
     """Fill a namespace with Secrets that concern nobody."""
 
     async def one(number: int) -> None:
-        await api.apply(SECRET, _foreign(number), manager="user")
+        await api.create(SECRET, _foreign(number), manager="user")
 
     await side_by_side(range(count), one)
 

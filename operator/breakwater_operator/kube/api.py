@@ -17,6 +17,9 @@ from breakwater_operator.kube.wire import Address, Answer, request
 Object = dict[str, Any]
 """One object of the cluster, as JSON has it."""
 
+Chunk = tuple[list[Object], str]
+"""Some of the objects of a list, and the list's resourceVersion."""
+
 Count = Callable[[str, str, str], None]
 """Told of each answer: verb, kind, status code."""
 
@@ -27,8 +30,9 @@ pass that hangs that long keeps a user's next edit waiting."""
 STALLED_SECONDS = 75.0
 """A watch that says nothing for so long is dead: bookmarks come every minute."""
 
-LIST_CHUNK = 500
-"""Objects in one answer of a list, as in client-go."""
+LIST_CHUNK = 200
+"""Objects in one answer of a list: as dictionaries, those of a cluster take ten times the memory of
+what is kept of them."""
 
 NO_OBJECT_HAS_THIS_VERSION = "1"
 """A resourceVersion below every object's.
@@ -114,23 +118,46 @@ class KubeApi:
         selector: str = "",
         metadata_only: bool = False,
     ) -> tuple[list[Object], str]:
-        """Read all objects of a kind, in chunks.
+        """Read all objects of a kind.
 
         Returns:
             The objects, and the resourceVersion to watch from.
         """
+        found: list[Object] = []
+        since = ""
+        chunks = self.chunks(kind, namespace, selector=selector, metadata_only=metadata_only)
+        async for some, at in chunks:
+            found += some
+            since = at
+        return found, since
+
+    async def chunks(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        selector: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncGenerator[Chunk, None]:
+        """Read all objects of a kind, some at a time.
+
+        Yields:
+            Objects, and the resourceVersion of the list, which is the same for all of them.
+        """
         accept = _METADATA.format("List") if metadata_only else "application/json"
         query = {"limit": str(LIST_CHUNK)} | ({"labelSelector": selector} if selector else {})
-        found: list[Object] = []
         while True:
             path = f"{kind.path(namespace)}?{urlencode(query)}"
             answer = await self._ask("list", "GET", kind, path, headers={"Accept": accept})
             # The items of a list leave out what the list itself says.
             said = {"apiVersion": kind.api_version, "kind": kind.name}
-            found += [said | item for item in answer.get("items") or ()]
+            yield (
+                [said | item for item in answer.pop("items", None) or ()],
+                answer["metadata"]["resourceVersion"],
+            )
             query["continue"] = answer["metadata"].get("continue", "")
             if not query["continue"]:
-                return found, answer["metadata"]["resourceVersion"]
+                return
 
     async def apply(self, kind: Kind, manifest: Object, *, manager: str, part: str = "") -> Object:
         """Apply a manifest on the server, taking over the fields that it names.

@@ -1,6 +1,7 @@
 """What we know of one kind: the newest state of each object, from watches and from own writes."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -132,21 +133,23 @@ class Cache:
         elif self._is_news(live):
             self._replace(live)
 
-    def listed(
-        self, found: Iterable[dict[str, Any]], at: int, namespace: str | None = None
-    ) -> None:
-        """Take over a complete list, and say what is gone since the last one.
-
-        Args:
-            found: All objects there were.
-            at: The list's resourceVersion.
-            namespace: The namespace that was listed; None means all of them.
-        """
+    def listed(self, found: Iterable[dict[str, Any]]) -> set[Name]:
+        """Take over a part of a list, and give the names in it."""
         names = set()
         for live in found:
             names.add(_name(live))
             if self._is_news(live):
                 self._replace(live)
+        return names
+
+    def list_ended(self, names: AbstractSet[Name], at: int, namespace: str | None = None) -> None:
+        """Say what is gone since the last list, and forget what need not be known any more.
+
+        Args:
+            names: All objects there were.
+            at: The list's resourceVersion.
+            namespace: The namespace that was listed; None means all of them.
+        """
         for name in sorted(self._objects.keys() - names):
             # An object that we wrote after the list was made is not missing from it.
             if namespace in {None, name[0]} and self._objects[name].version <= at:

@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.backoff import Backoff
-from breakwater_operator.kube.cache import Cache
+from breakwater_operator.kube.cache import Cache, Name
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import Kind
 
@@ -82,13 +82,19 @@ class Informer:
                 await self._failed(error)
 
     async def _list(self) -> None:
-        found, since = await self._api.list(
+        chunks = self._api.chunks(
             self.kind,
             self.namespace,
             selector=self.selector,
             metadata_only=self.metadata_only,
         )
-        self._cache.listed(found, int(since), self.namespace)
+        names: set[Name] = set()
+        since = ""
+        async with aclosing(chunks):
+            async for found, at in chunks:
+                names |= self._cache.listed(found)
+                since = at
+        self._cache.list_ended(names, int(since), self.namespace)
         self._hears(since)
         self.full.set()
 

@@ -38,6 +38,13 @@ def cache(told: list[tuple[int | None, int | None]]) -> Cache:
     )
 
 
+def listed(
+    cache: Cache, found: list[dict[str, Any]], at: int, namespace: str | None = None
+) -> None:
+    """Have a cache take over a whole list."""
+    cache.list_ended(cache.listed(found), at, namespace)
+
+
 def test_a_change_by_others_is_told(cache: Cache, told: list[Any]) -> None:
     cache.saw("ADDED", thing("a", 1))
     cache.saw("MODIFIED", thing("a", 2))
@@ -89,7 +96,7 @@ def test_a_list_says_what_went_while_nobody_watched(cache: Cache, told: list[Any
     cache.saw("ADDED", thing("b", 2, uid="v"))
     told.clear()
 
-    cache.listed([thing("b", 2, uid="v")], at=9)
+    listed(cache, [thing("b", 2, uid="v")], at=9)
 
     assert told == [(1, None)]
 
@@ -97,7 +104,7 @@ def test_a_list_says_what_went_while_nobody_watched(cache: Cache, told: list[Any
 def test_a_list_that_was_made_before_an_own_write_does_not_undo_it(cache: Cache) -> None:
     cache.wrote(thing("a", 10))
 
-    cache.listed([], at=9)
+    listed(cache, [], at=9)
 
     assert cache.get("ns", "a") is not None
 
@@ -105,7 +112,7 @@ def test_a_list_that_was_made_before_an_own_write_does_not_undo_it(cache: Cache)
 def test_a_list_of_one_namespace_says_nothing_about_another(cache: Cache) -> None:
     cache.saw("ADDED", thing("a", 1, namespace="other"))
 
-    cache.listed([], at=9, namespace="ns")
+    listed(cache, [], at=9, namespace="ns")
 
     assert cache.get("other", "a") is not None
 
@@ -176,7 +183,7 @@ def test_a_list_that_has_an_own_write_ends_the_wait_for_its_event(cache: Cache) 
     cache.wrote(thing("a", 5))
     cache.wrote(thing("b", 9))
 
-    cache.listed([thing("a", 5)], at=7)
+    listed(cache, [thing("a", 5)], at=7)
 
     assert [cache.is_own("u", 5), cache.is_own("u", 9)] == [False, True]
 

@@ -36,13 +36,15 @@ class FakeApi:
         self.asked: list[str] = []
         self.silent = asyncio.Event()
 
-    async def list(self, *_: Any, **__: Any) -> tuple[list[Object], str]:
+    async def chunks(self, *_: Any, **__: Any) -> AsyncGenerator[tuple[list[Object], str], None]:
         self.asked.append("list")
         found = self.lists.pop(0)
         if isinstance(found, Exception):
             raise found
-        answer: tuple[list[Object], str] = found
-        return answer
+        objects, since = found
+        for one in objects:
+            yield [one], since
+        yield [], since
 
     async def watch(self, *_: Any, since: str, **__: Any) -> AsyncGenerator[Object, None]:
         self.asked.append(f"watch {since}")
@@ -123,3 +125,23 @@ async def test_a_server_that_asks_for_patience_gets_it() -> None:
     _, waits = await follow(api)
 
     assert waits == [7.0]
+
+
+async def test_a_list_that_breaks_off_deletes_nothing_and_is_made_anew() -> None:
+    class Breaking(FakeApi):
+        async def chunks(
+            self, *_: Any, **__: Any
+        ) -> AsyncGenerator[tuple[list[Object], str], None]:
+            async for found in super().chunks():
+                yield found
+                if self.asked == ["list", "watch 5", "list"]:
+                    raise ApiError("reset")
+
+    both = [thing("a", 1), thing("b", 2)]
+    gone = ApiError("too old", status=410, reason="Expired")
+    api = Breaking([(both, "5"), (both, "9"), (both, "9")], [[gone]])
+
+    cache, _ = await follow(api)
+
+    assert api.asked == ["list", "watch 5", "list", "list", "watch 9"]
+    assert names(cache) == ["a", "b"]

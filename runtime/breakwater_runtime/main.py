@@ -63,6 +63,9 @@ def run(
             configured = Configured(load(Path(config)), Path(config), NOTHING_GIVEN)
     except SettingsError as error:
         return _refuse(source, error.faults, EXIT_SETTINGS)
+    if all(backend.python is None for backend in configured.settings.backends):
+        # No code but ours, so that nobody misses them: not even what is imported later sees them.
+        _take_foreign_settings()
     with _without_foreign_settings():
         from breakwater_runtime import serve
         from breakwater_runtime.calls import Sources, StartError
@@ -191,9 +194,14 @@ def _principal(text: str) -> str:
 @contextlib.contextmanager
 def _without_foreign_settings() -> Iterator[None]:
     """Hide from the libraries imported within what they would take for settings."""
-    environment = os.environ  # noqa: TID251 - main alone touches it, to keep settings out
-    hidden = {name: environment.pop(name) for name in list(environment) if name.startswith(FOREIGN)}
+    hidden = _take_foreign_settings()
     try:
         yield
     finally:
-        environment.update(hidden)
+        os.environ.update(hidden)  # noqa: TID251 - main alone touches it, to keep settings out
+
+
+def _take_foreign_settings() -> dict[str, str]:
+    """Take out of the environment what our libraries would take for settings."""
+    environment = os.environ  # noqa: TID251 - main alone touches it, to keep settings out
+    return {name: environment.pop(name) for name in list(environment) if name.startswith(FOREIGN)}

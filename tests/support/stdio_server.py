@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 VERSION = "2025-11-25"
+schema: dict[str, Any] = {"type": "object"}
 count = 0
 
 
@@ -83,7 +84,6 @@ def answer(message: dict[str, Any]) -> Any:
     if method == "ping":
         return {}
     if method == "tools/list":
-        schema = {"type": "object"}
         return {"tools": [{"name": name, "inputSchema": schema} for name in TOOLS]}
     if method == "tools/call":
         tool = TOOLS.get(params["name"])
@@ -115,6 +115,12 @@ def serve() -> None:
         if "id" not in message or "method" not in message:
             continue
         respond(message)
+
+
+def repeats() -> None:
+    """Have clients repeat an argument as a header, and serve."""
+    schema["properties"] = {"text": {"type": "string", "x-mcp-header": "Text"}}
+    serve()
 
 
 def flood_stderr() -> None:
@@ -234,6 +240,7 @@ def main() -> None:
     """Behave as told."""
     modes = {
         "good": serve,
+        "repeats": repeats,
         "flood-stderr": flood_stderr,
         "never-read": never_read,
         "endless-line": endless_line,

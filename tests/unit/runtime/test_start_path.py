@@ -1,11 +1,14 @@
 """What a runtime imports before it is ready: it starts often, and each library costs its time."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,11 +46,32 @@ def test_importing_the_server_imports_nothing_that_may_never_be_used() -> None:
 
 @pytest.mark.process
 def test_a_runtime_without_a_python_backend_is_ready_without_the_sdk(tmp_path: Path) -> None:
-    (tmp_path / "keys").mkdir()
-    (tmp_path / "keys" / "alice").write_text("alice-key-0123456789\n")
-    with children.helper(tmp_path, LEAN) as helper:
-        config = tmp_path / "config.json"
-        public, management, internal = free_ports(3)
+    with running(tmp_path, LEAN, {}) as said:
+        found = packages(said())
+
+    assert "breakwater_runtime" in found
+    assert found & NOT_AT_START == set()
+
+
+@pytest.mark.process
+def test_what_is_imported_later_takes_no_settings_from_the_environment(tmp_path: Path) -> None:
+    environment = {"OTEL_PROPAGATORS": "no-such-propagator"}
+    with running(tmp_path, [*LEAN, "repeats"], environment) as said:
+        found = packages(said())
+
+    assert {"mcp", "opentelemetry"} <= found
+
+
+@contextmanager
+def running(
+    folder: Path, command: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[Callable[[], str]]:
+    """Run a runtime in front of a command until it is ready; get what Python said it imported."""
+    (folder / "keys").mkdir()
+    (folder / "keys" / "alice").write_text("alice-key-0123456789\n")
+    public, management, internal = free_ports(3)
+    with children.helper(folder, command) as helper:
+        config = folder / "config.json"
         said = {
             "version": 1,
             "backends": [{"name": "main", "container": {"stdio": {"socket": str(helper.socket)}}}],
@@ -61,23 +85,21 @@ def test_a_runtime_without_a_python_backend_is_ready_without_the_sdk(tmp_path: P
         }
         config.write_text(json.dumps(said))
         runtime = str(Path(sys.executable).with_name("breakwater-runtime"))
-        log = tmp_path / "log"
+        log = folder / "log"
         with log.open("w") as output:
             process = subprocess.Popen(
                 [sys.executable, "-X", "importtime", runtime, "--config", str(config)],
+                env={**os.environ, **environment},  # noqa: TID251 - tests have no main
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=output,
             )
         try:
             children.until(lambda: _is_ready(management), 60)
-            found = packages(log.read_text())
+            yield log.read_text
         finally:
             process.kill()
             process.wait()
-
-    assert "breakwater_runtime" in found
-    assert found & NOT_AT_START == set()
 
 
 def _is_ready(port: int) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, SECRET
+from breakwater_operator.kube.kinds import CHILDREN, CONFIG_MAP, MCP_SERVER, SECRET
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, ground
 
@@ -81,3 +82,35 @@ def test_a_status_that_was_concluded_from_an_old_state_is_refused(op: Ground) ->
     statuses = [seen for seen in op.proxy.seen[before:] if seen.part == "status"]
     assert op.find(MCP_SERVER, "late")["status"]["observedGeneration"] == 2
     assert {seen.status for seen in statuses if seen.name == "late"} == {409, 200}
+
+
+def test_a_namespace_that_is_deleted_is_left_in_peace(
+    control_plane: RunningCluster, tmp_path: Path
+) -> None:
+    names = [f"server-{number}" for number in range(4)]
+    home, ends = (f"{what}-{uuid.uuid4().hex[:8]}" for what in ("home", "ends"))  # noqa: TID251 - they have to be new, not known
+    control_plane.kubectl("create", "namespace", ends)
+    watched = {"watchNamespaces": [home, ends]}
+    with ground(control_plane.kubeconfig, home, tmp_path, ROOT, platform=watched) as housed:
+        op = replace(housed, namespace=ends)
+        # The namespace stays until nothing holds this any more.
+        op.create(CONFIG_MAP, "last", metadata={"finalizers": ["test.example/held"]})
+        for name in names:
+            op.apply(name)
+        for name in names:
+            op.wait(name, "Ready")
+        op.quiet()
+        before = len(op.proxy.seen)
+
+        # The operator sees its children go, and not that their servers do.
+        op.proxy.cut_watches(MCP_SERVER.plural, hold=True)
+        op.api.delete(f"/api/v1/namespaces/{ends}")
+        eventually(lambda: not any(map(op.server, names)), "they are gone", seconds=60)
+        op.quiet(2.0)
+        op.proxy.release()
+        op.patch(CONFIG_MAP, "last", {"metadata": {"finalizers": None}})
+
+        refused = [seen.what for seen in op.proxy.seen[before:] if seen.status == 403]
+        tries = [what for what in refused if what != "POST events"]
+        assert len(tries) <= len(names), tries
+        assert '"message": "trying again"' not in op.operator.log

@@ -1,9 +1,12 @@
 """What the cluster answered when it did not do what was asked."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from breakwater_operator.api.errors import ClusterError
+
+NAMESPACE_ENDING = "NamespaceTerminating"
+"""The cause of a refusal to make an object in a namespace that is being deleted."""
 
 
 class ApiError(ClusterError):
@@ -13,6 +16,7 @@ class ApiError(ClusterError):
         status: The HTTP status; None when there was no answer.
         reason: The machine-readable reason of the answer, as in `AlreadyExists`.
         retry_after_seconds: How long the server asked us to stay away.
+        causes: What the server names as causes, as in `NamespaceTerminating`.
     """
 
     def __init__(
@@ -22,6 +26,7 @@ class ApiError(ClusterError):
         status: int | None = None,
         reason: str = "",
         retry_after_seconds: float | None = None,
+        causes: Collection[str] = (),
     ) -> None:
         """Keep what was answered.
 
@@ -30,16 +35,23 @@ class ApiError(ClusterError):
             status: The HTTP status.
             reason: The reason of the answer's Status object.
             retry_after_seconds: The answer's Retry-After.
+            causes: The reasons of the causes in the answer's details.
         """
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
+        self.causes = causes
 
     @property
     def not_found(self) -> bool:
         """The object is not there."""
         return self.status == 404
+
+    @property
+    def namespace_ending(self) -> bool:
+        """Nothing can be made any more where we wanted to make something."""
+        return NAMESPACE_ENDING in self.causes
 
     @property
     def conflict(self) -> bool:
@@ -86,8 +98,14 @@ def from_answer(asked: str, status: int, body: Any, headers: Mapping[str, str]) 
         status=status,
         reason=str(said.get("reason") or ""),
         retry_after_seconds=_seconds(headers.get("retry-after")),
+        causes=_causes(said.get("details")),
     )
 
 
 def _seconds(header: str | None) -> float | None:
     return float(header) if header is not None and header.isdigit() else None
+
+
+def _causes(details: Any) -> Collection[str]:
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return tuple(str(cause.get("reason")) for cause in causes or ())

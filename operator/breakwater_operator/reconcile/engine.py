@@ -274,14 +274,14 @@ class Engine:
             server = self._servers.get(key) or {"metadata": {}}
             with journal.passing(key, server["metadata"].get("generation", 0)) as current:
                 try:
-                    result = await self._pass(reconciler, key)
+                    result = await self._pass(reconciler, key, current)
                 finally:
                     self._queue.done(key)
                 seconds = time.monotonic() - started
                 journal.tell(current, result.outcome, seconds)
             self._meters.passed(result.outcome, seconds)
 
-    async def _pass(self, reconciler: Reconciler, key: Key) -> Result:
+    async def _pass(self, reconciler: Reconciler, key: Key, current: journal.Pass) -> Result:
         result = Result("failed")
         try:
             result = await reconciler.reconcile(key, self._queue.failures(key))
@@ -290,10 +290,10 @@ class Engine:
         except Exception:
             # One server that nobody thought of must not stop the passes over all others.
             log.exception("pass failed")
-        self._schedule(key, result)
+        self._schedule(key, result, has_written=bool(current.writes))
         return result
 
-    def _schedule(self, key: Key, result: Result) -> None:
+    def _schedule(self, key: Key, result: Result, *, has_written: bool) -> None:
         if result.outcome == "gone":
             self._queue.succeeded(key)
         elif result.outcome == "failed":
@@ -301,7 +301,9 @@ class Engine:
             at_least = failure.retry_after_seconds or 0.0 if failure is not None else 0.0
             if failure is not None and failure.refused:
                 at_least = max(at_least, REFUSED_SECONDS)
-            self._queue.add_failed(key, at_least)
+            # A server has few children, so that getting somewhere comes to an end; one that has
+            # waited long in an outage must not wait as long for each of them after it.
+            self._queue.add_failed(key, at_least, got_somewhere=has_written)
             log.warning("trying again", extra={"error": str(failure)})
         else:
             self._queue.succeeded(key)

@@ -106,8 +106,19 @@ class Queue:
         since = self._clock() - self._passed.get(key, -apart_seconds)
         self.add_after(key, max(seconds, apart_seconds - since))
 
-    def add_failed(self, key: Key, at_least_seconds: float = 0.0) -> None:
-        """Ask for another pass after a delay that grows with each failure."""
+    def add_failed(
+        self, key: Key, at_least_seconds: float = 0.0, *, got_somewhere: bool = False
+    ) -> None:
+        """Ask for another pass after a delay that grows with each failure.
+
+        Args:
+            key: The server.
+            at_least_seconds: The shortest delay.
+            got_somewhere: Whether the pass did some of its work before it failed; the delays begin
+                anew then.
+        """
+        if got_somewhere:
+            self.succeeded(key)
         backoff = self._failures.setdefault(key, self._backoff())
         self.add_after(key, max(backoff.next_seconds(), at_least_seconds))
 

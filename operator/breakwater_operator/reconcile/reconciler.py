@@ -130,6 +130,8 @@ class Reconciler:
     settled: Settled[Seen] = field(default_factory=Settled)
     told: dict[Key, tuple[str, float]] = field(default_factory=dict)
     """Since when the pods of a server are to take over which live settings."""
+    ending: dict[Key, str] = field(default_factory=dict)
+    """The uid of each server whose namespace is being deleted, and the server with it."""
 
     async def reconcile(self, key: Key, failures: int = 0) -> Result:
         """Bring one server and its status to what they should be.
@@ -142,10 +144,16 @@ class Reconciler:
             ApiError: The cluster failed where nothing could be done about it.
         """
         owner = self.servers.get(key)
-        if owner is None or owner["metadata"].get("deletionTimestamp") or self._is_others(owner):
+        if owner is None:
+            self.ending.pop(key, None)
+            return self._gone(key)
+        if self._is_ending(key, owner) or self._is_others(owner):
             return self._gone(key)
         try:
             seen = await self._made(key, owner)
+            if seen.failure is not None and seen.failure.namespace_ending:
+                self.ending[key] = owner["metadata"]["uid"]
+                return self._gone(key)
             pods = await self._observe(key, owner, seen)
             if wait := self._takeover_seconds(key, owner, seen, pods):
                 return Result("waiting", again_seconds=wait)
@@ -174,6 +182,11 @@ class Reconciler:
             self.told[key] = before = (seen.live, self.clock())
         wait = before[1] + TAKEOVER_SECONDS - self.clock()
         return wait if wait > 0 and owner.get("status") else None
+
+    def _is_ending(self, key: Key, owner: Object) -> bool:
+        """Whether a server is on its way out; a namespace that ends never comes back."""
+        is_deleted = bool(owner["metadata"].get("deletionTimestamp"))
+        return is_deleted or self.ending.get(key) == owner["metadata"]["uid"]
 
     def _is_others(self, owner: Object) -> bool:
         """Whether another operator looks after a server."""

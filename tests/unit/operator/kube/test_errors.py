@@ -38,3 +38,12 @@ def test_the_time_to_stay_away_is_kept() -> None:
     error = from_answer("list Pod", 429, "busy", {"retry-after": "3"})
 
     assert error.retry_after_seconds == 3.0
+
+
+def test_a_namespace_that_ends_is_told_from_other_refusals() -> None:
+    details = {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}
+    ending = from_answer("create Service", 403, {"message": "no", "details": details}, {})
+    quota = from_answer("create Service", 403, {"message": "no", "details": {}}, {})
+
+    assert ending.namespace_ending
+    assert not quota.namespace_ending

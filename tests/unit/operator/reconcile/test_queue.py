@@ -94,6 +94,21 @@ async def test_failures_wait_longer_each_time_and_are_forgotten_after_a_success(
     assert queue.failures(A) == 0
 
 
+async def test_a_failure_of_a_pass_that_got_somewhere_is_a_first_one(
+    queue: Queue, clock: Clock
+) -> None:
+    for _ in range(5):
+        queue.add_failed(A)
+        clock.now += 60
+        assert await queue.get() == A
+        queue.done(A)
+
+    queue.add_failed(A, got_somewhere=True)
+
+    assert queue.due_seconds(A) == 0.5
+    assert queue.failures(A) == 1
+
+
 async def test_a_change_does_not_wait_for_the_retry(queue: Queue) -> None:
     queue.add_failed(A, at_least_seconds=60)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.life import End, differences, lived
+from tests.support.life import End, at_once, differences, groups, lived
 from tests.support.rig.proof import Proof, source_of_operator
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ class Kills:
 
     Attributes:
         first: The first write at which it is killed, counted from when it began to lead.
-        step: How many writes are between two kills.
         is_after: Whether the write is carried out and its answer lost; else it never is.
+        step: How many writes are between two kills.
     """
 
     first: int
-    step: int
     is_after: bool
+    step: int = THINNED
     count: int = 0
 
     def __call__(self, op: Ground) -> None:
@@ -75,7 +76,7 @@ def test_kills_change_neither_the_end_nor_what_is_made(
     first: int,
     is_after: bool,
 ) -> None:
-    kills = Kills(first, THINNED, is_after)
+    kills = Kills(first, is_after)
 
     run = lived(control_plane, tmp_path, kills)
 
@@ -95,19 +96,21 @@ def test_a_kill_at_every_write_changes_neither_the_end_nor_what_is_made(
     tmp_path_factory: pytest.TempPathFactory,
     share: float,
 ) -> None:
-    points = [(first, is_after) for first in range(1, THINNED + 1) for is_after in (False, True)]
-    total = max(1, int(len(points) * share))
-    proof = Proof("crash", total, part=1, source=source_of_operator())
+    every = groups([(n, is_after) for n in range(1, THINNED + 1) for is_after in (False, True)])
+    total = max(1, int(len(every) * share))
+    proof = Proof("crash", total, part=1, source=source_of_operator(), whole=len(every))
 
-    for part in proof.parts():
-        first, is_after = points[part]
-        kills = Kills(first, THINNED, is_after)
+    def live(point: tuple[int, bool]) -> Counter[str]:
+        kills = Kills(*point)
         run = lived(control_plane, tmp_path_factory.mktemp("crash"), kills)
         check(run, undisturbed, kills.count)
         again = run.again - undisturbed.again
-        proof.keep({"kills": kills.count, "again": again, "statuses": run.statuses_again})
+        return Counter(lives=1, kills=kills.count, again=again, statuses=run.statuses_again)
 
-    kept = {key: sum(part[key] for part in proof.done) for key in proof.done[0]}
+    for part in proof.parts():
+        proof.keep(dict(sum(at_once(live, every[part]), Counter())))
+
+    kept: Counter[str] = sum(map(Counter, proof.done), Counter())
     proof.write(
         "The operator killed at every write",
         "Five servers are made, changed, scaled, spoiled, mended and deleted, and the operator is "
@@ -115,7 +118,7 @@ def test_a_kill_at_every_write_changes_neither_the_end_nor_what_is_made(
         "before the write is carried out and once before it is answered. Each life ends as an "
         "undisturbed one does, with the same number of objects made and deleted of each kind.",
         {
-            "lives": f"{total} ({len(points)} reach every write)",
+            "lives": f"{kept['lives']} ({sum(map(len, every))} reach every write)",
             "kills": kept["kills"],
             "applies that said the same again": f"{kept['again']} (at most one per kill)",
             "statuses that said the same again": f"{kept['statuses']} (at most one per kill)",

@@ -7,17 +7,17 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
 from dev.cluster.local import processes
 from tests.support.faultproxy import Rule
-from tests.support.life import SERVERS, End, differences, lived
+from tests.support.life import SERVERS, End, at_once, differences, groups, lived
 from tests.support.rig.proof import Proof, source_of_operator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.support.cluster import RunningCluster
@@ -77,6 +77,7 @@ def line(event: str, **content: Any) -> bytes:
 
 EXPIRED = line("ERROR", kind="Status", code=410, reason="Expired", message="injected")
 REPLAY_SECONDS = 2.0
+AGAIN = "applies that said the same again"
 
 
 @dataclass
@@ -141,7 +142,7 @@ class Killed:
     """The API server is killed at some writes, and started again."""
 
     cluster: RunningCluster
-    at: tuple[int, ...]
+    at: tuple[int, ...] = (5, 40, 75, 100)
     hit: int = 0
 
     def __call__(self, op: Ground) -> None:
@@ -216,15 +217,18 @@ def test_an_api_server_that_is_killed_changes_neither_the_end_nor_what_is_made(
     check(run, undisturbed, hits, unanswered=hits * len(SERVERS))
 
 
-def points(cluster: RunningCluster) -> list[tuple[str, Callable[[], Any]]]:
+Fault: TypeAlias = "tuple[str, Callable[[], Any]]"
+"""The name of a fault, and what arranges it."""
+
+
+def points() -> list[Fault]:
     """Every fault on its own, often and less often."""
-    found: list[tuple[str, Callable[[], Any]]] = []
+    found: list[Fault] = []
     for name, make in ANSWERS.items():
         found += [(name, partial(_answers, n, make)) for n in (4, 7)]
     for what in ("cut", "expire", "lose"):
         found += [(f"watch {what}", partial(Watches, n, what)) for n in (1, 3, 7)]
-    found += [("stale list", partial(StaleLists, n)) for n in (5, 11)]
-    return [*found, ("killed", partial(Killed, cluster, (5, 40, 75, 100)))]
+    return [*found, *(("stale list", partial(StaleLists, n)) for n in (5, 11))]
 
 
 def _answers(every: int, make: Callable[[], Rule]) -> Answers:
@@ -238,24 +242,27 @@ def test_every_fault_changes_neither_the_end_nor_what_is_made(
     tmp_path_factory: pytest.TempPathFactory,
     share: float,
 ) -> None:
-    all_points = points(control_plane)
-    total = max(1, int(len(all_points) * share))
-    proof = Proof("faults", total, part=1, source=source_of_operator())
+    every: list[Sequence[Fault]] = [*groups(points())]
+    every += [[("API server killed", partial(Killed, control_plane))]]
+    total = max(1, int(len(every) * share))
+    proof = Proof("faults", total, part=1, source=source_of_operator(), whole=len(every))
+
+    def live(point: Fault) -> Counter[str]:
+        name, make = point
+        run, hits = disturbed(control_plane, tmp_path_factory.mktemp("faults"), make())
+        unanswered = hits * len(SERVERS) if point in every[-1] else 0
+        check(run, undisturbed, hits, unanswered=unanswered)
+        again = run.again - undisturbed.again
+        return Counter({f"faults: {name}": hits, "lives": 1, AGAIN: again})
 
     for part in proof.parts():
-        name, make = all_points[part]
-        run, hits = disturbed(control_plane, tmp_path_factory.mktemp("faults"), make())
-        unanswered = hits * len(SERVERS) if name == "killed" else 0
-        check(run, undisturbed, hits, unanswered=unanswered)
-        proof.keep({"fault": name, "hits": hits, "again": run.again - undisturbed.again})
+        proof.keep(dict(sum(at_once(live, every[part]), Counter())))
 
-    hits_of: Counter[str] = Counter()
-    for part_done in proof.done:
-        hits_of[part_done["fault"]] += part_done["hits"]
+    kept: Counter[str] = sum(map(Counter, proof.done), Counter())
+    lives, again = kept.pop("lives"), kept.pop(AGAIN, 0)
     proof.write(
         "The operator under a failing API server",
         "The life of the crash sweep, through a proxy that fails. Each ends as an undisturbed one "
         "does, with the same number of objects made and deleted of each kind.",
-        {f"faults: {name}": hits for name, hits in hits_of.items()}
-        | {"applies that said the same again": sum(one["again"] for one in proof.done)},
+        {"lives": f"{lives} ({sum(map(len, every))} are all)", **kept, AGAIN: again},
     )

@@ -9,10 +9,11 @@ import json
 import threading
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -29,7 +30,7 @@ from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, ground
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tests.support.faultproxy import Seen
 
@@ -41,6 +42,9 @@ SURVIVORS = ("one", "two", "three")
 GONE = ("four", "five")
 SERVERS = (*SURVIVORS, *GONE)
 QUIET_SECONDS = 2.0
+LIVES_AT_ONCE = 3
+"""How many lives a sweep lives side by side. Each has a namespace, an operator and a proxy of its
+own, and mostly waits."""
 PATIENCE_SECONDS = 120
 """How long a disturbed operator may take for one act."""
 
@@ -208,6 +212,21 @@ def lived(
                 disturb(op)
             Life(op).live()
         return end(op)
+
+
+Point = TypeVar("Point")
+Came = TypeVar("Came")
+
+
+def groups(points: Sequence[Point]) -> list[Sequence[Point]]:
+    """Divide points into those whose lives are lived at once."""
+    return [points[n : n + LIVES_AT_ONCE] for n in range(0, len(points), LIVES_AT_ONCE)]
+
+
+def at_once(live: Callable[[Point], Came], points: Sequence[Point]) -> list[Came]:
+    """Live a life for each of some points, side by side."""
+    with ThreadPoolExecutor(len(points)) as pool:
+        return list(pool.map(live, points))
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,9 @@ class Proof:
     """How many of what is counted it takes to be whole."""
     part: int
     """How many a part has."""
+    whole: int | None = None
+    """How many there are without a share, where a larger share goes on from what a smaller one did:
+    that is kept until all are done."""
     pages: Path = PAGES
     states: Path = STATES
     source: str = field(default_factory=source_of_runtime)
@@ -66,7 +69,7 @@ class Proof:
 
     @property
     def _plan(self) -> list[Any]:
-        return [self.source, self.total, self.part]
+        return [self.source, self.whole or self.total, self.part]
 
     def parts(self) -> Iterator[int]:
         """Number the parts that are still to be done."""
@@ -79,7 +82,7 @@ class Proof:
         self._file.write_text(json.dumps({"plan": self._plan, "done": self.done}))
 
     def write(self, title: str, text: str, figures: Mapping[str, object]) -> None:
-        """Write the page, and forget where the proof was: it is whole."""
+        """Write the page, and forget where the proof was if it is whole."""
         rows = "".join(f"| {name} | {value} |\n" for name, value in figures.items())
         self.pages.mkdir(parents=True, exist_ok=True)
         (self.pages / f"{self.name}.md").write_text(
@@ -88,7 +91,8 @@ class Proof:
             f"| machine | {os.cpu_count()} cores, Linux {platform.release()}, "
             f"Python {platform.python_version()} |\n"
         )
-        self._file.unlink(missing_ok=True)
+        if self.whole is None or len(self.done) * self.part >= self.whole:
+            self._file.unlink(missing_ok=True)
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+MANAGED = "app.kubernetes.io/managed-by"
 CONTAINER = "/spec/template/spec/containers/0"
 
 
@@ -161,11 +162,14 @@ EDITS: list[Any] = [
     pytest.param(CONFIG_MAP, "{}-live", {"data": {"v1.json": "{}"}}, id="settings-changed"),
     pytest.param(CONFIG_MAP, "{}-live", {"data": {"v9.json": "{}"}}, id="settings-added"),
     pytest.param(CONFIG_MAP, "{}-live", {"metadata": {"ownerReferences": []}}, id="owner-removed"),
-    pytest.param(
-        CONFIG_MAP,
-        "{}-live",
-        {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}},
-        id="label-removed",
+    *(
+        pytest.param(kind, name, {"metadata": {"labels": {MANAGED: None}}}, id=f"label-of-{what}")
+        for kind, name, what in (
+            (CONFIG_MAP, "{}-live", "settings-removed"),
+            (SECRET, "{}-keys", "keys-removed"),
+            (SECRET, "{}-live", "copies-removed"),
+            (SECRET, "{}-internal", "ring-removed"),
+        )
     ),
     pytest.param(
         DEPLOYMENT,

@@ -62,13 +62,12 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     world.references.use(
         (server.namespace, server.name), [*keys, *tls, *store, *named, *consumed.values()]
     )
-    secrets = world.children[SECRET]
     found = await asyncio.gather(*(world.references.read(reference) for reference in named))
     read_at_start = [await world.references.read(reference) for reference in consumed.values()]
     return Reading(
-        source=secrets.get(*secret[1:]) or await world.references.read(secret),
-        copy=secrets.get(server.namespace, names.live(server.name)),
-        internal=secrets.get(server.namespace, names.internal(server.name)),
+        source=await _secret(world, server.namespace, secret[2]),
+        copy=await _secret(world, server.namespace, names.live(server.name)),
+        internal=await _secret(world, server.namespace, names.internal(server.name)),
         certificate=await world.references.read(tls[0]) if tls else None,
         rate_store=await world.references.read(store[0]) if store else None,
         revisions=world.children[CONTROLLER_REVISION].together(server.uid),
@@ -86,6 +85,15 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
             if live is None
         ],
     )
+
+
+async def _secret(world: World, namespace: str, name: str) -> Object | None:
+    """Find a Secret, also one that lost the label by which we follow our own.
+
+    Taken for gone, what is only in it would be made anew: the ring with which pods open sessions.
+    """
+    held = world.children[SECRET].get(namespace, name)
+    return held or await world.references.read((SECRET, namespace, name))
 
 
 def _certificate(server: McpServer) -> str | None:

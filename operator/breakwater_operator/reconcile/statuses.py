@@ -18,9 +18,6 @@ DETAIL_SECONDS = 60.0
 pod, and each write is one for the API server and one for everybody who watches. Once it is over
 something has turned, and they are written with that."""
 
-SESSIONS_SECONDS = 60.0
-"""The same where nothing changes but the number of sessions: clients come and go all day."""
-
 
 @dataclass(frozen=True)
 class Written:
@@ -63,9 +60,8 @@ class Statuses:
         # A status that the API server stores in another way is not written again and again.
         if status == was or self._futile.get(key) == (status, was):
             return Written(is_new=False)
-        between = _between_seconds(was or {}, status)
-        wait = self._written.get(key, -between) + between - self._clock()
-        if was is not None and wait > 0:
+        wait = self._written.get(key, -DETAIL_SECONDS) + DETAIL_SECONDS - self._clock()
+        if was is not None and wait > 0 and _gist(was) == _gist(status):
             return Written(is_new=False, again_seconds=wait)
         names = ("namespace", "name", "uid", "resourceVersion")
         manifest = {
@@ -89,13 +85,6 @@ class Statuses:
         """Forget a server that is gone."""
         self._futile.pop(key, None)
         self._written.pop(key, None)
-
-
-def _between_seconds(was: Object, status: Object) -> float:
-    """How much later than the last write one may be that says something else."""
-    if was | {"sessions": None} == status | {"sessions": None}:
-        return SESSIONS_SECONDS
-    return DETAIL_SECONDS if _gist(was) == _gist(status) else 0.0
 
 
 def _gist(status: Object) -> Object:

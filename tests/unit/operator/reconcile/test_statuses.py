@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from breakwater_operator.reconcile.servers import Servers
-from breakwater_operator.reconcile.statuses import DETAIL_SECONDS, SESSIONS_SECONDS, Statuses
+from breakwater_operator.reconcile.statuses import DETAIL_SECONDS, Statuses
 
 Object = dict[str, Any]
 
@@ -74,18 +74,17 @@ async def test_an_equal_status_is_not_written(ground: tuple[Statuses, FakeApi, C
     assert api.written == []
 
 
-async def test_the_number_of_sessions_waits_longer(ground: tuple[Statuses, FakeApi, Clock]) -> None:
-    statuses, api, clock = ground
+async def test_the_number_of_sessions_waits_too(
+    ground: tuple[Statuses, FakeApi, Clock],
+) -> None:
+    statuses, api, _ = ground
     first = status(2) | {"sessions": 1}
     await statuses.write(server(None), first)
-    clock.seconds += DETAIL_SECONDS
 
     later = await statuses.write(server(first), first | {"sessions": 2})
-    clock.seconds += SESSIONS_SECONDS
-    await statuses.write(server(first), first | {"sessions": 3})
 
-    assert later.again_seconds == pytest.approx(SESSIONS_SECONDS - DETAIL_SECONDS)
-    assert [each["sessions"] for each in api.written] == [1, 3]
+    assert later.again_seconds == pytest.approx(DETAIL_SECONDS)
+    assert api.written == [first]
 
 
 async def test_a_turn_is_written_at_once_with_the_sessions_of_then(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from breakwater_operator.api.models import McpServer
-from breakwater_operator.api.platform import Platform
+from breakwater_operator.api.platform import Platform, PlatformMonitoring, PlatformRates
 from breakwater_operator.render import Intent, children, revision, ring, secrets
 from dev import golden
 from tests.support.flows import End, allowed
@@ -29,14 +29,14 @@ def server(name: str = "crm", **spec: Any) -> McpServer:
     return McpServer.parse({"metadata": metadata, "spec": {"backends": backends} | spec})
 
 
-def policies(**spec: Any) -> list[dict[str, Any]]:
+def policies(platform: Platform = PLATFORM, **spec: Any) -> list[dict[str, Any]]:
     """The NetworkPolicies of two servers of one namespace; the first one has this spec."""
     found = []
     for made in (server(**spec), server("other")):
         keys = secrets.resolve(made, None, None, golden.SEED, golden.FRESH)
-        current = revision.current(made, PLATFORM, ())
+        current = revision.current(made, platform, ())
         shared = ring.first(made, golden.NOW, golden.FRESH)
-        intent = Intent(made, PLATFORM, current, keys, shared, (golden.OPERATOR_KEY,))
+        intent = Intent(made, platform, current, keys, shared, (golden.OPERATOR_KEY,))
         found += [one for one in children(intent) if one["kind"] == "NetworkPolicy"]
     return found
 
@@ -181,3 +181,44 @@ def test_rules_open_what_they_name_also_where_all_else_is_closed() -> None:
     assert allowed(rules, OWN, End("10.9.0.1"), 9)
     assert not allowed(rules, OWN, End("10.9.0.1"), 10)
     assert not allowed(rules, OWN, End("10.9.9.9"), 9)
+
+
+def test_a_remote_backend_outside_opens_its_port_and_no_private_address() -> None:
+    rules = policies(backends=[{"remote": {"url": "https://mcp.example:8443/mcp"}}])
+
+    assert allowed(rules, OWN, WORLD, 8443)
+    assert not allowed(rules, OWN, WORLD, 443)
+    assert not any(allowed(rules, OWN, one, 8443) for one in (*PRIVATE, MAPPED))
+
+
+def test_a_remote_backend_in_the_cluster_opens_its_namespace_alone() -> None:
+    remote = {"url": "http://crm.data.svc:8000/mcp", "insecurePlainHttp": True}
+    rules = policies(backends=[{"remote": remote}])
+
+    assert allowed(rules, OWN, DATABASE, 8000)
+    assert not allowed(rules, OWN, STRANGER, 8000)
+    assert not allowed(rules, OWN, WORLD, 8000)
+
+
+def test_what_the_platform_says_that_all_use_is_open_to_all() -> None:
+    platform = PLATFORM.model_copy(
+        update={
+            "monitoring": PlatformMonitoring.model_validate(
+                {"otlp": {"endpoint": "http://collector.data.svc:4318"}}
+            ),
+            "shared_rates": PlatformRates.model_validate({"address": "redis.example:6390"}),
+        }
+    )
+    rules = policies(platform, egress="None")
+
+    assert allowed(rules, OWN, DATABASE, 4318)
+    assert allowed(rules, OWN, WORLD, 6390)
+    assert not allowed(rules, OWN, STRANGER, 4318)
+    assert not allowed(rules, OWN, WORLD, 443)
+
+
+def test_pods_on_their_way_out_of_a_revision_are_held_to_the_same() -> None:
+    older = replace(OWN, labels=OWN.labels | {"breakwater.dev/revision": "of-last-week"})
+
+    assert not allowed(policies(), NEIGHBOUR, older, 9465)
+    assert allowed(policies(), SIBLING, older, 9465)

@@ -1,0 +1,156 @@
+"""What an operator tells of itself: metrics that move, health that means something, its log."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from breakwater_contract.metrics import OPERATOR_METRICS
+from breakwater_operator.kube.kinds import CHILDREN, REFERENCED, SERVICE
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.faultproxy import Rule
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("operator")
+    name = f"seen-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+        yield made
+
+
+def values(op: Ground, name: str, **labels: str) -> list[float]:
+    """The values of a series whose labels include these."""
+    status, text = op.operator.ask("/metrics")
+    assert status == 200
+    return [
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    ]
+
+
+def total(op: Ground, name: str, **labels: str) -> float:
+    return sum(values(op, name, **labels))
+
+
+def kinds(op: Ground, name: str) -> set[str]:
+    _, text = op.operator.ask("/metrics")
+    families = text_string_to_metric_families(text)
+    return {s.labels["kind"] for family in families for s in family.samples if s.name == name}
+
+
+REQUESTS = "breakwater_api_requests_total"
+PASSES = "breakwater_reconcile_duration_seconds_count"
+
+
+def test_every_metric_of_the_catalogue_is_there_and_counts(op: Ground) -> None:
+    before = {name: total(op, name) for name in (REQUESTS, PASSES, "breakwater_probes_total")}
+
+    op.ready("one")
+    op.quiet()
+
+    _, text = op.operator.ask("/metrics")
+    assert [one.name for one in OPERATOR_METRICS if f"# TYPE {one.name}" not in text] == []
+    assert [name for name, count in before.items() if total(op, name) <= count] == []
+    assert values(op, REQUESTS, verb="patch", kind="Deployment", code="201") == [1.0]
+    assert total(op, PASSES, outcome="done") >= 1
+    assert total(op, "breakwater_probes_total", outcome="verified") == 2
+    assert values(op, "breakwater_leader") == [1.0]
+    watched = {kind.name for kind in (*CHILDREN, *REFERENCED)} | {"Pod", "EndpointSlice"}
+    assert watched <= kinds(op, "breakwater_informer_age_seconds")
+
+
+def test_a_wrong_manifest_is_an_outcome_of_its_own(op: Ground) -> None:
+    op.apply("wrong", backends=[{"python": {"server": "a:b"}}], access={
+        "serviceAccounts": {"audience": "a"},
+        "jwt": {"issuer": issuer(op), "audiences": ["a"]},
+    })  # fmt: skip
+    op.wait("wrong", "Accepted", "False")
+
+    assert total(op, PASSES, outcome="invalid") >= 1
+
+
+def issuer(op: Ground) -> str:
+    return str(op.api.get("/.well-known/openid-configuration")["issuer"])
+
+
+def test_the_age_of_the_queue_tells_of_a_pass_that_hangs(op: Ground) -> None:
+    arrives = threading.Event()
+    late = Rule(lambda seen: seen.what == "PATCH configmaps", times=1, late=arrives)
+    op.proxy.rules.append(late)
+    op.apply("two")
+
+    try:
+        eventually(lambda: total(op, "breakwater_queue_age_seconds") > 1, "it grows")
+    finally:
+        arrives.set()
+    op.wait("two", "Ready")
+    op.quiet()
+
+    assert values(op, "breakwater_queue_age_seconds") == [0.0]
+    assert values(op, "breakwater_queue_depth") == [0.0]
+
+
+def test_the_age_of_an_informer_tells_of_a_watch_that_is_cut(op: Ground) -> None:
+    services = "breakwater_informer_age_seconds"
+    op.proxy.cut_watches("services", hold=True)
+
+    try:
+        eventually(lambda: total(op, services, kind="Service") > 3, "it grows")
+    finally:
+        op.proxy.release()
+
+    def is_heard() -> bool:
+        # The API server says something of a kind when one of them changes, else once a minute.
+        news = {"example.com/at": str(time.monotonic())}
+        op.patch(SERVICE, "one", {"metadata": {"annotations": news}})
+        return total(op, services, kind="Service") < 1
+
+    eventually(is_heard, "it is heard again")
+
+
+def test_an_operator_that_does_not_know_everything_yet_is_alive_and_not_ready(op: Ground) -> None:
+    op.operator.stop()
+    refused = Rule(lambda seen: seen.plural == "networkpolicies" and seen.verb == "list")
+    op.proxy.rules.append(refused)
+
+    op.operator.start()
+    eventually(lambda: op.operator.ask("/readyz")[0] == 503, "it answers")
+    eventually(
+        lambda: op.operator.ask("/readyz")[1] == "NetworkPolicy are not listed yet\n",
+        "everything else is there",
+    )
+    healthy = op.operator.ask("/healthz")
+    op.proxy.rules.remove(refused)
+    op.operator.wait_ready()
+
+    assert healthy == (200, "ok\n")
+
+
+def test_each_line_of_the_log_is_json_and_names_its_pass(op: Ground) -> None:
+    op.apply("one", limits={"inFlight": 7})
+    op.wait("one", "Progressing", "False")
+    op.quiet()
+
+    lines: list[dict[str, Any]] = [json.loads(line) for line in op.operator.log.splitlines()]
+    passes = [line for line in lines if line["message"] == "reconciled" and line["server"] == "one"]
+    last = passes[-1]
+    assert all({"message", "severity", "timestamp"} <= line.keys() for line in lines)
+    assert (last["namespace"], last["generation"]) == (op.namespace, 2)
+    assert {"outcome", "reconcile", "seconds", "writes"} <= last.keys()
+    assert len({line["reconcile"] for line in passes}) == len(passes)

@@ -218,7 +218,7 @@ def test_what_the_platform_says_that_all_use_is_open_to_all() -> None:
 
 
 def test_pods_on_their_way_out_of_a_revision_are_held_to_the_same() -> None:
-    older = replace(OWN, labels=OWN.labels | {"breakwater.dev/revision": "of-last-week"})
+    older = replace(OWN, labels={**OWN.labels, "breakwater.dev/revision": "of-last-week"})
 
     assert not allowed(policies(), NEIGHBOUR, older, 9465)
     assert allowed(policies(), SIBLING, older, 9465)

@@ -29,8 +29,13 @@ def server(name: str = "crm", **spec: Any) -> McpServer:
     return McpServer.parse({"metadata": metadata, "spec": {"backends": backends} | spec})
 
 
-def policies(platform: Platform = PLATFORM, **spec: Any) -> list[dict[str, Any]]:
+def policies(**spec: Any) -> list[dict[str, Any]]:
     """The NetworkPolicies of two servers of one namespace; the first one has this spec."""
+    return policies_on(PLATFORM, **spec)
+
+
+def policies_on(platform: Platform, **spec: Any) -> list[dict[str, Any]]:
+    """The same on another platform."""
     found = []
     for made in (server(**spec), server("other")):
         keys = secrets.resolve(made, None, None, golden.SEED, golden.FRESH)
@@ -209,7 +214,7 @@ def test_what_the_platform_says_that_all_use_is_open_to_all() -> None:
             "shared_rates": PlatformRates.model_validate({"address": "redis.example:6390"}),
         }
     )
-    rules = policies(platform, egress="None")
+    rules = policies_on(platform, egress="None")
 
     assert allowed(rules, OWN, DATABASE, 4318)
     assert allowed(rules, OWN, WORLD, 6390)

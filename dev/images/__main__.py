@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 
 def build(builder: Builder, options: argparse.Namespace) -> None:
-    """Build what has changed, and print the names."""
+    """Build what has changed, and print the names.
+
+    Images with packages from npm are large, and built only where they are named.
+    """
     if options.fresh_base:
         shutil.rmtree(cache.default() / "base", ignore_errors=True)
     built = {}
-    for name in options.images or [known.name for known in images()]:
+    for name in options.images or [known.name for known in images() if not known.is_from_npm]:
         if name == "base":
             builder.base.ensure(builder.engine)
             print(builder.base.reference, file=sys.stderr)
@@ -87,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         "images",
         nargs="*",
         metavar="IMAGE",
-        help="operator, runtime, base, or a folder of examples/",
+        help="operator, runtime, base, or a folder of examples/; by default all but those from npm",
     )
     one.add_argument("--base", metavar="REF", help="use this base image")
     one.add_argument("--fresh-base", action="store_true", help="fetch or make the base anew")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dev import child
-from dev.images import archive, base, cache, engines, source, wheels
+from dev.images import archive, base, cache, engines, npm, source, wheels
 from dev.images.target import ROOT, Image, ImageError, version
 
 if TYPE_CHECKING:
@@ -155,6 +155,9 @@ class Builder:
     def _fill(self, image: Image, context: Path) -> None:
         if not image.is_ours:
             shutil.copytree(image.folder, context, ignore=_left_behind, dirs_exist_ok=True)
+            if image.is_from_npm:
+                modules = npm.install(self._cache, image.folder)
+                shutil.copytree(modules, context / modules.name, symlinks=True)
             return
         lock = ROOT / "requirements" / f"{image.name}.txt"
         downloaded = wheels.download(self._cache, lock)

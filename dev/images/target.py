@@ -23,6 +23,9 @@ PYTHON = (3, 11)
 EXAMPLES = "examples"
 OURS = ("operator", "runtime")
 
+LOCK = "package-lock.json"
+"""What an example from npm has beside its Containerfile."""
+
 
 class ImageError(Exception):
     """An image cannot be built, found or pushed; the message says what to do."""
@@ -47,6 +50,11 @@ class Image:
     def folder(self) -> Path:
         """The folder of its Containerfile."""
         return ROOT / self.name if self.is_ours else ROOT / EXAMPLES / self.name
+
+    @property
+    def is_from_npm(self) -> bool:
+        """Say whether packages of npm are in it, Node among them: a hundred megabytes."""
+        return (self.folder / LOCK).is_file()
 
     @property
     def repository(self) -> str:

@@ -38,6 +38,12 @@ class Installation:
     cluster: RunningCluster
     images: dict[str, dict[str, Any]]
 
+    def image(self, name: str) -> str:
+        """Build an image that is only built where it is asked for; give its name in the cluster."""
+        built = _built(name)[name]
+        self.cluster.load(built["tar"])
+        return str(built["ref"])
+
     def namespace(self, name: str) -> str:
         """Make a namespace that lets in only hardened pods."""
         metadata = {"name": name, "labels": RESTRICTED}
@@ -98,8 +104,7 @@ def manifests(path: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def installation(node_cluster: RunningCluster) -> Installation:
     """Install the chart once; its namespace lets in only hardened pods, too."""
-    build = [sys.executable, "-m", "dev.images", "build", "-o", "json"]
-    built = json.loads(subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    built = _built()
     node_cluster.load(*(image["tar"] for image in built.values()))
     installed = Installation(node_cluster, built)
     installed.namespace(SYSTEM)
@@ -112,6 +117,13 @@ def installation(node_cluster: RunningCluster) -> Installation:
         stdout=subprocess.DEVNULL,
     )
     return installed
+
+
+def _built(*names: str) -> dict[str, dict[str, Any]]:
+    """Build images, by default the usual ones."""
+    build = [sys.executable, "-m", "dev.images", "build", "-o", "json", *names]
+    done = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(done.stdout))
 
 
 def wait_for_reason(

@@ -17,7 +17,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
 from breakwater_contract.backends import ContainerBackend as Settings
-from breakwater_runtime.backends import container
+from breakwater_contract.remote import RemoteBackend as Remote
+from breakwater_runtime.backends import container, remote
 from breakwater_runtime.backends.backend import Backend
 from breakwater_runtime.backends.container import ContainerBackend
 from breakwater_runtime.backends.python import PythonBackend
@@ -33,7 +34,7 @@ from tests.unit.runtime.fakes import FakeBackend
 pytestmark = pytest.mark.process
 
 ME = {"name": "tests", "version": "0"}
-KINDS = ("fake", "python", "stdio", "http")
+KINDS = ("fake", "python", "stdio", "http", "remote")
 ASKED: Mapping[str, tuple[str, dict[str, Any]]] = {
     "a list of tools": ("tools/list", {}),
     "a list of resources": ("resources/list", {}),
@@ -67,6 +68,11 @@ def made(
         return FakeBackend(work=_directly)
     if kind == "python":
         return PythonBackend("main", fronts.FIXTURE)
+    if kind == "remote":
+        url = f"http://127.0.0.1:{front.port}/mcp"
+        said = {"url": url, "insecurePlainHttp": True, "addresses": ["127.0.0.1"]}
+        elsewhere = Remote.model_validate({**said, "isolation": isolation})
+        return remote.backend("main", elsewhere, Path("/"))
     http, stdio = {"http": {"port": front.port}}, {"stdio": {"socket": str(helper.socket)}}
     told = {**(http if kind == "http" else stdio), "isolation": isolation}
     settings = Settings.model_validate(told)
@@ -238,7 +244,7 @@ async def test_it_says_how_it_is(backend: Backend) -> None:
 
 
 @pytest.mark.requirement("G7")
-@pytest.mark.parametrize("kind", ["stdio", "http"])
+@pytest.mark.parametrize("kind", ["stdio", "http", "remote"])
 async def test_a_changed_list_of_tools_is_read_again(
     served: fronts.Front, helped: Helper, kind: str
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import uuid
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -499,6 +501,42 @@ def test_a_new_image_is_a_new_revision_and_the_old_one_goes_when_no_pod_needs_it
         lambda: op.get(CONTROLLER_REVISION, f"rolled-{old}") is None, "the old revision is gone"
     )
     assert op.get(CONTROLLER_REVISION, f"rolled-{new}") is not None
+
+
+def test_a_new_image_costs_two_statuses_however_many_pods_are_replaced(op: Ground) -> None:
+    names = ("slow-a", "slow-b")
+    for name in names:
+        op.ready(name, replicas=4)
+    op.quiet()
+    before = len(op.proxy.seen)
+
+    for name in names:
+        op.apply(name, replicas=4, runtime={"image": "two:2"})
+
+    for name in names:
+        op.wait(name, "Progressing", "False", seconds=180)
+        eventually(partial(has_one_revision, op, name), "the old revision is gone")
+    op.quiet()
+    counted = Counter(
+        f"{seen.name[:6]} {seen.what}"
+        for seen in op.proxy.writes(before)
+        if seen.name.startswith(names)
+    )
+    assert counted == {
+        f"{name} {what}": times
+        for name in names
+        for what, times in {
+            "PATCH controllerrevisions": 1,
+            "PATCH deployments": 1,
+            "PATCH mcpservers/status": 2,
+            "DELETE controllerrevisions": 1,
+        }.items()
+    }
+
+
+def has_one_revision(op: Ground, name: str) -> bool:
+    query = f"?labelSelector=breakwater.dev/server={name}"
+    return len(op.api.get(CONTROLLER_REVISION.path(op.namespace) + query)["items"]) == 1
 
 
 def test_a_changed_variable_is_a_new_revision_and_what_nobody_reads_is_not(op: Ground) -> None:

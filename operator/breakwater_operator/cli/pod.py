@@ -122,14 +122,19 @@ class _Pods:
             if it["mountPath"] not in {containers.HELPER_PATH, containers.SOCKET_PATH}
         ]
         files, folders, scratch = self._seen(mounts)
+        name = container["name"].removeprefix(PREFIX)
+        listening = {
+            it.name for it in self._server.spec.backends if it.container and it.container.port
+        }
         made = Sidecar(
-            name=container["name"].removeprefix(PREFIX),
+            name=name,
             words=(),
             options=None,
             variables=self._variables(container.get("env", ())),
             files=files,
             folders=folders,
             scratch=scratch,
+            listens=name in listening,
             image=None,
         )
         return sidecar(container, made, self._machine)

@@ -47,6 +47,8 @@ class Sidecar:
     """Volumes that stay: their names by folder."""
     scratch: Mapping[str, str]
     """Folders that are empty at the start."""
+    listens: bool
+    """Whether it is asked over HTTP, at a port of this machine; else over its standard streams."""
     image: Image | None
     """Its image, where that is run; None: the command is a program of this machine."""
 
@@ -73,7 +75,7 @@ class Sidecar:
         home = ("env", f"HOME={machine.home}") if self.options is not None else ()
         return [
             *(*home, image.engine, "run", "--rm", "--label", f"{LABEL}={run}"),
-            *(("--network", "host") if self.options is None else ("--interactive",)),
+            *(("--network", "host") if self.listens else ("--interactive",)),
             *("--user", f"{machine.user}:{machine.group}"),
             *(("--userns", "keep-id") if is_podman and machine.user else ()),
             *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),

@@ -339,6 +339,26 @@ def test_a_command_has_its_helper_and_its_folders_here(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("transport", "network"),
+    [
+        pytest.param({"stdio": ["crm"]}, "--interactive", id="stdio"),
+        pytest.param({"port": 8000, "command": ["crm"]}, "--network host", id="command"),
+        pytest.param({"port": 8000}, "--network host", id="entry-point"),
+    ],
+)
+def test_an_image_is_asked_as_its_server_speaks(
+    tmp_path: Path, transport: dict[str, Any], network: str
+) -> None:
+    here = machine(tmp_path, "docker")
+
+    (sidecar,) = run_on(here, tmp_path, contained(**transport)).pod.sidecars
+
+    local = Folder(tmp_path / "root", tmp_path / "kept").of(sidecar).local(sidecar)
+    said = " ".join(sidecar.command(here, local, "mine"))
+    assert [it for it in ("--interactive", "--network host") if it in said] == [network]
+
+
 @pytest.mark.parametrize("engine", ["docker", "podman"])
 def test_an_image_runs_as_hardened_as_an_engine_can(tmp_path: Path, engine: str) -> None:
     here = machine(tmp_path, engine)

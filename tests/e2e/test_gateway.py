@@ -70,9 +70,10 @@ def desk(installation: Installation, team: str) -> str:
 
 
 async def _first(installation: Installation, team: str, name: str) -> None:
-    """Call once, so that the caller has its child of the command, however long that takes."""
-    async with installation.client(team, name) as client:
-        await _said(client, "notes_read")
+    """Call once in each era, so that the caller has its children, however long that takes."""
+    for mode in ("auto", "legacy"):
+        async with installation.client(team, name, mode) as client:
+            await _said(client, "notes_read")
 
 
 async def _said(client: Any, tool: str, /, **arguments: Any) -> Any:

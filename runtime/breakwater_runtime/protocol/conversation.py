@@ -36,6 +36,10 @@ class Outlet(Protocol):
         """Write a message, sometime; a client that does not read loses the stream."""
 
 
+Say = Callable[[bytes], Awaitable[None]]
+"""Takes the answer to a request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message that was understood."""
@@ -81,10 +85,11 @@ class Exchange(Nowhere):
     """The way back for one call."""
 
     def __init__(
-        self, conversation: "Conversation", message_id: str | int, *, can_ask: bool
+        self, conversation: "Conversation", message_id: str | int, say: Say, *, can_ask: bool
     ) -> None:
-        """Answer over the stream that all calls share."""
+        """Answer by `say`; all else goes over the stream that all calls share."""
         self._id = message_id
+        self._say = say
         self._conversation = conversation
         self._can_ask = can_ask
         self._cancelled = False
@@ -129,7 +134,7 @@ class Exchange(Nowhere):
             self._task.uncancel()
             return
         self._task = None
-        await self._conversation.outlet.say(answer)
+        await self._say(answer)
 
 
 class Conversation:
@@ -167,6 +172,11 @@ class Conversation:
         """Whether a call is running."""
         return bool(self._calls)
 
+    @property
+    def takes_batches(self) -> bool:
+        """Whether it speaks the one revision with batches, or has not said which it speaks."""
+        return self._version == eras.BATCHES
+
     # Outside of calls the client hears what its session is told.
 
     @property
@@ -193,25 +203,34 @@ class Conversation:
 
     # What the client says
 
-    async def take(self, message: Message, scope: dict[str, Any], principal: Principal) -> None:
-        """Do what an admitted message asks for; the answer goes out over the stream.
+    async def take(
+        self,
+        message: Message,
+        scope: dict[str, Any],
+        principal: Principal,
+        say: Say | None = None,
+    ) -> None:
+        """Do what an admitted message asks for.
 
         Args:
             message: The message.
             scope: What brought it, as ASGI describes it.
             principal: Who sent it: always the same one, but not always with the same scopes.
+            say: Takes the answer; None: it goes out over the stream by itself.
         """
         if message.method is None:
             self._questions.answered(message.content)
         elif message.id is not None:
-            await self._answer(message, self._call(message, scope, principal))
+            call = self._call(message, scope, principal)
+            await self._answer(message, call, say or self.outlet.say)
         elif message.method == "notifications/cancelled":
             self._cancel((message.params or {}).get("requestId"))
         elif message.era is Era.OLDER:
             await self._backend.note(self._call(message, scope, principal))
 
-    async def _answer(self, message: Message, call: Call) -> None:
-        call.channel = exchange = Exchange(self, call.id, can_ask=message.era is Era.OLDER)
+    async def _answer(self, message: Message, call: Call, say: Say) -> None:
+        can_ask = message.era is Era.OLDER
+        call.channel = exchange = Exchange(self, call.id, say, can_ask=can_ask)
         key = (type(call.id), call.id)
         self._calls.setdefault(key, []).append(exchange)
         self._quiet.clear()

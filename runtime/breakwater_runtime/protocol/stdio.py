@@ -1,8 +1,8 @@
 """stdio: the transport of a local client, which started the process and speaks over its streams.
 
-One message in a line, in both eras. There is no credential: who may start the process may do all
-that it can do, and is a principal whose name the command line says. Policies, rates, limits and the
-audit hold for it as for everybody.
+One message in a line, in both eras, or a batch of 2025-03-26. There is no credential: who may start
+the process may do all that it can do, and is a principal whose name the command line says.
+Policies, rates, limits and the audit hold for it as for everybody.
 """
 
 import asyncio
@@ -15,8 +15,9 @@ from typing import Any
 from breakwater_runtime.calls import Principal, Problem, Refused, Request
 from breakwater_runtime.observability.logs import CURRENT
 from breakwater_runtime.protocol import framing
-from breakwater_runtime.protocol.conversation import Begin, Message, understand
+from breakwater_runtime.protocol.conversation import Begin, Message, Say, understand
 from breakwater_runtime.protocol.dispatch import refused
+from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.standard_streams import Lines, StandardStreams
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ lost."""
 LEAVING_SECONDS = 1.0
 """How long calls go on when nothing more comes: what was piped into us is answered, and a client
 that waits for our end does not wait long."""
+
+BATCH_MAX = 100
+"""How many messages a batch may have, as over HTTP."""
 
 NOTES_MAX = 64
 """How many notifications of the client are handled at the same time; more are lost."""
@@ -122,6 +126,9 @@ class LocalClient:
         message_id = None
         try:
             content = framing.parse(line)
+            if type(content) is list:
+                await self._batch(content)
+                return
             if type(content) is dict and framing.is_id(content.get("id")):
                 message_id = content["id"]
             message = understand(content)
@@ -134,16 +141,66 @@ class LocalClient:
             return
         if message.is_request:
             self._start(self._requests, self._handle(message))
-        elif message.method is None or message.method == "notifications/cancelled":
+        else:
+            await self._note(message)
+
+    async def _note(self, message: Message) -> None:
+        if message.method is None or message.method == "notifications/cancelled":
             await self._handle(message)
         elif len(self._notes) < NOTES_MAX:
             self._start(self._notes, self._handle(message))
+
+    async def _batch(self, contents: list[Any]) -> None:
+        """Answer the messages of one line; 2025-03-26 alone had such.
+
+        Raises:
+            Refused: They cannot be one.
+        """
+        if not contents or not self._conversation.takes_batches:
+            raise Refused(Problem.INVALID_MESSAGE)
+        if len(contents) > BATCH_MAX:
+            said = f"A batch may have {BATCH_MAX} messages at most."
+            raise Refused(Problem.INVALID_MESSAGE, said)
+        messages = [_part(content) for content in contents]
+        requests = [message for message in messages if message.is_request]
+        if requests:
+            await self._admit()
+        for message in messages:
+            if not message.is_request:
+                await self._note(message)
+        if requests:
+            self._start(self._requests, self._answers(requests))
+
+    async def _answers(self, requests: list[Message]) -> None:
+        """Answer requests together, each charged by itself."""
+        answers: list[bytes] = []
+
+        async def keep(answer: bytes) -> None:
+            answers.append(answer)
+
+        async def one(number: int, message: Message) -> None:
+            try:
+                if number:  # the first is paid for already
+                    await self._charge()
+            except Refused as refusal:
+                await keep(refused(message.id, refusal))
+                return
+            await self._handle(message, keep)
+
+        async with asyncio.TaskGroup() as together:
+            for each in enumerate(requests):
+                together.create_task(one(*each))
+        if answers:
+            await self.say(b"[%b]" % b",".join(answers))
 
     async def _admit(self) -> None:
         if len(self._requests) >= self._limits.in_flight():
             await self._written()
         if len(self._requests) >= self._limits.in_flight():
             raise Refused(Problem.OVERLOADED, retry_after=1)
+        await self._charge()
+
+    async def _charge(self) -> None:
         charged = self._limits.charge(self._principal.name)
         if inspect.isawaitable(charged):
             await charged
@@ -155,13 +212,13 @@ class LocalClient:
             pass
         await asyncio.sleep(0)
 
-    async def _handle(self, message: Message) -> None:
+    async def _handle(self, message: Message, say: Say | None = None) -> None:
         request = Request(self._new_id(), self._principal, message.id, secure=True)
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "", "headers": []}
         request.bind(scope)
         token = CURRENT.set(request)
         try:
-            await self._conversation.take(message, scope, self._principal)
+            await self._conversation.take(message, scope, self._principal, say)
         finally:
             CURRENT.reset(token)
 
@@ -170,6 +227,20 @@ class LocalClient:
         task = asyncio.get_running_loop().create_task(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+
+
+def _part(content: Any) -> Message:
+    """Check one message of a batch.
+
+    Raises:
+        Refused: It is none, or cannot be part of a batch.
+    """
+    message = understand(content)
+    if message.era is Era.MODERN:
+        raise Refused(Problem.INVALID_MESSAGE)
+    if message.method == "initialize":
+        raise Refused(Problem.INVALID_MESSAGE, "initialize cannot be part of a batch.")
+    return message
 
 
 async def _ended(tasks: set[asyncio.Task[None]], seconds: float) -> None:

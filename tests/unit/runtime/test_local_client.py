@@ -299,3 +299,86 @@ def test_a_line_without_an_end_needs_no_more_memory_than_allowed() -> None:
 
     assert sum(map(len, lines._parts)) <= 100
     assert list(lines.feed(b"\nnext\n")) == [None, b"next"]
+
+
+def request(method: str, message_id: Any = None, **params: Any) -> dict[str, Any]:
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
+    return message if message_id is None else {**message, "id": message_id}
+
+
+async def batch(local: Local, *messages: Any) -> Any:
+    local.writes(json.dumps(messages).encode() + b"\n")
+    return await local.hears()
+
+
+async def test_the_requests_of_a_batch_are_answered_together(
+    local: Local, backend: FakeBackend
+) -> None:
+    noted = request("notifications/roots/list_changed")
+
+    answers = await batch(local, request("tools/list", 1), noted, request("prompts/list", "two"))
+
+    assert {each["id"]: "result" in each for each in answers} == {1: True, "two": True}
+    await until(lambda: noted["method"] in {each.method for each in backend.bodies})
+
+
+async def test_a_batch_without_requests_is_not_answered(local: Local) -> None:
+    local.writes(json.dumps([request("notifications/initialized")]).encode() + b"\n")
+
+    assert (await local.answer_to("tools/list", 1))["id"] == 1
+
+
+async def test_a_cancelled_request_of_a_batch_is_left_out(
+    local: Local, backend: FakeBackend
+) -> None:
+    async def work(call: Call) -> bytes:
+        if call.id == 1:
+            await asyncio.Event().wait()
+        return b"{}"
+
+    backend.work = work
+    local.writes(json.dumps([request("tools/list", 1), request("tools/list", 2)]).encode() + b"\n")
+    await until(lambda: len(backend.bodies) == 2)
+    local.says("notifications/cancelled", requestId=1)
+    answers: Any = await local.hears()
+
+    assert [each["id"] for each in answers] == [2]
+
+
+@pytest.mark.requirement("T4")
+async def test_each_request_of_a_batch_is_charged(local: Local, process: Process) -> None:
+    limits = Limits(requests_per_minute=Rates(principal=2))
+    object.__setattr__(process.live.loaded, "limits", limits)
+
+    answers = await batch(local, *(request("tools/list", number) for number in range(3)))
+
+    codes = {each["id"]: each.get("error", {}).get("data", {}).get("code") for each in answers}
+    assert codes == {0: None, 1: None, 2: "RATE_LIMITED"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param([], id="empty"),
+        pytest.param([request("initialize", 1)], id="handshake"),
+        pytest.param([request("tools/list", 1, _meta=META)], id="newest-revision"),
+        pytest.param([request("tools/list", 1), 7], id="no-message"),
+        pytest.param([request("tools/list", 1)] * 101, id="too-many"),
+        pytest.param([[request("tools/list", 1)]], id="nested"),
+    ],
+)
+async def test_what_cannot_be_a_batch_is_refused_as_a_whole(
+    local: Local, backend: FakeBackend, messages: list[Any]
+) -> None:
+    answer = await batch(local, *messages)
+
+    assert (answer["id"], answer["error"]["data"]["code"]) == (None, "INVALID_MESSAGE")
+    assert not backend.bodies
+
+
+async def test_a_client_of_another_revision_has_no_batches(local: Local) -> None:
+    await local.answer_to("initialize", 0, protocolVersion="2025-11-25", capabilities={})
+
+    answer = await batch(local, request("tools/list", 1))
+
+    assert answer["error"]["data"]["code"] == "INVALID_MESSAGE"

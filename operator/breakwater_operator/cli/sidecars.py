@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from breakwater_operator.api.errors import BreakwaterError
 from breakwater_operator.cli import helper
 from breakwater_operator.cli.folder import Folder
 from breakwater_operator.cli.machine import Machine
@@ -28,6 +29,9 @@ STOP_SECONDS = 5.0
 """How long a process may live on after SIGTERM."""
 
 REMOVE_SECONDS = 30.0
+
+SOCKET_BYTES_MAX = 107
+"""How long the path of a Unix socket may be on Linux."""
 
 
 @dataclass
@@ -52,8 +56,11 @@ class Sidecars:
         """Start them all.
 
         Raises:
-            BreakwaterError: There is no helper, and none can be made.
+            BreakwaterError: There is no helper, and none can be made; or no place for its socket.
         """
+        for each in self.pod.sidecars:
+            if each.options is not None:
+                self._check_socket(self._socket(each))
         program = None
         if any(each.options is not None for each in self.pod.sidecars):
             program = await asyncio.to_thread(helper.find, self.machine.path, self.cache)
@@ -78,7 +85,6 @@ class Sidecars:
         local = own.local(sidecar)
         command = sidecar.command(self.machine, local, self.run)
         if sidecar.options is not None:
-            # Shorter than any path below it: that of a socket may have 107 bytes.
             socket = self._socket(sidecar)
             work = local[sidecar.options[WORK]]
             helped = sidecar.helped(socket, work, self.machine)
@@ -98,13 +104,22 @@ class Sidecars:
             return f"{command[0]} cannot be started ({error.strerror})"
         self._processes[sidecar.name] = process
         code = await process.wait()
-        return f"{sidecar.program} ended with exit code {code}"
+        ended = "its helper" if sidecar.options is not None else sidecar.program
+        return f"{ended} ended with exit code {code}"
 
     def _socket(self, sidecar: Sidecar) -> Path:
         """Say where the helper and the runtime meet."""
         given = Path((sidecar.options or {})[SOCKET])
         ours = self.folder.local(self.pod)[f"{SOCKET_PATH.rpartition('/')[0]}/{sidecar.name}"]
         return ours / given.name
+
+    def _check_socket(self, socket: Path) -> None:
+        length = len(os.fsencode(socket))
+        if length > SOCKET_BYTES_MAX:
+            raise BreakwaterError(
+                f"{socket} has {length} bytes, and the path of a socket may have "
+                f"{SOCKET_BYTES_MAX}; set TMPDIR to a folder with a shorter path, such as /tmp"
+            )
 
     async def stop(self) -> None:
         """End them, and what they started."""

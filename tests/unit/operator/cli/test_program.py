@@ -13,6 +13,7 @@ from breakwater_operator.api.platform import Platform
 from breakwater_operator.cli.folder import Folder
 from breakwater_operator.cli.machine import Machine
 from breakwater_operator.cli.program import Place, Program, Secrets, program
+from breakwater_operator.cli.sidecars import Sidecars
 from breakwater_operator.cli.watched import watched
 
 ROOT = Path(__file__).parents[4]
@@ -401,6 +402,20 @@ def test_an_image_is_run_where_its_command_cannot_be(
 
     engine = Path(sidecar.image.engine).name if sidecar.image is not None else None
     assert engine == runs
+
+
+async def test_a_folder_too_long_for_a_socket_is_told_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    here = machine(tmp_path, "crm")
+    found = run_on(here, tmp_path, contained(stdio=["crm"]))
+    root = tmp_path / ("x" * 100)
+    sidecars = Sidecars(
+        found.pod, Folder(root, tmp_path), here, {}, tmp_path, tmp_path, "run", print
+    )
+
+    with pytest.raises(BreakwaterError, match="set TMPDIR to a folder with a shorter path"):
+        await sidecars.start()
 
 
 def test_the_files_that_a_command_names_are_watched(tmp_path: Path) -> None:

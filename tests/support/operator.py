@@ -146,7 +146,7 @@ class OperatorProcess:
         """Start it."""
         self.port = _free_port()
         config = self.folder / "operator.yaml"
-        config.write_text(json.dumps(self._configuration()))
+        config.write_text(json.dumps(self.configuration))
         options = ["--config", str(config), "--kubeconfig", str(self.kubeconfig)]
         options += ["--http-port", str(self.port), "--identity", self.identity]
         self.process = nursery().start(
@@ -182,7 +182,9 @@ class OperatorProcess:
         self.process.kill()
         self.process.wait(10)
 
-    def _configuration(self) -> dict[str, Any]:
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What its configuration says."""
         return {
             "namespace": self.namespaces[0],
             "watchNamespaces": [] if self.watches_all else list(self.namespaces),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 
 from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, Kind
@@ -28,6 +29,9 @@ JSON_PATCH = "application/json-patch+json"
 
 OUTAGE_SECONDS = 60.0
 """How long the API server may be away while a test asks it."""
+
+UNQUIET_SECONDS = 180.0
+"""After which an operator that still writes does so for ever."""
 
 _CHANGING = {"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"}
 
@@ -136,8 +140,12 @@ class Ground:
 
     def quiet(self, seconds: float = 0.7) -> None:
         """Wait until the operator has written nothing for a while."""
+        end = time.monotonic() + UNQUIET_SECONDS
         last, since = len(self.proxy.writes()), time.monotonic()
         while time.monotonic() - since < seconds:
+            if time.monotonic() > end:
+                newest = [f"{seen.what} {seen.name}" for seen in self.proxy.writes()[-20:]]
+                pytest.fail(f"it writes and writes: {newest}", pytrace=False)
             time.sleep(0.05)
             now = len(self.proxy.writes())
             if now != last:

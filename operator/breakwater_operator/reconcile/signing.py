@@ -99,7 +99,7 @@ async def load(
             raise
         data = known.live["data"] if known is not None else _fresh(entropy)
         live = await _create(api, namespace, name, data)
-    return _read(live)
+    return read(live)
 
 
 async def rotated(
@@ -130,7 +130,7 @@ async def rotated(
     else:
         return None
     changed = signing.live | {"metadata": metadata, "data": data}
-    return _read(await api.replace(SECRET, changed, manager=MANAGER))
+    return read(await api.replace(SECRET, changed, manager=MANAGER))
 
 
 def _fresh(entropy: Callable[[int], bytes]) -> dict[str, str]:
@@ -157,7 +157,12 @@ async def _create(api: KubeApi, namespace: str, name: str, data: dict[str, str])
         raise
 
 
-def _read(live: dict[str, Any]) -> Signing:
+def read(live: dict[str, Any]) -> Signing:
+    """Read the operator's own Secret.
+
+    Raises:
+        ClusterError: Its content makes no sense.
+    """
     where = f"Secret {live['metadata']['namespace']}/{live['metadata']['name']}"
     try:
         seed = base64.b64decode(live["data"]["seed"], validate=True)

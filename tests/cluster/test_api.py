@@ -88,16 +88,7 @@ def test_ten_thousand_objects_are_judged_alike(api: Any, share: float) -> None:
     proof = Proof("objects", total, OBJECTS_AT_ONCE, source=source_of_operator(), whole=10_000)
 
     for _ in proof.parts():
-        count: Counter[str] = Counter()
-
-        # Each part makes up others than the one before.
-        @settings(GENERATED, max_examples=OBJECTS_AT_ONCE, database=None)
-        @given(server=servers())
-        def judged(server: Object, count: Counter[str] = count) -> None:
-            count[agree(api, server)] += 1
-
-        judged()
-        proof.keep(dict(count))
+        proof.keep(dict(judged(api)))
 
     counts: Counter[str] = sum(map(Counter, proof.done), Counter())
     proof.write(
@@ -107,6 +98,20 @@ def test_ten_thousand_objects_are_judged_alike(api: Any, share: float) -> None:
         "them, or both refuse them.",
         {"objects": counts.total(), **dict(sorted(counts.items()))},
     )
+
+
+def judged(api: Any) -> Counter[str]:
+    """Hold the models to what the API server says of some objects; count what that was."""
+    count: Counter[str] = Counter()
+
+    # Others each time.
+    @settings(GENERATED, max_examples=OBJECTS_AT_ONCE, database=None)
+    @given(server=servers())
+    def judge(server: Object) -> None:
+        count[agree(api, server)] += 1
+
+    judge()
+    return count
 
 
 def agree(api: Any, server: Object) -> str:

@@ -73,7 +73,7 @@ async def _first(installation: Installation, team: str, name: str) -> None:
     """Call once in each era, so that the caller has its children, however long that takes."""
     for mode in ("auto", "legacy"):
         async with installation.client(team, name, mode) as client:
-            await _said(client, "notes_read")
+            await _said(client, "notes_keep", text="first")
 
 
 async def _said(client: Any, tool: str, /, **arguments: Any) -> Any:

@@ -403,14 +403,16 @@ _MANAGERS = b',"managedFields":['
 
 
 def _read(line: bytes) -> Any:
-    begin = line.find(_MANAGERS)
+    # Custom resources have their fields sorted, apiVersion first, and something after this one.
+    is_built_in = line.find(b'"object":{"kind":', 0, 40) > 0
+    begin = line.find(_MANAGERS) if is_built_in else -1
     end = line.find(b"}]}", begin) if begin > 0 else -1
     if end < 0:
         return orjson.loads(line)
     try:
         return orjson.loads(line[:begin] + line[end + 2 :])
     except ValueError:
-        # A name in it looks like its end, or it is a custom resource, whose fields are sorted.
+        # A name in it looks like its end.
         return orjson.loads(line)
 
 

@@ -101,17 +101,27 @@ async def test_by_whom_fields_were_written_is_not_read_and_all_else_is(
 ) -> None:
     metadata = {"name": "a", "uid": "u1", "resourceVersion": "12"}
     managed = metadata | {"managedFields": [*FIELDS, {"manager": manager, "fieldsV1": {"f:y": {}}}]}
-    line = orjson.dumps({"type": "ADDED", "object": {"metadata": managed, **rest}}) + b"\n"
+    said = {"kind": "X", "apiVersion": "v1"}
+    line = orjson.dumps({"type": "ADDED", "object": said | {"metadata": managed, **rest}}) + b"\n"
 
     found, _ = await watched([line])
 
     live = found[0]["object"]
     assert isinstance(live, dict)
     assert {**live, "metadata": {key: live["metadata"][key] for key in metadata}} == {
+        **said,
         "metadata": metadata,
         **rest,
     }
     assert ("managedFields" in live["metadata"]) == (manager != "a")
+
+
+async def test_a_custom_resource_is_read_as_a_whole() -> None:
+    line = custom(12, managedFields=[*FIELDS]).replace(b'"spec":{}', b'"spec":{"a":[{"b":1}]}')
+
+    found, _ = await watched([line])
+
+    assert found == [orjson.loads(line)]
 
 
 async def test_an_error_in_a_watch_is_raised() -> None:

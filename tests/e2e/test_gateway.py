@@ -179,7 +179,8 @@ async def _when_back(client: Any, tool: str, /, **arguments: Any) -> Any:
             try:
                 return await _said(client, tool, **arguments)
             except MCPError as error:
-                assert error.error.data["retryable"]
+                if not error.error.data["retryable"]:
+                    raise
                 await asyncio.sleep(0.5)
 
 

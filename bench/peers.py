@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.processes import ROOT, free_port
+from dev import compiled
 from tests.support.certificates import localhost_certificate
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ def ours(folder: Path, name: str, *options: str, **settings: object) -> Peer:
         **settings,
     }
     config.write_text(json.dumps(said))
-    command = [str(BIN / "breakwater-runtime"), "--config", str(config), *options]
+    # As its image has it: with the hot path compiled.
+    path = f"PYTHONPATH={compiled.build()}:{ROOT}"
+    command = ["env", path, str(BIN / "breakwater-runtime"), "--config", str(config), *options]
     return Peer(name, command, public, OURS_ON, {"X-API-Key": KEY}, management)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev import child
+from dev import child, compiled
 from dev.images import archive, base, cache, engines, npm, source, wheels
 from dev.images.target import ROOT, Image, ImageError, version
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOTFS = Path("dev/images/rootfs.py")
 TAG_DIGITS = 12
-WITH_HELPER = "runtime"
+RUNTIME = "runtime"
 """The image that brings the helper of commands to the containers of others."""
 
 
@@ -81,10 +82,27 @@ class Builder:
             return base.make(self._cache, self.engine)
 
     @cached_property
-    def _wheel(self) -> tuple[str, bytes]:
-        with tempfile.TemporaryDirectory() as folder:
-            wheel = wheels.own(Path(folder))
-            return wheel.name, wheel.read_bytes()
+    def _plain_wheel(self) -> tuple[str, bytes]:
+        return _wheel(None)
+
+    @cached_property
+    def _compiled_wheel(self) -> tuple[str, bytes]:
+        try:
+            return _wheel(compiled.build())
+        except compiled.CompileError as error:
+            raise ImageError(str(error)) from error
+
+    @cached_property
+    def _compiles(self) -> bool:
+        """Whether the runtime's hot path is compiled for its image; slower, it works as well."""
+        reason = wheels.why_not_compiled()
+        if reason is not None:
+            print(f"the runtime is not compiled: {reason}", file=sys.stderr)
+        return reason is None
+
+    def _distribution(self, image: Image) -> tuple[str, bytes]:
+        is_runtime = image.name == RUNTIME
+        return self._compiled_wheel if is_runtime and self._compiles else self._plain_wheel
 
     def find(self, image: Image) -> Built | None:
         """Return an image as its sources are now, if it was built; nothing is fetched or built."""
@@ -164,10 +182,10 @@ class Builder:
         shutil.copytree(downloaded, context / "wheels")
         shutil.copy(lock, context / "requirements.txt")
         shutil.copy(ROOT / ROOTFS, context)
-        name, content = self._wheel
+        name, content = self._distribution(image)
         (context / "dist").mkdir()
         (context / "dist" / name).write_bytes(content)
-        if image.name == WITH_HELPER:
+        if image.name == RUNTIME:
             child.build(context / "child" / "breakwater-child")
 
     def _arguments(self, image: Image) -> Mapping[str, str]:
@@ -184,9 +202,11 @@ class Builder:
             yield (image.folder / "Containerfile").read_bytes()
             yield (ROOT / "requirements" / f"{image.name}.txt").read_bytes()
             yield (ROOT / ROOTFS).read_bytes()
-            yield self._wheel[1]
-            if image.name == WITH_HELPER:
+            yield self._plain_wheel[1]
+            if image.name == RUNTIME:
                 yield child.identity()
+                if self._compiles:
+                    yield compiled.digest()
         else:
             yield from self._inputs(Image("runtime"))
             yield from cache.content(image.folder)
@@ -218,3 +238,9 @@ def _read(record: Path) -> Built:
     if not Path(built["tar"]).is_file():
         raise ImageError(f"{record} names an archive that is gone; remove {record.parent}")
     return Built(**{**built, "layers": tuple(built["layers"])})
+
+
+def _wheel(libraries: Path | None) -> tuple[str, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = wheels.own(Path(folder), libraries)
+        return wheel.name, wheel.read_bytes()

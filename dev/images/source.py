@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DISTRIBUTION = ("LICENSE", "README.md", "pyproject.toml", "contract", "operator", "runtime")
+COMPILING = ("dev/compiled.py", "dev/wheel_hook.py")
 PREFIX = "org.opencontainers.image"
 
 
@@ -30,7 +31,7 @@ class Commit:
 def paths(image: Image) -> tuple[str, ...]:
     """List the paths of this repository that an image is made of."""
     if image.is_ours:
-        return (*DISTRIBUTION, f"requirements/{image.name}.txt", "dev/images")
+        return (*DISTRIBUTION, *COMPILING, f"requirements/{image.name}.txt", "dev/images")
     return (*paths(Image("runtime")), str(image.folder.relative_to(ROOT)))
 
 

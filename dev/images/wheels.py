@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from packaging.requirements import Requirement
 
 from dev.images.cache import digest, made_once
 from dev.images.target import GLIBC, PYTHON, ROOT, ImageError, machine, version
+from dev.wheel_hook import VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,14 +81,35 @@ def _pip_download(requirements: Path, folder: Path) -> None:
         )
 
 
-def own(folder: Path) -> Path:
+def own(folder: Path, libraries: Path | None = None) -> Path:
     """Build our own distribution as a wheel; the same sources give the same bytes.
+
+    Args:
+        folder: where the wheel is written.
+        libraries: what `dev.compiled` made; None: the wheel is plain Python.
 
     Raises:
         ImageError: The build failed.
     """
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    command = [
+        *("env", f"{VARIABLE}={libraries or ''}"),
+        *(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)),
+    ]
     done = subprocess.run(command, cwd=ROOT, check=False, text=True, capture_output=True)
     if done.returncode != 0:
         raise ImageError(f"the wheel could not be built: {done.stderr.strip()}")
-    return folder / f"mcp_breakwater-{version()}-py3-none-any.whl"
+    (wheel,) = folder.glob(f"mcp_breakwater-{version()}-*.whl")
+    return wheel
+
+
+def why_not_compiled() -> str | None:
+    """Say why what is compiled here would not run in the image; None: it does."""
+    if sys.platform != "linux" or sys.implementation.name != "cpython":
+        return "this machine's Python is not CPython on Linux"
+    if sys.version_info[:2] != PYTHON:
+        wanted = ".".join(map(str, PYTHON))
+        return f"the image has Python {wanted}, and this is {platform.python_version()}"
+    library, found = platform.libc_ver()
+    if library != "glibc" or int(found.split(".")[1]) > GLIBC:
+        return f"the image has glibc 2.{GLIBC}, and this machine {library or 'no glibc'} {found}"
+    return None

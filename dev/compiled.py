@@ -1,0 +1,143 @@
+"""Compiles the hot path of the runtime by mypyc: `python -m dev.compiled`.
+
+The sources stay plain Python, and run as such everywhere but in images and benchmarks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dev.prerequisites import Program, require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = (ROOT / "contract/breakwater_contract", ROOT / "runtime/breakwater_runtime")
+"""What a compiled module can know the types of, and so depends on."""
+
+PACKAGE = "breakwater_runtime"
+COMPILER = (Program("gcc", "gcc"),)
+
+MODULES = (
+    *("backends/encoding", "backends/nowhere", "backends/python/envelopes"),
+    *("backends/python/results", "backends/python/tools", "http/addresses", "http/answer_headers", "http/authentication"),
+    *("http/body_limit", "http/connection", "http/cors", "http/endpoints", "http/exchange"),
+    *("http/host", "http/https", "http/in_flight", "http/keys", "http/origin", "http/pipeline"),
+    *("http/port", "http/rate", "http/rate_limit", "http/request_metrics"),
+    *("http/url_credentials", "observability/series", "protocol/body", "protocol/dispatch"),
+    *("protocol/eras", "protocol/framing", "protocol/headers", "protocol/json_rpc"),
+    *("protocol/plain/reply", "protocol/reply", "protocol/session_reply"),
+    *("protocol/streamable_http", "protocol/streams", "tools/bounds", "tools/gate"),
+    *("tools/guarded", "tools/policy_check", "tools/watch"),
+)
+"""What every call goes through, but for modules that mypyc 2.4 does not take: calls.py, whose
+Protocols fail when they are imported, and those with asynchronous generators."""
+
+SETUP = """
+from mypyc.build import mypycify
+from setuptools import setup
+
+modules = mypycify(
+    ["--config-file=mypy.ini", *{modules!r}],
+    opt_level="2",
+    debug_level="0",
+    group_name={group!r},
+)
+setup(name={group!r}, packages=[], py_modules=[], ext_modules=modules)
+"""
+
+MYPY = """
+[mypy]
+python_version = 3.11
+mypy_path = {contract}
+ignore_missing_imports = True
+"""
+
+
+class CompileError(Exception):
+    """The runtime cannot be compiled here; the message says why."""
+
+
+def digest() -> str:
+    """Name what comes out by everything that goes in."""
+    made = hashlib.sha256()
+    for part in (SETUP, MYPY, *MODULES, version("mypy"), sys.version, platform.machine()):
+        made.update(part.encode() + b"\0")
+    for path in _sources():
+        made.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return made.hexdigest()[:16]
+
+
+def build() -> Path:
+    """Compile unless it is done already; return a folder for the path of Python.
+
+    The package in it is whole: each module as Python, and those that are compiled beside it.
+
+    Raises:
+        CompileError: There are no headers of Python, or a module is not what mypyc takes.
+        MissingProgramsError: There is no compiler.
+    """
+    final = ROOT / "build/compiled" / digest()
+    if final.is_dir():
+        return final
+    require(COMPILER)
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        raise CompileError(
+            f"the headers of Python are missing under {sysconfig.get_path('include')} "
+            "(Debian: apt-get install python3-dev)"
+        )
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=final.parent) as name:
+        folder = Path(name, "made")
+        shutil.copytree(SOURCES[1], folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+        _compile(folder)
+        # Several may build at once: what one of them has finished is there for all.
+        if not final.is_dir():
+            folder.rename(final)
+    return final
+
+
+def libraries(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield what was compiled, and the path below the packages at which Python finds it."""
+    for path in sorted(folder.rglob("*.so")):
+        yield path, str(path.relative_to(folder))
+
+
+def _sources() -> Iterator[Path]:
+    for folder in SOURCES:
+        yield from sorted(folder.rglob("*.py"))
+
+
+def _compile(folder: Path) -> None:
+    modules = [f"{PACKAGE}/{module}.py" for module in MODULES]
+    (folder / "setup.py").write_text(SETUP.format(modules=modules, group=PACKAGE))
+    (folder / "mypy.ini").write_text(MYPY.format(contract=SOURCES[0].parent))
+    command = (sys.executable, "setup.py", "--quiet", "build_ext", "--inplace")
+    done = subprocess.run(
+        # Nothing of where it is compiled gets into what comes out.
+        ["env", f"CFLAGS=-g0 -ffile-prefix-map={folder}=.", *command],
+        cwd=folder,
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if done.returncode != 0:
+        raise CompileError(f"mypyc does not take the runtime as it is:\n{done.stdout[-4000:]}")
+    shutil.rmtree(folder / "build")
+    for name in ("setup.py", "mypy.ini"):
+        (folder / name).unlink()
+
+
+if __name__ == "__main__":
+    print(build())

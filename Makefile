@@ -44,8 +44,9 @@ demo-down: venv ## Take the demo's cluster down and leave nothing behind
 	$(BIN)/python -m dev.demo down
 
 .PHONY: test
-test: fast ## Everything a change must not break: fast, then tests on real clusters (minutes)
-	$(BIN)/pytest tests/unit -m "process and not prove" -n $(WORKERS) --quiet
+test: fast ## Everything a change must not break: fast, the runtime as its image has it, real clusters (minutes)
+	$(BIN)/pytest tests/unit -m "process and not prove" --ignore tests/unit/runtime -n $(WORKERS) --quiet
+	PYTHONPATH="$$($(BIN)/python -m dev.compiled):$(CURDIR)" $(BIN)/pytest tests/unit/runtime -m "not prove" -n $(WORKERS) --quiet
 	$(BIN)/pytest tests/cluster tests/e2e -m "not prove"
 
 .PHONY: fast

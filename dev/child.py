@@ -12,12 +12,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dev.prerequisites import Program, require
+from dev.prerequisites import C_COMPILER, require
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "runtime/child/breakwater-child.c"
 FLAGS = ("-static", "-Os", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-s")
-COMPILER = (Program("gcc", "gcc"),)
 
 
 def identity() -> bytes:
@@ -31,7 +30,7 @@ def build(target: Path | None = None) -> Path:
     target = target or ROOT / "build/child" / digest
     if target.exists():
         return target
-    require(COMPILER)
+    require(C_COMPILER)
     target.parent.mkdir(parents=True, exist_ok=True)
     # Several may build at once: what one of them has finished is there for all.
     descriptor, name = tempfile.mkstemp(dir=target.parent)

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.prerequisites import Program, require
+from dev.prerequisites import C_COMPILER, Program, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,19 +26,22 @@ SOURCES = (ROOT / "contract/breakwater_contract", ROOT / "runtime/breakwater_run
 """What a compiled module can know the types of, and so depends on."""
 
 PACKAGE = "breakwater_runtime"
-COMPILER = (Program("gcc", "gcc"),)
+HEADERS = str(Path(sysconfig.get_path("include"), "Python.h"))
+COMPILER = (*C_COMPILER, Program(HEADERS, "python3-dev"))
 
 MODULES = (
-    *("backends/encoding", "backends/nowhere", "backends/python/envelopes"),
-    *("backends/python/results", "backends/python/tools", "http/addresses", "http/answer_headers", "http/authentication"),
-    *("http/body_limit", "http/connection", "http/cors", "http/endpoints", "http/exchange"),
-    *("http/host", "http/https", "http/in_flight", "http/keys", "http/origin", "http/pipeline"),
+    *("backends/encoding", "backends/gateway/listening", "backends/nowhere"),
+    *("backends/python/envelopes", "backends/python/results", "backends/python/tools"),
+    *("http/addresses", "http/answer_headers", "http/authentication", "http/body_limit"),
+    *("http/connection", "http/cors", "http/endpoints", "http/exchange", "http/host"),
+    *("http/https", "http/in_flight", "http/keys", "http/origin", "http/pipeline"),
     *("http/port", "http/rate", "http/rate_limit", "http/request_metrics"),
-    *("http/url_credentials", "observability/series", "protocol/body", "protocol/dispatch"),
-    *("protocol/eras", "protocol/framing", "protocol/headers", "protocol/json_rpc"),
-    *("protocol/plain/reply", "protocol/reply", "protocol/session_reply"),
-    *("protocol/streamable_http", "protocol/streams", "tools/bounds", "tools/gate"),
-    *("tools/guarded", "tools/policy_check", "tools/watch"),
+    *("http/url_credentials", "observability/series", "protocol/body"),
+    *("protocol/conversation", "protocol/dispatch", "protocol/eras", "protocol/framing"),
+    *("protocol/headers", "protocol/json_rpc", "protocol/plain/reply", "protocol/reply"),
+    *("protocol/session_reply", "protocol/streamable_http", "protocol/streams"),
+    *("tools/bounds", "tools/deadlines", "tools/gate", "tools/guarded", "tools/policy"),
+    *("tools/policy_check", "tools/shaped", "tools/shaping", "tools/watch"),
 )
 """What every call goes through, but for modules that mypyc 2.4 does not take: calls.py, whose
 Protocols fail when they are imported, and those with asynchronous generators."""
@@ -84,18 +87,13 @@ def build() -> Path:
     The package in it is whole: each module as Python, and those that are compiled beside it.
 
     Raises:
-        CompileError: There are no headers of Python, or a module is not what mypyc takes.
-        MissingProgramsError: There is no compiler.
+        CompileError: A module is not what mypyc takes.
+        MissingProgramsError: There is no compiler, or there are no headers.
     """
     final = ROOT / "build/compiled" / digest()
     if final.is_dir():
         return final
     require(COMPILER)
-    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
-        raise CompileError(
-            f"the headers of Python are missing under {sysconfig.get_path('include')} "
-            "(Debian: apt-get install python3-dev)"
-        )
     final.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=final.parent) as name:
         folder = Path(name, "made")
@@ -135,6 +133,7 @@ def _compile(folder: Path) -> None:
     if done.returncode != 0:
         raise CompileError(f"mypyc does not take the runtime as it is:\n{done.stdout[-4000:]}")
     shutil.rmtree(folder / "build")
+    shutil.rmtree(folder / ".mypy_cache")
     for name in ("setup.py", "mypy.ini"):
         (folder / name).unlink()
 

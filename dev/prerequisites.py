@@ -21,10 +21,14 @@ SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 @dataclass(frozen=True)
 class Program:
-    """A program and the Debian package that brings it."""
+    """A program, or a file by its whole path, and the Debian package that brings it."""
 
     command: str
     package: str
+
+
+C_COMPILER = (Program("gcc", "gcc"), Program("/usr/include/stdlib.h", "libc6-dev"))
+"""What compiles C; the package of the compiler only recommends the headers of the C library."""
 
 
 class MissingProgramsError(Exception):
@@ -32,7 +36,9 @@ class MissingProgramsError(Exception):
 
 
 def find(command: str) -> str | None:
-    """Return a program's path, also where only root looks for it."""
+    """Return the path of a program, also where only root looks for it, or of a file."""
+    if command.startswith("/"):
+        return command if Path(command).is_file() else None
     return shutil.which(command) or shutil.which(command, path=os.pathsep.join(SYSTEM_FOLDERS))
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from dev.child import build
+from tests.support.python_path import python_path
 
 ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 10
@@ -54,7 +55,7 @@ def helper(
                 *command,
             ],
             cwd=ROOT,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", **(environment or {})},
+            env={"PYTHONPATH": python_path(ROOT), "PATH": "/usr/bin:/bin", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -19,6 +19,7 @@ import httpx2
 
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.render import ring
+from tests.support.python_path import python_path
 
 BOUND_SECONDS = 180
 """How long anything may take on a busy machine; never what a test is about."""
@@ -201,7 +202,7 @@ def _pod(
                 *("--config", str(own / "config.json")),
                 *("--pod-uid", f"pod-{number}", "--pod-address", "127.0.0.1"),
             ],
-            env={"PATH": os.defpath, "PYTHONPATH": str(folder)},
+            env={"PATH": os.defpath, "PYTHONPATH": python_path(folder)},
             stderr=log,
             stdout=log,
         )

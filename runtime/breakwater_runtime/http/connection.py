@@ -349,7 +349,8 @@ class Connection(asyncio.Protocol):
     def _other_form(self, url: bytes) -> tuple[bytes, bytes]:
         """Find path and query in a URL that does not begin with its path."""
         try:
-            parsed = httptools.parse_url(url)
+            # What is not in it is None, other than its types say.
+            parsed: Any = httptools.parse_url(url)
         except httptools.HttpParserInvalidURLError:
             self._stop(Problem.BAD_REQUEST)
         return parsed.path or b"/", parsed.query or b""

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.python_path import python_path
+
 ROOT = Path(__file__).parents[3]
 FIXTURE = "tests.support.conformance.server:mcp"
 PYTHON = {"python": {"server": FIXTURE}}
@@ -86,7 +88,7 @@ def _running(command: Sequence[str], folder: Path, sign: tuple[str, int]) -> Ite
             command,
             cwd=ROOT,
             # The fixture is no installed package. Nothing else of our environment matters.
-            env={"PYTHONPATH": str(ROOT)},
+            env={"PYTHONPATH": python_path(ROOT)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

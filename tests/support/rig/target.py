@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.python_path import python_path
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -207,7 +209,7 @@ def attacked(
         _prepare(folder, ports, limits or {}, access or {}, live or {})
         process = subprocess.Popen(
             [COMMAND, "--config", str(folder / "config.json")],
-            env={"PATH": os.defpath, "PYTHONPATH": str(folder)},
+            env={"PATH": os.defpath, "PYTHONPATH": python_path(folder)},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -20,6 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from breakwater_contract.names import MANAGEMENT_PORT, PUBLIC_PORT
 from breakwater_operator.cli.certificates import Authority
+from tests.support.python_path import python_path
 from tests.unit.runtime.test_process import COMMAND, START_SECONDS, Running, reserved
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -89,7 +90,7 @@ def running(folder: Path) -> Iterator[Running]:
             env={
                 **variables,
                 "PATH": os.defpath,
-                "PYTHONPATH": str((EXAMPLES / "compose" / source).parent),
+                "PYTHONPATH": python_path((EXAMPLES / "compose" / source).parent),
                 "BREAKWATER_LISTEN_HOST": "127.0.0.1",
                 "BREAKWATER_LISTEN_PUBLIC_PORT": str(ports[0]),
                 "BREAKWATER_LISTEN_MANAGEMENT_PORT": str(ports[1]),

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.python_path import python_path
 from tests.unit.runtime.fakes import ADMIN, ALICE
 from tests.unit.runtime.test_process import (
     COMMAND,
@@ -33,7 +34,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     (folder / "key").write_text(f"{ALICE}\n")
     return {
         "PATH": os.defpath,
-        "PYTHONPATH": str(folder),
+        "PYTHONPATH": python_path(folder),
         "BREAKWATER_BACKEND_PYTHON_SERVER": "weather:mcp",
         **more,
     }

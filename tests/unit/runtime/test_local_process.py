@@ -16,6 +16,7 @@ from mcp.client import Client
 from mcp.client.stdio import stdio_client
 from mcp_types import TextContent
 
+from tests.support.python_path import python_path
 from tests.unit.runtime.fakes import ALICE
 from tests.unit.runtime.test_process import COMMAND, START_SECONDS, message, modern, reserved
 
@@ -41,7 +42,7 @@ LIST = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n'
 def environment(folder: Path, **more: str) -> dict[str, str]:
     (folder / "local.py").write_text(MODULE)
     server = {"BREAKWATER_BACKEND_PYTHON_SERVER": "local:mcp"}
-    return {"PATH": os.defpath, "PYTHONPATH": str(folder), **server, **more}
+    return {"PATH": os.defpath, "PYTHONPATH": python_path(folder), **server, **more}
 
 
 @asynccontextmanager

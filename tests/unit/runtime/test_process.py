@@ -20,6 +20,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import TextContent
 
+from tests.support.python_path import python_path
 from tests.unit.runtime.fakes import ALICE
 
 pytestmark = pytest.mark.process
@@ -182,7 +183,7 @@ def prepare(folder: Path, content: dict[str, Any]) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return {"PATH": os.defpath, "PYTHONPATH": str(folder), **HOSTILE}
+    return {"PATH": os.defpath, "PYTHONPATH": python_path(folder), **HOSTILE}
 
 
 @contextmanager

@@ -97,7 +97,7 @@ class CompiledTool:
     def _parse(self, given: dict[str, Any]) -> dict[str, Any]:
         """Read text that is JSON where no text is wanted, as some clients send it."""
         parsed = given
-        for name in self._parsed & given.keys():
+        for name in self._parsed.intersection(given):
             value = given[name]
             if isinstance(value, str):
                 try:

@@ -74,9 +74,9 @@ class CompileError(Exception):
 def digest() -> str:
     """Name what comes out by everything that goes in."""
     made = hashlib.sha256()
-    for part in (SETUP, MYPY, *MODULES, version("mypy"), sys.version, platform.machine()):
+    for part in (version("mypy"), sys.version, platform.machine()):
         made.update(part.encode() + b"\0")
-    for path in _sources():
+    for path in (Path(__file__), *_sources()):
         made.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return made.hexdigest()[:16]
 
@@ -121,9 +121,10 @@ def _compile(folder: Path) -> None:
     (folder / "setup.py").write_text(SETUP.format(modules=modules, group=PACKAGE))
     (folder / "mypy.ini").write_text(MYPY.format(contract=SOURCES[0].parent))
     command = (sys.executable, "setup.py", "--quiet", "build_ext", "--inplace")
+    # Nothing of where it is compiled gets into what comes out, and no order that changes.
+    same = ("PYTHONHASHSEED=0", f"CFLAGS=-g0 -ffile-prefix-map={folder}=.")
     done = subprocess.run(
-        # Nothing of where it is compiled gets into what comes out.
-        ["env", f"CFLAGS=-g0 -ffile-prefix-map={folder}=.", *command],
+        ["env", *same, *command],
         cwd=folder,
         check=False,
         text=True,

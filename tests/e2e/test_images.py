@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dev import compiled
 from dev.cluster.progress import Progress
 from dev.images import archive, cache
 from dev.images.__main__ import parser, push
@@ -162,6 +163,18 @@ def test_the_helper_of_commands_copies_itself_to_where_others_start_it(
 def test_nothing_is_compiled_when_an_image_starts(unpacked: dict[str, Path], name: str) -> None:
     for source in (unpacked[name] / "opt/breakwater").rglob("*.py"):
         assert list((source.parent / "__pycache__").glob(f"{source.stem}.cpython-*.pyc")), source
+
+
+def test_the_hot_path_in_the_image_is_compiled(unpacked: dict[str, Path]) -> None:
+    names = [f"breakwater_runtime.{module.replace('/', '.')}" for module in compiled.MODULES]
+    code = (
+        "import importlib, sys; "
+        "print([n for n in sys.argv[1:] if importlib.import_module(n).__file__[-3:] != '.so'])"
+    )
+
+    done = run_read_only(unpacked["runtime"], "/opt/breakwater/bin/python", "-c", code, *names)
+
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_python_in_an_image_knows_certificates_and_time_zones(unpacked: dict[str, Path]) -> None:

@@ -63,6 +63,8 @@ def test_the_name_of_what_comes_out_follows_what_goes_in(
 ) -> None:
     source = tmp_path / "module.py"
     monkeypatch.setattr(compiled, "ROOT", tmp_path)
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
+    (tmp_path / "compiled.py").touch()
     monkeypatch.setattr(compiled, "SOURCES", (tmp_path,))
 
     def name(content: str) -> str:

@@ -1,7 +1,12 @@
 """What a lock means for the image, whatever machine builds it."""
 
+import zipfile
+from pathlib import Path
+
+import pytest
+
 from dev.images.target import ROOT
-from dev.images.wheels import environment, platforms, wanted
+from dev.images.wheels import environment, own, platforms, wanted
 
 LOCK = """\
 cffi==2.1.1 ; platform_python_implementation != 'PyPy' \\
@@ -38,3 +43,20 @@ def test_no_wheel_is_wanted_that_is_too_new_for_the_image_s_libc() -> None:
 
     assert best.startswith("manylinux_2_36_")
     assert all("manylinux" in other and "_2_37_" not in other for other in others)
+
+
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_a_wheel_has_what_was_compiled_and_says_what_it_fits(
+    tmp_path: Path, *, is_compiled: bool
+) -> None:
+    libraries = tmp_path / "compiled"
+    for name in ("shared.so", "breakwater_runtime/http/port.so"):
+        (libraries / name).parent.mkdir(parents=True, exist_ok=True)
+        (libraries / name).write_bytes(b"ELF")
+
+    wheel = own(tmp_path, libraries if is_compiled else None)
+    names = zipfile.ZipFile(wheel).namelist()
+
+    assert "breakwater_runtime/http/port.py" in names
+    assert ("shared.so" in names) == ("breakwater_runtime/http/port.so" in names) == is_compiled
+    assert wheel.stem.endswith("-py3-none-any") != is_compiled

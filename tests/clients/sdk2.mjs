@@ -1,9 +1,10 @@
 // Lists and calls tools with the TypeScript SDK 2.x, which speaks both eras.
-// Arguments: the URL of the endpoint, the key, and how to choose the era (auto, legacy or a version).
-// Prints what came back as JSON.
+// Arguments: the URL of the endpoint, the key, and how to choose the era (auto, legacy or a version);
+// instead of the URL a server to start, as JSON {command, args, env}. Prints what came back as JSON.
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
-const [url, key, era] = process.argv.slice(2);
+const [server, key, era] = process.argv.slice(2);
 const mode = era === "auto" || era === "legacy" ? era : { pin: era };
 const client = new Client(
   { name: "breakwater-tests", version: "0" },
@@ -13,9 +14,11 @@ client.setRequestHandler("elicitation/create", () => ({
   action: "accept",
   content: { name: "Ada" },
 }));
-const transport = new StreamableHTTPClientTransport(new URL(url), {
-  requestInit: { headers: { "X-API-Key": key } },
-});
+const transport = server.startsWith("{")
+  ? new StdioClientTransport(JSON.parse(server))
+  : new StreamableHTTPClientTransport(new URL(server), {
+      requestInit: { headers: { "X-API-Key": key } },
+    });
 await client.connect(transport);
 
 const progress = [];
@@ -34,7 +37,7 @@ await client.close();
 
 console.log(
   JSON.stringify({
-    protocolVersion: client.getNegotiatedProtocolVersion() ?? transport.protocolVersion,
+    protocolVersion: client.getNegotiatedProtocolVersion() ?? transport.protocolVersion ?? null,
     tools: tools.map((tool) => tool.name),
     text: called.content[0].text,
     progress,

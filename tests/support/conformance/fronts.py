@@ -80,6 +80,34 @@ def runtime(folder: Path, backend: Mapping[str, object] = PYTHON) -> Iterator[Fr
         yield Front(public, KEY, page, management)
 
 
+@dataclass(frozen=True)
+class Program:
+    """A server that its client starts, and speaks to over its standard streams."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+    def json(self) -> str:
+        """Write it as the TypeScript SDKs take it."""
+        command, *args = self.command
+        return json.dumps({"command": command, "args": args, "env": dict(self.environment)})
+
+
+def program(folder: Path) -> Program:
+    """Have the runtime serve the fixture to the client that starts it."""
+    config = folder / "config.json"
+    server = {"name": "conformance"}
+    backends = [{"name": "main", **PYTHON}]
+    config.write_text(
+        json.dumps({"version": 1, "server": server, "backends": backends, "live": {}})
+    )
+    runtime = str(Path(sys.executable).with_name("breakwater-runtime"))
+    return Program(
+        [runtime, "--config", str(config), "--transport", "stdio", "--principal", "me"],
+        {"PYTHONPATH": python_path(ROOT)},
+    )
+
+
 @contextmanager
 def _running(command: Sequence[str], folder: Path, sign: tuple[str, int]) -> Iterator[None]:
     log = folder / "server.log"

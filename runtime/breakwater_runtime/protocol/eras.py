@@ -89,7 +89,7 @@ def stated_version(params: Any) -> str:
     """Get the version that a request of today's era says it is of.
 
     Raises:
-        RpcError: `_meta` lacks what it must have.
+        RpcError: `_meta` lacks what it must have, or has something else in its place.
     """
     meta = params.get("_meta") if type(params) is dict else None
     if type(meta) is not dict:
@@ -97,7 +97,9 @@ def stated_version(params: Any) -> str:
     if PROTOCOL_VERSION_META_KEY not in meta or CLIENT_CAPABILITIES_META_KEY not in meta:
         wanted = f"{PROTOCOL_VERSION_META_KEY} and {CLIENT_CAPABILITIES_META_KEY}"
         raise RpcError(INVALID_PARAMS, f"params._meta must have {wanted}")
-    version: str = meta[PROTOCOL_VERSION_META_KEY]
+    version = meta[PROTOCOL_VERSION_META_KEY]
+    if not isinstance(version, str):
+        raise RpcError(INVALID_PARAMS, f"params._meta: {PROTOCOL_VERSION_META_KEY} must be a string")
     return version
 
 

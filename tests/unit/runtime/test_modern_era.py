@@ -57,6 +57,12 @@ def call(**changes: Any) -> dict[str, Any]:
         pytest.param(
             {}, call(params={"name": "echo", "_meta": {VERSION: MODERN}}), 400, -32602, id="half"
         ),
+        pytest.param(
+            {},
+            call(params={"name": "echo", "_meta": META | {VERSION: 9007199254740993}}),
+            *(400, -32602),
+            id="version-that-is-no-text",
+        ),
         pytest.param({}, call(params=[]), 400, -32600, id="list-of-params"),
         pytest.param({}, call(id=None), 400, -32600, id="id-null"),
         pytest.param({}, call(id=2**53), 400, -32600, id="id-too-large"),

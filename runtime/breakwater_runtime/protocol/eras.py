@@ -99,7 +99,9 @@ def stated_version(params: Any) -> str:
         raise RpcError(INVALID_PARAMS, f"params._meta must have {wanted}")
     version = meta[PROTOCOL_VERSION_META_KEY]
     if not isinstance(version, str):
-        raise RpcError(INVALID_PARAMS, f"params._meta: {PROTOCOL_VERSION_META_KEY} must be a string")
+        raise RpcError(
+            INVALID_PARAMS, f"params._meta: {PROTOCOL_VERSION_META_KEY} must be a string"
+        )
     return version
 
 

@@ -29,22 +29,69 @@ PACKAGE = "breakwater_runtime"
 HEADERS = str(Path(sysconfig.get_path("include"), "Python.h"))
 COMPILER = (*C_COMPILER, Program(HEADERS, "python3-dev"))
 
-MODULES = (
-    *("backends/encoding", "backends/gateway/listening", "backends/nowhere"),
-    *("backends/python/envelopes", "backends/python/results", "backends/python/tools"),
-    *("http/addresses", "http/answer_headers", "http/authentication", "http/body_limit"),
-    *("http/connection", "http/cors", "http/endpoints", "http/exchange", "http/host"),
-    *("http/https", "http/in_flight", "http/keys", "http/origin", "http/pipeline"),
-    *("http/port", "http/rate", "http/rate_limit", "http/request_metrics"),
-    *("http/url_credentials", "observability/series", "protocol/body"),
-    *("protocol/conversation", "protocol/dispatch", "protocol/eras", "protocol/framing"),
-    *("protocol/headers", "protocol/json_rpc", "protocol/plain/reply", "protocol/reply"),
-    *("protocol/session_reply", "protocol/streamable_http", "protocol/streams"),
-    *("tools/bounds", "tools/deadlines", "tools/gate", "tools/guarded", "tools/policy"),
-    *("tools/policy_check", "tools/shaped", "tools/shaping", "tools/watch"),
-)
+HOT = {
+    "backends": ("encoding", "nowhere"),
+    "backends/gateway": ("listening",),
+    "backends/python": ("envelopes", "results", "tools"),
+    "http": (
+        "addresses",
+        "answer_headers",
+        "authentication",
+        "body_limit",
+        "connection",
+        "cors",
+        "endpoints",
+        "exchange",
+        "host",
+        "https",
+        "in_flight",
+        "keys",
+        "origin",
+        "pipeline",
+        "port",
+        "rate",
+        "rate_limit",
+        "request_metrics",
+        "url_credentials",
+    ),
+    "observability": ("series",),
+    "protocol": (
+        "body",
+        "callers",
+        "conversation",
+        "dispatch",
+        "eras",
+        "forwarding",
+        "framing",
+        "headers",
+        "json_rpc",
+        "patience",
+        "peers",
+        "reply",
+        "session_ids",
+        "session_reply",
+        "streamable_http",
+        "streams",
+        "ticker",
+        "upstream",
+    ),
+    "protocol/plain": ("reply",),
+    "tools": (
+        "bounds",
+        "deadlines",
+        "gate",
+        "guarded",
+        "policy",
+        "policy_check",
+        "shaped",
+        "shaping",
+        "watch",
+    ),
+}
 """What every call goes through, but for modules that mypyc 2.4 does not take: calls.py, whose
 Protocols fail when they are imported, and those with asynchronous generators."""
+
+MODULES = tuple(f"{folder}/{name}" for folder, names in HOT.items() for name in names)
 
 SETUP = """
 from mypyc.build import mypycify

@@ -109,7 +109,7 @@ class Engine:
         self._is_working = False
         self._signing: Signing | None = None
         self._rounds = Rounds(
-            prober or HttpProber(lambda: self._known_signing().keys), self._wake_soon, meters.probe
+            prober or HttpProber(lambda: self._known_signing().keys), self._wake, meters.probe
         )
         self._issuer = ClusterIssuer(api, self._changed)
         self._events = Events(api, outside.instance, outside.now)

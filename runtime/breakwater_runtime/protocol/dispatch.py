@@ -85,8 +85,8 @@ class Dispatcher:
         except Refused as refusal:
             outcome, call.error = outcome_of(refusal), refusal.problem.name
             raise
-        except RpcError as failure:
-            outcome, call.error_code = outcome_of(failure), failure.code
+        except RpcError as error:
+            outcome, call.error_code = outcome_of(error), error.code
             raise
         except Exception as failure:
             outcome, call.error = "server_error", type(failure).__name__

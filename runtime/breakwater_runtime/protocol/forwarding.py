@@ -105,14 +105,14 @@ class Forwarder:
         try:
             upstream.send(head, relay.body)
             await relay.run(upstream)
-        except LateError as error:
-            raise self._peers.late(owner.address) from error
-        except LostError as error:
+        except LateError as late:
+            raise self._peers.late(owner.address) from late
+        except LostError as lost:
             if relay.is_gone:
                 return True
             if upstream.used > 1 and not upstream.taken:
                 return False
-            raise Refused(Problem.SHUTTING_DOWN, retry_after=RETRY_SECONDS) from error
+            raise Refused(Problem.SHUTTING_DOWN, retry_after=RETRY_SECONDS) from lost
         finally:
             self._streams.pop(upstream, None)
             self._peers.release(owner.address, upstream)

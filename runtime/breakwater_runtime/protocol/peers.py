@@ -88,9 +88,9 @@ class Peers:
                         return await self._connect(peer, address)
                     finally:
                         patience.end()
-            except TimeoutError as error:
+            except TimeoutError as late:
                 peer.late_at = asyncio.get_running_loop().time()
-                raise self.late(address) from error
+                raise self.late(address) from late
             except (OSError, ValueError) as error:
                 # Refused, no such host, or somebody else's certificate: the pod is gone.
                 peer.away_since = None

@@ -58,6 +58,22 @@ def test_no_module_with_an_asynchronous_generator_is_compiled() -> None:
     assert found == []
 
 
+def test_no_name_stands_for_exceptions_of_two_kinds_in_a_function() -> None:
+    # What is compiled takes both for the first kind, and fails where it is the second.
+    found = []
+    for module in MODULES:
+        for function in ast.walk(ast.parse((RUNTIME / f"{module}.py").read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                kinds: dict[str | None, set[str]] = {}
+                for part in ast.walk(function):
+                    if isinstance(part, ast.ExceptHandler) and part.name:
+                        kinds.setdefault(part.name, set()).add(ast.unparse(part.type or part))
+                twice = {name for name, several in kinds.items() if len(several) > 1}
+                found += [f"{module}: {function.name}: {name}" for name in twice]
+
+    assert found == []
+
+
 def test_the_name_of_what_comes_out_follows_what_goes_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from breakwater_contract.backends import Reason
 from breakwater_runtime.backends.backend import Finding
@@ -36,21 +37,22 @@ class Command:
             return Finding(Reason.CRASHING, f"{self._ending}; it is started again")
         return None
 
-    async def run(self) -> None:
-        """Keep it running, for ever."""
+    async def run(self, ended: Callable[[], None]) -> None:
+        """Keep it running, for ever; tell each time that it has ended."""
         connected = asyncio.ensure_future(self._helper.run())
         try:
-            await self._restart()
+            await self._restart(ended)
         finally:
             connected.cancel()
             await asyncio.wait({connected})
 
-    async def _restart(self) -> None:
+    async def _restart(self, ended: Callable[[], None]) -> None:
         loop, wait = asyncio.get_running_loop(), BACKOFF_SECONDS
         while True:
             await self._helper.connected()
             since = loop.time()
             self._ending = await self._lived()
+            ended()
             logger.warning(
                 "a server's command ended", extra={"backend": self._backend, "reason": self._ending}
             )

@@ -72,7 +72,7 @@ class HttpTransport(HttpSessions[HttpSession]):
             await self._watch()
             return
         async with asyncio.TaskGroup() as together:
-            together.create_task(self._command.run())
+            together.create_task(self._command.run(self._is_gone))
             together.create_task(self._watch())
 
     async def _watch(self) -> None:

@@ -183,8 +183,8 @@ class Tools:
         """
         try:
             return await self._call(tool, call, client)
-        except MCPError as failure:
-            raise RpcError(failure.code, failure.message, failure.data) from failure
+        except MCPError as error:
+            raise RpcError(error.code, error.message, error.data) from error
         except ToolError as failure:
             _log(tool.name, failure)
             crashed = isinstance(failure, UnexpectedToolError)
@@ -253,8 +253,8 @@ class Tools:
 def _arguments(tool: CompiledTool, given: dict[str, Any]) -> dict[str, Any]:
     try:
         return tool.arguments(given)
-    except ValidationError as failure:
-        raise ToolError(f"Error executing tool {tool.name}: {failure}") from failure
+    except ValidationError as invalid:
+        raise ToolError(f"Error executing tool {tool.name}: {invalid}") from invalid
     except MCPError:
         raise
     except Exception as failure:

@@ -50,7 +50,10 @@ def verified(facts: Facts) -> Condition:
     kind = ConditionType.VERIFIED
     if nobody := nobody_wanted(facts):
         return Condition(kind, "Unknown", nobody.reason, f"no pod to ask: {nobody.message}")
-    asked = [pod for pod in pods.living(facts.pods) if pods.is_ready(pod) and pod.probe]
+    ready = [pod for pod in pods.living(facts.pods) if pods.is_ready(pod)]
+    asked = [pod for pod in ready if pod.probe]
+    if ready and not asked and (said := _said(facts, kind)):
+        return said
     if wrong := [pod for pod in asked if _answered_wrong(pod)]:
         return Condition(kind, "False", Reason.HANDSHAKE_FAILED, _words(wrong[0]))
     if (pod := verified_pod(facts)) is None:
@@ -134,6 +137,16 @@ def nobody_wanted(facts: Facts) -> Problem | None:
     if server.spec.suspend:
         return Problem(Reason.SUSPENDED, "spec.suspend is true, so no pods are wanted")
     return Problem(Reason.SCALED_TO_ZERO, "spec.replicas is 0, so no pods are wanted")
+
+
+def _said(facts: Facts, kind: ConditionType) -> Condition | None:
+    """Repeat a condition: an operator that has just started has yet to ask, and knows no better."""
+    for one in facts.previous.get("conditions") or ():
+        # A newer operator may have had reasons that this one does not know.
+        reason = next((known for known in Reason if known == one["reason"]), None)
+        if one["type"] == kind and one["status"] != "Unknown" and reason is not None:
+            return Condition(kind, one["status"], reason, one["message"])
+    return None
 
 
 def _answered_wrong(pod: Pod) -> bool:

@@ -417,6 +417,20 @@ def test_what_a_pass_did_not_see_stays_as_it_was() -> None:
     assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
 
 
+@pytest.mark.parametrize("probe", [VERIFIED, replace(VERIFIED, server=None, fault="garbage")])
+def test_what_a_server_was_found_to_be_stays_until_a_new_operator_has_asked_it(
+    probe: Probe,
+) -> None:
+    before = conclude(replace(HEALTHY, pods=(pod(probe=probe),)))
+    (said,) = (one for one in before["conditions"] if one["type"] == "Verified")
+    restarted = replace(HEALTHY, pods=(pod(probe=None),), previous=before)
+    asked = replace(restarted, pods=(pod(probe=Probe(reached=False, fault="no route")),))
+    new = replace(restarted, previous={})
+
+    assert said in conclude(restarted)["conditions"]
+    assert told(asked)["Verified"] == told(new)["Verified"] == ("Unknown", "NotReached")
+
+
 def test_what_a_server_says_of_itself_is_cut_to_what_a_status_takes() -> None:
     boastful = ServerInfo("n" * 5000, "v" * 5000, ("p" * 500,) * 50, 1)
     facts = replace(HEALTHY, pods=(pod(probe=replace(VERIFIED, server=boastful)),))

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Scope, Send
 
 from breakwater_runtime.calls import Problem, Refused, Request
 from breakwater_runtime.http.answer_headers import STREAMS
+from breakwater_runtime.http.body_turns import LARGE_BYTES
 
 if TYPE_CHECKING:
     from breakwater_runtime.http.connection import Connection
@@ -42,6 +43,7 @@ class Exchange:
         "_left",
         "_more",
         "_told",
+        "_turn",
         "complete",
         "keep_alive",
         "received",
@@ -65,6 +67,7 @@ class Exchange:
         self._body = b""
         self._more = True
         self._told = False
+        self._turn: bool | None = None
         self._ended = False
         self._fault: Refused | None = None
         self._changed: asyncio.Event | None = None
@@ -118,6 +121,7 @@ class Exchange:
             logger.exception("request failed")
             await self._end_with(Problem.INTERNAL)
         finally:
+            self._give_turn_back()
             self._connection.port.answered(self)
 
     async def end_with(self, problem: Problem) -> None:
@@ -194,6 +198,8 @@ class Exchange:
                 self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not self._ended and not self.complete:
             if self._body or not (self._more or self._told):
+                if self._more and self._turn is None and self.received > LARGE_BYTES:
+                    self._turn = await self._connection.port.body_turns.take()
                 return self._next_part()
             if self._fault is not None and self._more:
                 if self.started:
@@ -204,9 +210,16 @@ class Exchange:
 
     def _next_part(self) -> Message:
         body, self._body = self._body, b""
-        self._told = not self._more
+        if not self._more:
+            self._told = True
+            self._give_turn_back()
         self._connection.resume_reading()
         return {"type": "http.request", "body": body, "more_body": self._more}
+
+    def _give_turn_back(self) -> None:
+        if self._turn:
+            self._turn = False
+            self._connection.port.body_turns.give_back()
 
     async def _change(self) -> None:
         if self._changed is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from starlette.types import ASGIApp
 
 from breakwater_runtime.calls import Refused
+from breakwater_runtime.http.body_turns import BodyTurns
 from breakwater_runtime.http.limits import WireLimits
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Port:
         self.limits = limits
         self.count_cut = count_cut
         self.draining = False
+        self.body_turns = BodyTurns()
         self.connections: set[Connection] = set()
         self.tasks: dict[Exchange, asyncio.Task[None]] = {}
         self._of_network: Counter[str] = Counter()

@@ -322,7 +322,7 @@ def test_a_command_has_its_helper_and_its_folders_here(tmp_path: Path) -> None:
 
     (sidecar,) = found.pod.sidecars
     local = Folder(tmp_path / "root", tmp_path / "kept").of(sidecar).local(sidecar)
-    ours = f"{tmp_path}/root/backend-crm"
+    ours = tmp_path / "root" / "backend-crm"
     assert sidecar.command(here, local, "run") == ["crm", "--data", f"{ours}/data"]
     helped = sidecar.helped(Path("/s/child"), local["/tmp"], here)
     assert dict(zip(helped[::2], helped[1::2], strict=True)) == {

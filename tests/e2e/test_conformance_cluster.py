@@ -6,7 +6,6 @@ send a header, so a proxy on the loopback address adds the key; it leaves Host a
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -60,19 +59,18 @@ def server(page_port: int) -> dict[str, Any]:
 def behind_a_service(installation: Installation) -> Iterator[KeyProxy]:
     """Give a proxy to the Service of the fixture's pods."""
     (page_port,) = fronts.free_ports(1)
-    namespace = installation.namespace(f"conform-{uuid.uuid4().hex[:6]}")  # noqa: TID251  new
-    installation.apply(namespace, configuration(), server(page_port))
-    installation.wait_ready(namespace, NAME)
-    service = urlsplit(installation.base_url(namespace, NAME))
-    assert service.hostname is not None
-    assert service.port is not None
-    yield KeyProxy(
-        service.hostname,
-        service.port,
-        installation.key(namespace, NAME),
-        own_port=page_port,
-    )
-    installation.cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    with installation.team("conform") as namespace:
+        installation.apply(namespace, configuration(), server(page_port))
+        installation.wait_ready(namespace, NAME)
+        service = urlsplit(installation.base_url(namespace, NAME))
+        assert service.hostname is not None
+        assert service.port is not None
+        yield KeyProxy(
+            service.hostname,
+            service.port,
+            installation.key(namespace, NAME),
+            own_port=page_port,
+        )
 
 
 @pytest.mark.requirement("C2", "C4")

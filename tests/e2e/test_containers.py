@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,8 @@ EXAMPLES = "examples/notes-server"
 @pytest.fixture(scope="module")
 def team(installation: Installation) -> Iterator[str]:
     """Give a namespace that lets in only hardened pods."""
-    name = installation.namespace(f"images-{uuid.uuid4().hex[:6]}")  # noqa: TID251  new, not known
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with installation.team("images") as name:
+        yield name
 
 
 def example(installation: Installation, file: str, name: str, **container: Any) -> dict[str, Any]:

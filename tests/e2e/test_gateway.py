@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -40,9 +39,8 @@ MEND = "import os; os.remove('/tmp/broken')"
 @pytest.fixture(scope="module")
 def team(installation: Installation) -> Iterator[str]:
     """Give a namespace that lets in only hardened pods."""
-    name = installation.namespace(f"desks-{uuid.uuid4().hex[:6]}")  # noqa: TID251  new, not known
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with installation.team("desks") as name:
+        yield name
 
 
 def example(installation: Installation, name: str) -> dict[str, Any]:

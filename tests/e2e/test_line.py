@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -27,19 +26,17 @@ OUTSIDE = [
 @pytest.fixture
 def team(installation: Installation) -> Iterator[str]:
     """Give the name of a new namespace that lets in only hardened pods."""
-    name = installation.namespace(f"team-{uuid.uuid4().hex[:6]}")  # noqa: TID251  new, not known
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with installation.team("team") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
 def changes(installation: Installation) -> Iterator[str]:
     """Run the example of the README's demo; its namespace is given."""
-    name = installation.namespace(f"changes-{uuid.uuid4().hex[:6]}")  # noqa: TID251  as above
-    installation.apply(name, *manifests("examples/changes.yaml"))
-    installation.wait_ready(name, "changes")
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with installation.team("changes") as name:
+        installation.apply(name, *manifests("examples/changes.yaml"))
+        installation.wait_ready(name, "changes")
+        yield name
 
 
 def weather(installation: Installation, **spec: Any) -> dict[str, Any]:

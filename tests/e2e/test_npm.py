@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,14 +19,13 @@ TOOLS = {"echo", "get-sum", "get-tiny-image", "get-env"}
 @pytest.fixture(scope="module")
 def team(installation: Installation) -> Iterator[str]:
     """Serve the example in a namespace that lets in only hardened pods; its name is given."""
-    name = installation.namespace(f"npm-{uuid.uuid4().hex[:6]}")  # noqa: TID251  new, not known
     (manifest,) = manifests("examples/everything-server/mcpserver.yaml")
     container = manifest["spec"]["backends"][0]["container"]
     container["image"] = installation.image("everything-server")
-    installation.apply(name, manifest)
-    installation.wait_ready(name, "everything")
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with installation.team("npm") as name:
+        installation.apply(name, manifest)
+        installation.wait_ready(name, "everything")
+        yield name
 
 
 @pytest.mark.requirement("A5", "C2", "G1")

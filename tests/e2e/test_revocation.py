@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -26,9 +25,8 @@ BYSTANDER = "the-key-of-bob-who-stays"
 @pytest.fixture
 def team(installation: Installation) -> Iterator[str]:
     """Give the name of a new namespace that lets in only hardened pods."""
-    name = installation.namespace(f"revoked-{uuid.uuid4().hex[:6]}")  # noqa: TID251  new, not known
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with installation.team("revoked") as name:
+        yield name
 
 
 def secret(**keys: str) -> dict[str, Any]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mcp_types import CreateMessageRequestParams, CreateMessageResult, TextContent
 
 from breakwater_operator.reconcile.signing import ROTATED_ANNOTATION
 from breakwater_operator.render.ring import FORGOTTEN_AFTER, ROTATED_AFTER, STATE_FILE
-from tests.support.installation import SYSTEM, Installation, manifests
+from tests.support.installation import SYSTEM, Installation, sample
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -31,23 +29,8 @@ MARGIN = timedelta(hours=1)
 @pytest.fixture
 def team(installation: Installation) -> Iterator[str]:
     """Run the example with several pods; its namespace is given."""
-    name = installation.namespace(f"turn-{uuid.uuid4().hex[:6]}")  # noqa: TID251  new, not known
-    (manifest,) = manifests("examples/python-server/mcpserver.yaml")
-    manifest["spec"] |= {
-        "runtime": {"image": installation.images["python-server"]["ref"]},
-        "replicas": REPLICAS,
-    }
-    installation.apply(name, manifest)
-    installation.wait_ready(name, "weather")
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
-
-
-async def sample(context: object, params: CreateMessageRequestParams) -> CreateMessageResult:
-    """Be a client that could be asked: such ones get sessions."""
-    return CreateMessageResult(
-        role="assistant", content=TextContent(type="text", text="x"), model="none"
-    )
+    with installation.weather("turn", replicas=REPLICAS) as name:
+        yield name
 
 
 @asynccontextmanager

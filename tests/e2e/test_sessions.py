@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-from mcp_types import CreateMessageRequestParams, CreateMessageResult, TextContent
 
 from tests.support.cluster import eventually
-from tests.support.installation import Installation, manifests
+from tests.support.installation import Installation, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,24 +25,9 @@ ROUND_SECONDS = 2
 @pytest.fixture
 def team(installation: Installation) -> Iterator[str]:
     """Run the example with several pods; its namespace is given."""
-    name = installation.namespace(f"sessions-{uuid.uuid4().hex[:6]}")  # noqa: TID251  new, not known
-    (manifest,) = manifests("examples/python-server/mcpserver.yaml")
-    manifest["spec"] |= {
-        "runtime": {"image": installation.images["python-server"]["ref"]},
-        "replicas": REPLICAS,
-        "limits": {"sessions": {"drain": f"{DRAIN_SECONDS}s"}},
-    }
-    installation.apply(name, manifest)
-    installation.wait_ready(name, "weather")
-    yield name
-    installation.cluster.kubectl("delete", "namespace", name, "--wait=false")
-
-
-async def sample(context: object, params: CreateMessageRequestParams) -> CreateMessageResult:
-    """Be a client that could be asked: such ones get sessions."""
-    return CreateMessageResult(
-        role="assistant", content=TextContent(type="text", text="x"), model="none"
-    )
+    limits = {"sessions": {"drain": f"{DRAIN_SECONDS}s"}}
+    with installation.weather("sessions", replicas=REPLICAS, limits=limits) as name:
+        yield name
 
 
 async def profile(client: Client) -> list[float]:

@@ -6,7 +6,8 @@ import base64
 import json
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+import uuid
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +17,14 @@ import pytest
 import yaml
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CreateMessageRequestParams, CreateMessageResult, TextContent
 
 from dev.cluster.build import HELM
 from dev.demo import chart_arguments
 from tests.support.cluster import RunningCluster, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "breakwater-system"
@@ -49,6 +51,25 @@ class Installation:
         metadata = {"name": name, "labels": RESTRICTED}
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         return name
+
+    @contextmanager
+    def team(self, purpose: str) -> Iterator[str]:
+        """Give a new namespace of that kind until the end of the block."""
+        suffix = uuid.uuid4().hex[:6]  # noqa: TID251 - it has to be new, not known
+        name = self.namespace(f"{purpose}-{suffix}")
+        yield name
+        self.cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+    @contextmanager
+    def weather(self, purpose: str, **spec: Any) -> Iterator[str]:
+        """Run the example of a server in Python in a namespace of its own."""
+        (manifest,) = manifests("examples/python-server/mcpserver.yaml")
+        runtime = {"image": self.images["python-server"]["ref"]}
+        manifest["spec"] |= {"runtime": runtime, **spec}
+        with self.team(purpose) as name:
+            self.apply(name, manifest)
+            self.wait_ready(name, "weather")
+            yield name
 
     def apply(self, namespace: str, *manifests: dict[str, Any]) -> None:
         """Apply manifests to a namespace."""
@@ -94,6 +115,12 @@ class Installation:
             transport = streamable_http_client(url, http_client=http)
             async with Client(transport, mode=mode, **options) as client:
                 yield client
+
+
+async def sample(context: object, params: CreateMessageRequestParams) -> CreateMessageResult:
+    """Be a client that could be asked: such ones get sessions."""
+    content = TextContent(type="text", text="x")
+    return CreateMessageResult(role="assistant", content=content, model="none")
 
 
 def manifests(path: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from mcp_types import ElicitRequestParams, ElicitResult, TextContent, TextResour
 from tests.support import clients
 from tests.support.conformance.fronts import Front
 from tests.support.conformance.server import PROMPTS, TOOLS
+from tests.support.reports import Reports
 
 INSPECTOR = Path("@modelcontextprotocol/inspector/clients/launcher/build/index.js")
 OLDER, MODERN = "2025-11-25", "2026-07-28"
@@ -62,12 +63,7 @@ async def test_the_typescript_sdk_2_lists_and_calls_tools(
 async def test_the_python_sdk_lists_and_calls_tools(
     fixture_runtime: Front, mode: str, version: str
 ) -> None:
-    reported: list[float] = []
-
-    async def on_progress(
-        progress: float, total: float | None = None, message: str | None = None
-    ) -> None:
-        reported.append(progress)
+    reported = Reports()
 
     headers = {"Authorization": f"Bearer {fixture_runtime.key}"}
     async with (
@@ -77,7 +73,7 @@ async def test_the_python_sdk_lists_and_calls_tools(
         negotiated = client.protocol_version
         tools = await client.list_tools()
         called = await client.call_tool("test_simple_text")
-        await client.call_tool("test_tool_with_progress", progress_callback=on_progress)
+        await client.call_tool("test_tool_with_progress", progress_callback=reported)
         read = await client.read_resource("test://static-text")
         prompts = await client.list_prompts()
 
@@ -134,18 +130,13 @@ async def test_the_python_sdk_speaks_http_and_sse(
     fixture_runtime: Front, mode: str, version: str
 ) -> None:
     url, key = _stream(fixture_runtime)
-    reported: list[float] = []
-
-    async def on_progress(
-        progress: float, total: float | None = None, message: str | None = None
-    ) -> None:
-        reported.append(progress)
+    reported = Reports()
 
     async with Client(sse_client(url, headers={"X-API-Key": key}), mode=mode) as client:
         negotiated = client.protocol_version
         tools = await client.list_tools()
         called = await client.call_tool("test_simple_text")
-        await client.call_tool("test_tool_with_progress", progress_callback=on_progress)
+        await client.call_tool("test_tool_with_progress", progress_callback=reported)
         resources = await client.list_resources()
         read = await client.read_resource("test://static-text")
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import clients
 from tests.support.installation import Installation, manifests
+from tests.support.reports import Reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +34,7 @@ def team(installation: Installation) -> Iterator[str]:
 async def test_the_python_sdk_uses_a_server_from_npm(
     installation: Installation, team: str, mode: str
 ) -> None:
-    reported: list[float] = []
-
-    async def on_progress(
-        progress: float, total: float | None = None, message: str | None = None
-    ) -> None:
-        reported.append(progress)
+    reported = Reports()
 
     async with installation.client(team, "everything", mode) as client:
         tools = {tool.name for tool in (await client.list_tools()).tools}
@@ -47,7 +43,7 @@ async def test_the_python_sdk_uses_a_server_from_npm(
         await client.call_tool(
             "trigger-long-running-operation",
             {"duration": 1, "steps": 2},
-            progress_callback=on_progress,
+            progress_callback=reported,
         )
         prompts = (await client.list_prompts()).prompts
         resources = (await client.list_resources()).resources

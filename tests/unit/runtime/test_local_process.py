@@ -17,6 +17,7 @@ from mcp.client.stdio import stdio_client
 from mcp_types import TextContent
 
 from tests.support.python_path import python_path
+from tests.support.reports import Reports
 from tests.unit.runtime.fakes import ALICE
 from tests.unit.runtime.test_process import COMMAND, START_SECONDS, message, modern, reserved
 
@@ -71,18 +72,11 @@ def started(folder: Path, *arguments: str, **variables: str) -> "subprocess.Pope
 
 @pytest.mark.parametrize("mode", ["legacy", "auto", "2026-07-28"])
 async def test_the_sdks_client_calls_a_tool_that_prints(tmp_path: Path, mode: str) -> None:
-    reported: list[float] = []
-
-    async def on_progress(
-        progress: float, total: float | None = None, message: str | None = None
-    ) -> None:
-        reported.append(progress)
+    reported = Reports()
 
     async with client(tmp_path, mode) as connected:
         tools = await connected.list_tools()
-        called = await connected.call_tool(
-            "noisy", {"text": "hello"}, progress_callback=on_progress
-        )
+        called = await connected.call_tool("noisy", {"text": "hello"}, progress_callback=reported)
 
     assert [tool.name for tool in tools.tools] == ["noisy"]
     assert called.content == [TextContent(type="text", text="hello, local, ''")]

@@ -76,6 +76,15 @@ async def told(made: ContainerBackend, asked: Call) -> str:
     return str(orjson.loads(await made.answer(asked))["content"][0]["text"])
 
 
+async def told_in_session(
+    made: ContainerBackend, name: str, channel: Notes, **arguments: Any
+) -> str:
+    """Call a tool as an older client that can be asked."""
+    asked = calling(name, OLDER, channel, **arguments)
+    asked.peer = await session(made, channel)
+    return await told(made, asked)
+
+
 @pytest.mark.process
 @pytest.mark.requirement("A5")
 async def test_an_older_server_asks_an_older_client_through_its_session(
@@ -83,9 +92,7 @@ async def test_an_older_server_asks_an_older_client_through_its_session(
 ) -> None:
     channel = Notes(YES)
     async with containers.backend(older_server) as made:
-        asked = calling("ask", OLDER, channel)
-        asked.peer = await session(made, channel)
-        answer = await told(made, asked)
+        answer = await told_in_session(made, "ask", channel)
 
     assert channel.asked == ["elicitation/create"]
     assert orjson.loads(answer) == YES
@@ -108,9 +115,7 @@ async def test_a_server_of_today_that_knows_the_older_era_asks_an_older_client_i
 ) -> None:
     channel = Notes(YES)
     async with containers.backend(server_of_both) as made:
-        asked = calling("test_elicitation", OLDER, channel, message="sure?")
-        asked.peer = await session(made, channel)
-        answer = await told(made, asked)
+        answer = await told_in_session(made, "test_elicitation", channel, message="sure?")
 
     assert channel.asked == ["elicitation/create"]
     assert "action=accept" in answer

@@ -45,8 +45,14 @@ demo-down: venv ## Take the demo's cluster down and leave nothing behind
 
 .PHONY: test
 test: fast ## Everything a change must not break: fast, the runtime as its image has it, real clusters (minutes)
+	$(MAKE) --jobs=2 test-processes test-clusters
+
+.PHONY: test-processes test-clusters
+test-processes: venv
 	$(BIN)/pytest tests/unit -m "process and not prove" --ignore tests/unit/runtime -n $(WORKERS) --quiet
 	PYTHONPATH="$$($(BIN)/python -m dev.compiled):$(CURDIR)" $(BIN)/pytest tests/unit/runtime -m "not prove" -n $(WORKERS) --quiet
+# These wait more than they work: what runs beside them costs them little.
+test-clusters: venv
 	$(BIN)/pytest tests/cluster tests/e2e -m "not prove"
 
 .PHONY: fast

@@ -176,6 +176,8 @@ class Wire(asyncio.Protocol):
         else:
             self.close()
         self._done()
+        # An idle connection would keep it: a part of a list is megabytes.
+        self._head, self._answer, self._chunks = None, Answer(), []
 
     def _done(self) -> None:
         if self._head is not None and not self._head.done():

@@ -109,7 +109,7 @@ class Engine:
         self._is_working = False
         self._signing: Signing | None = None
         self._rounds = Rounds(
-            prober or HttpProber(lambda: self._known_signing().keys), self._wake, meters.probe
+            prober or HttpProber(lambda: self._known_signing().keys), self._answered, meters.probe
         )
         self._issuer = ClusterIssuer(api, self._changed)
         self._events = Events(api, outside.instance, outside.now)
@@ -190,6 +190,10 @@ class Engine:
     def _wake_soon(self, key: Key) -> None:
         if self._is_working:
             self._queue.add_report(key, REPORT_SECONDS, REPORTS_APART_SECONDS)
+
+    def _answered(self, key: Key) -> None:
+        """Look at what pods answered, after whatever users wait for: they may all do so at once."""
+        self._wake(key, Priority.REPORT)
 
     def _known_signing(self) -> Signing:
         if self._signing is None:

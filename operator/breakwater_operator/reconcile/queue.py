@@ -25,7 +25,9 @@ class Priority(IntEnum):
 
     CHANGE = 0
     """Somebody changed something and waits for it."""
-    ROUTINE = 1
+    REPORT = 1
+    """Pods or controllers say how far they are, or a date has come."""
+    ROUTINE = 2
     """Nothing is known to have changed: the start, the regular look."""
 
 
@@ -57,6 +59,7 @@ class Queue:
         self._dirty: dict[Key, Priority] = {}
         self._failures: dict[Key, Backoff] = {}
         self._passed: dict[Key, float] = {}
+        self._turn = asyncio.Lock()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
@@ -148,13 +151,26 @@ class Queue:
         """Wait for the next key; it is busy until `done`."""
         while True:
             self._promote()
-            while self._ready:
-                priority, added, key = heapq.heappop(self._ready)
-                if self._waiting.get(key) == (priority, added):
-                    del self._waiting[key]
-                    self._busy[key] = self._clock()
-                    return key
+            if self._first() not in {None, Priority.CHANGE}:
+                # Thousands that nobody waits for take a turn of the loop each, so that between any
+                # two of them it is heard when somebody does.
+                async with self._turn:
+                    await asyncio.sleep(0)
+            if self._first() is not None:
+                _, _, key = heapq.heappop(self._ready)
+                del self._waiting[key]
+                self._busy[key] = self._clock()
+                return key
             await self._woken()
+
+    def _first(self) -> Priority | None:
+        """The priority of who is next; None where nobody waits."""
+        while self._ready:
+            priority, added, key = self._ready[0]
+            if self._waiting.get(key) == (priority, added):
+                return priority
+            heapq.heappop(self._ready)
+        return None
 
     def done(self, key: Key) -> None:
         """Say that the pass over a key is over."""
@@ -177,7 +193,7 @@ class Queue:
         while self._later and self._later[0][0] <= now:
             due, key = heapq.heappop(self._later)
             if self._due.get(key) == due:
-                self.add(key, Priority.CHANGE)
+                self.add(key, Priority.REPORT)
         self._set_timer()
 
     async def _woken(self) -> None:

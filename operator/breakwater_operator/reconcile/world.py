@@ -11,6 +11,7 @@ from breakwater_operator.kube.informer import Informer
 from breakwater_operator.kube.kinds import (
     CHILDREN,
     CONTROLLER_REVISION,
+    DEPLOYMENT,
     ENDPOINT_SLICE,
     MCP_SERVER,
     OPTIONAL,
@@ -19,9 +20,18 @@ from breakwater_operator.kube.kinds import (
 )
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.references import References
-from breakwater_operator.reconcile.trim import endpoint_slice, pod, without_managers
+from breakwater_operator.reconcile.trim import deployment, endpoint_slice, pod, without_managers
+from breakwater_operator.render.metadata import COMPONENT_LABEL
+from breakwater_operator.render.monitors import METRICS
 
 MANAGED = f"app.kubernetes.io/managed-by={MANAGER}"
+
+KEPT = {DEPLOYMENT: deployment}
+"""What is kept of children where that is not everything but the managers."""
+
+SELECTORS = {ENDPOINT_SLICE: f"{MANAGED},{COMPONENT_LABEL}!={METRICS[COMPONENT_LABEL]}"}
+"""What is followed of a kind where that is not everything with our label: nobody asks whether the
+Service for metrics leads anywhere."""
 
 CONTROLLERS_OWN = "deployment.kubernetes.io/revision"
 
@@ -59,7 +69,7 @@ class World:
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._api = api
         self.children = {
-            kind: Cache(self._child_changed, without_managers, _owner_uid)
+            kind: Cache(self._child_changed, KEPT.get(kind, without_managers), _owner_uid)
             for kind in (*CHILDREN, *OPTIONAL)
         }
         self.kinds: frozenset[str] = frozenset()
@@ -98,7 +108,11 @@ class World:
     def _child_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None and old is not None and old["kind"] == CONTROLLER_REVISION.name:
             self.lost[old["metadata"]["namespace"], old["metadata"]["name"]] = old
-        wake = self._wake_soon if _is_report(old, new) else self._wake
+        wake = self._wake
+        if old is not None and new is not None and _is_report(old, new):
+            if old.get("status") == new["status"]:
+                return
+            wake = self._wake_soon
         _tell(wake, {_owner(old), _owner(new), server_of(old), server_of(new)})
 
     def _labelled_changed(self, old: Object | None, new: Object | None) -> None:
@@ -111,7 +125,8 @@ class World:
         caches = [*children, (POD, self.pods), (ENDPOINT_SLICE, self.endpoints)]
         for namespace in self._namespaces:
             for kind, cache in caches:
-                yield Informer(api, kind, cache, namespace=namespace, selector=MANAGED)
+                selector = SELECTORS.get(kind, MANAGED)
+                yield Informer(api, kind, cache, namespace=namespace, selector=selector)
             for kind, cache in self.references.caches.items():
                 yield Informer(api, kind, cache, namespace=namespace, metadata_only=True)
 
@@ -161,10 +176,8 @@ def _tell(wake: Callable[[Key], None], keys: set[Key | None]) -> None:
             wake(key)
 
 
-def _is_report(old: Object | None, new: Object | None) -> bool:
-    """Whether nothing but the status of an object changed."""
-    if old is None or new is None:
-        return False
+def _is_report(old: Object, new: Object) -> bool:
+    """Whether nothing but the status of an object can have changed."""
     kept = ("generation", "labels", "ownerReferences", "deletionTimestamp")
     same = all(old["metadata"].get(key) == new["metadata"].get(key) for key in kept)
     same = same and _annotations(old) == _annotations(new)

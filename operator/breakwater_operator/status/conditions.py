@@ -5,7 +5,7 @@ import re
 from breakwater_operator.api.conditions import Condition, ConditionType, Status
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.status import pods
-from breakwater_operator.status.facts import Facts, Pod, Problem
+from breakwater_operator.status.facts import Facts, Pod, Problem, once
 from breakwater_operator.status.rollout import rollout
 
 GREETING_MAX = 128
@@ -26,6 +26,7 @@ def accepted(facts: Facts) -> Condition:
     return Condition(ConditionType.ACCEPTED, "True", Reason.SPEC_ACCEPTED, message)
 
 
+@once
 def available(facts: Facts) -> Condition:
     """Say whether as many pods are ready as are wanted.
 
@@ -42,6 +43,7 @@ def available(facts: Facts) -> Condition:
     return Condition(kind, "False", Reason.PODS_NOT_READY, message)
 
 
+@once
 def verified(facts: Facts) -> Condition:
     """Say what came of speaking MCP with the ready pods.
 
@@ -65,6 +67,7 @@ def verified(facts: Facts) -> Condition:
     return Condition(kind, "True", Reason.VERIFIED, _greeting(pod))
 
 
+@once
 def progressing(facts: Facts) -> Condition:
     """Say what is under way, or waited for."""
     status, reason, message = _progress(facts)
@@ -103,6 +106,7 @@ def _progress(facts: Facts) -> tuple[Status, Reason, str]:
     return "False", Reason.COMPLETE, f"revision {facts.revision} is rolled out"
 
 
+@once
 def degraded(facts: Facts) -> Condition:
     """Say what is wrong, in the words of whom it concerns."""
     found = [

@@ -1,9 +1,10 @@
 """What one pass has seen of a server."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from breakwater_operator.api.errors import ClusterError, Fault, NotReadyError
 from breakwater_operator.api.models import McpServer
@@ -74,9 +75,12 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Facts:
-    """Everything that the status is concluded from."""
+    """Everything that the status is concluded from.
+
+    One is equal to itself only, so that what was concluded from it can be remembered.
+    """
 
     name: str
     namespace: str
@@ -109,3 +113,11 @@ class Facts:
     slot: str = FIRST_SLOT
     previous: Mapping[str, Any] = field(default_factory=dict)
     """The status as it was."""
+
+
+Conclusion = TypeVar("Conclusion")
+
+
+def once(conclude: Callable[[Facts], Conclusion]) -> Callable[[Facts], Conclusion]:
+    """Remember what follows from the newest facts: a status asks for the same several times."""
+    return lru_cache(maxsize=1)(conclude)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwater_contract.names import REVISION_LABEL
-from breakwater_operator.status.facts import Facts
+from breakwater_operator.status.facts import Facts, once
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Rollout:
         return self.is_current and reached and (self.is_settled or self.wanted == 0)
 
 
+@once
 def rollout(facts: Facts) -> Rollout:
     """Read the Deployment of a server; without one nothing has begun."""
     deployment = facts.deployment

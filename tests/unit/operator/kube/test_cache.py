@@ -1,5 +1,6 @@
 """The cache never goes back in time, whatever arrives in whatever order."""
 
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -198,3 +199,19 @@ def test_more_objects_are_known_than_are_held_ready(cache: Cache) -> None:
         f"a{number}" for number in range(READ_MAX * 2)
     )
     assert len(cache._read) == READ_MAX
+
+
+def test_ten_thousand_objects_take_the_memory_of_their_json() -> None:
+    cache = Cache(lambda _old, _new: None, lambda live: live)
+    count, content = 10_000, "x" * 200
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            live = thing(f"s{number}", number, f"u{number}")
+            cache.wrote({"metadata": live["metadata"], "data": content})
+        cache.list_ended({("ns", f"s{number}") for number in range(count)}, count)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken / count < 1500

@@ -67,6 +67,40 @@ async def test_who_waits_for_it_goes_first(queue: Queue) -> None:
     assert [await queue.get(), await queue.get()] == [B, A]
 
 
+async def test_reports_come_after_changes_and_before_the_regular_look(
+    queue: Queue, clock: Clock
+) -> None:
+    changed, reported, regular = ("ns", "c"), ("ns", "b"), ("ns", "a")
+    queue.add(regular, Priority.ROUTINE)
+    queue.add_report(reported, 0.2, 1.0)
+    clock.now = 0.2
+    queue.add(changed)
+
+    assert [await queue.get() for _ in range(3)] == [changed, reported, regular]
+
+
+async def test_a_change_is_heard_of_between_any_two_that_nobody_waits_for(queue: Queue) -> None:
+    many = [("ns", f"s{number}") for number in range(20)]
+    for key in many:
+        queue.add(key, Priority.ROUTINE)
+    passed: list[Key] = []
+    has_begun = asyncio.Event()
+
+    async def work() -> None:
+        while len(passed) < len(many) + 1:
+            passed.append(await queue.get())
+            has_begun.set()
+
+    workers = [asyncio.create_task(work()) for _ in range(4)]
+    await has_begun.wait()
+    queue.add(A)
+    await asyncio.wait_for(workers[0], 60)
+    for worker in workers:
+        worker.cancel()
+
+    assert passed.index(A) <= 3
+
+
 async def test_a_key_that_somebody_waits_for_overtakes_itself(queue: Queue) -> None:
     queue.add(B, Priority.ROUTINE)
     queue.add(A, Priority.ROUTINE)

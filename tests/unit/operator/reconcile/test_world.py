@@ -1,0 +1,72 @@
+"""Whom a change in the cluster wakes, and how soon."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import Configuration
+
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.kinds import DEPLOYMENT, ENDPOINT_SLICE
+from breakwater_operator.reconcile.world import World
+
+Object = dict[str, Any]
+
+CRM = ("team-a", "crm")
+
+
+def deployment(version: int, status: Object, **metadata: Any) -> Object:
+    named = {"namespace": "team-a", "name": "crm-a", "uid": "u", "generation": 1}
+    labels = {"breakwater.dev/server": "crm"}
+    return {
+        "kind": "Deployment",
+        "metadata": {**named, "resourceVersion": str(version), "labels": labels, **metadata},
+        "spec": {"replicas": 2},
+        "status": status,
+    }
+
+
+BEGUN: Object = {
+    "observedGeneration": 1,
+    "replicas": 2,
+    "readyReplicas": 1,
+    "conditions": [
+        {"type": "Progressing", "status": "True", "reason": "R", "lastUpdateTime": "10:00"}
+    ],
+}
+
+
+def later(**more: Any) -> Object:
+    status = deepcopy(BEGUN) | more
+    status["conditions"][0]["lastUpdateTime"] = "10:01"
+    return status
+
+
+@pytest.mark.parametrize(
+    ("new", "at_once", "soon"),
+    [
+        pytest.param(deployment(2, later(), generation=2), [CRM], [], id="spec-changed"),
+        pytest.param(deployment(2, later(readyReplicas=2)), [], [CRM], id="pod-became-ready"),
+        pytest.param(deployment(2, later(unavailableReplicas=1)), [], [], id="only-time-passed"),
+    ],
+)
+def test_a_deployment_wakes_a_pass_when_it_says_something_new(
+    new: Object, at_once: list[Any], soon: list[Any]
+) -> None:
+    woken: tuple[list[Any], list[Any]] = ([], [])
+    api = KubeApi(Configuration(), lambda *_: None)
+    world = World(api, [], woken[0].append, woken[1].append)
+    cache = world.children[DEPLOYMENT]
+    cache.wrote(deployment(1, BEGUN))
+
+    cache.saw("MODIFIED", new)
+
+    assert woken == (at_once, soon)
+
+
+def test_endpoints_of_the_metrics_service_are_not_followed() -> None:
+    world = World(KubeApi(Configuration(), lambda *_: None), [], print, print)
+
+    followed = {one.kind: one.selector for one in world.informers}
+
+    assert followed[ENDPOINT_SLICE].endswith(",app.kubernetes.io/component!=metrics")

@@ -73,6 +73,9 @@ class Listen(Model):
         return self
 
 
+PeerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:\[\]_-]{1,300}$")]
+
+
 class Internal(Model):
     """What this process shares with the others of its server, so that any can reach a session."""
 
@@ -80,6 +83,10 @@ class Internal(Model):
     """Folder with `ring.json` (the keys that seal session ids), `ca.crt`, `tls.crt` and `tls.key`
     (the certificate that they know each other by); a relative path is relative to the settings
     file. The files are read again when they change."""
+    peers: Annotated[tuple[PeerName, ...], Field(max_length=64)] = ()
+    """Host names or addresses at which all processes of the server are found, each with a port or
+    at that of ours. Where there are any, requests without a session are answered by the process
+    that all choose for their principal: set for backends that keep something for each."""
 
 
 class OperatorKey(Model):

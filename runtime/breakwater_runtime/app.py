@@ -65,8 +65,11 @@ from breakwater_runtime.management.profile import Profile
 from breakwater_runtime.observability.audit import Audit
 from breakwater_runtime.observability.metrics import Metrics
 from breakwater_runtime.observability.telemetry import Telemetry
+from breakwater_runtime.protocol.at_home import AtHome
 from breakwater_runtime.protocol.conversation import Conversation
 from breakwater_runtime.protocol.dispatch import Dispatcher
+from breakwater_runtime.protocol.homes import Homes, resolver
+from breakwater_runtime.protocol.introductions import Introduction, introduced
 from breakwater_runtime.protocol.json_rpc import JsonRpc
 from breakwater_runtime.protocol.legacy_sse import LegacySse
 from breakwater_runtime.protocol.plain.capabilities import Capabilities
@@ -116,6 +119,8 @@ class Process:
     telemetry: Telemetry
     rates: Rates
     """How often who has asked lately."""
+    homes: Homes | None = None
+    """Where principals are at home; None: wherever they ask."""
     profiling: bool = False
     """Whether it may be profiled: for development."""
 
@@ -286,11 +291,17 @@ def public(process: Process, within: Inside | None = None) -> ASGIApp:
             ),
             BodyLimit(max_bytes=lambda: live.loaded.wire.body_bytes),
         ],
-        endpoints,
+        _at_home(process, endpoints),
         headers=AnswerHeaders(lambda: live.loaded.origins),
         errors=Errors(json_rpc=JSON_RPC_PATHS, now=sources.now, challenge=challenges.scopes),
         new_id=sources.new_id,
     )
+
+
+def _at_home(process: Process, endpoints: ASGIApp) -> ASGIApp:
+    if process.homes is None:
+        return endpoints
+    return AtHome(endpoints, process.homes, process.sharing.forwarder)
 
 
 def _composed(
@@ -357,6 +368,7 @@ def internal(process: Process) -> ASGIApp:
     cut = process.metrics.counter(catalogue.CUT)
     return Pipeline(
         [
+            Introduction(process.sharing.here, process.health.ready),
             process.sharing.admit,
             InFlight(
                 limits=lambda: live.loaded.limits,
@@ -381,6 +393,18 @@ def sharing(live: Live, here: Pod, server_uid: str, metrics: Metrics, sources: S
 
     shared = Shared(server_uid, lambda: live.loaded.shared.ring, client_tls)
     return Sharing(shared, here, sources.now, metrics.counter(catalogue.FORWARDS))
+
+
+def homes(settings: RuntimeSettings, sharing: Sharing, health: Health) -> Homes | None:
+    """Make what knows where principals are at home; None: nothing is kept for them."""
+    if settings.internal is None or not settings.internal.peers:
+        return None
+    return Homes(
+        sharing.here,
+        resolver(settings.internal.peers, settings.listen.internal_port),
+        partial(introduced, sharing.peers),
+        health.ready,
+    )
 
 
 def _watch_places(process: Process) -> None:

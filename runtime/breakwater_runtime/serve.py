@@ -141,6 +141,8 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
     live = _live(start, metrics)
     certificates = _certificates(start, metrics)
     listeners = _listeners(settings) if start.transport != "stdio" else None
+    sharing = app.sharing(live, _here(start), settings.server.uid, metrics, start.sources)
+    health = Health()
     process = Process(
         settings=settings,
         version=start.version,
@@ -149,13 +151,14 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         live=live,
         telemetry=Telemetry(_service(start), metrics, start.importing),
         backends=_backends(start, live),
-        health=Health(),
+        health=health,
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
-        sharing=app.sharing(live, _here(start), settings.server.uid, metrics, start.sources),
+        sharing=sharing,
         places=Places(),
         peer_places=Places(),
         rates=Rates.of(settings.server, metrics, start.sources.elapsed),
+        homes=app.homes(settings, sharing, health),
         profiling=start.profiling,
     )
     # Behind the import of the backend: a provider of traces that its code sets up stays.
@@ -468,6 +471,8 @@ class _Serving:
         process, certificates = self._process, self._certificates
         yield process.live.watch()
         yield process.issuer_keys.watch()
+        if process.homes is not None:
+            yield process.homes.watch()
         yield LoopWatch(
             process.metrics.histogram(process_metrics.LOOP_LAG).labels(),
             process.metrics.counter(process_metrics.LOOP_BLOCKED),

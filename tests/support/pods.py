@@ -140,6 +140,7 @@ def running(
     open_seconds: float = 1.0,
     limits: dict[str, Any] | None = None,
     versions: Sequence[Versions] = (),
+    are_homes: bool = False,
 ) -> Iterator[Pods]:
     """Run so many pods that serve `mcp` of a module with this text, until the end of the block.
 
@@ -151,6 +152,7 @@ def running(
         open_seconds: How long each still takes connections then.
         limits: The limits of the live settings.
         versions: Of the forward protocol, oldest and newest of each pod; ours where none is said.
+        are_homes: Whether each principal has one of them as its home.
     """
     shared = folder / "internal"
     share(shared)
@@ -160,8 +162,10 @@ def running(
         (folder / "keys" / principal).write_text(key)
     pods = Pods(shared)
     with ExitStack() as stack:
-        for number, spoken in zip(range(count), chain(versions, repeat((0, 0))), strict=False):
-            ports = stack.enter_context(_reserved())
+        reserved = [stack.enter_context(_reserved()) for _ in range(count)]
+        peers = [f"127.0.0.1:{internal}" for _, _, internal in reserved] if are_homes else []
+        spoken_by = chain(versions, repeat((0, 0)))
+        for number, (ports, spoken) in enumerate(zip(reserved, spoken_by, strict=False)):
             settings = {
                 "server": {"name": "shared", "uid": UID},
                 "backends": [{"python": {"server": "shared:mcp"}}],
@@ -170,7 +174,7 @@ def running(
                     "managementPort": ports[1],
                     "internalPort": ports[2],
                 },
-                "internal": {"directory": MOUNTED},
+                "internal": {"directory": MOUNTED, "peers": peers},
                 "drain": drain,
                 "live": {"keysDirectory": str(folder / "keys"), "limits": limits or {}},
             }

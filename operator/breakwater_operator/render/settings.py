@@ -15,6 +15,7 @@ from breakwater_contract.names import (
 )
 from breakwater_contract.settings import Internal, Listen, RuntimeSettings, ServerIdentity
 from breakwater_operator.api import backends as api
+from breakwater_operator.api import names
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.render import containers, remotes
 
@@ -28,12 +29,23 @@ def settings(server: McpServer, revision: str) -> str:
             backends=tuple(_backend(backend, server) for backend in server.spec.backends),
             gateway=server.spec.gateway,
             listen=Listen(host="0.0.0.0"),  # noqa: S104 (a pod's address is not known beforehand)
-            internal=Internal(directory=INTERNAL_DIRECTORY),
+            internal=Internal(directory=INTERNAL_DIRECTORY, peers=_peers(server)),
             drain=server.spec.limits.sessions.drain,
             tls=_tls(server),
             live_file=LIVE_FILE,
         )
     )
+
+
+def _peers(server: McpServer) -> tuple[str, ...]:
+    """Say where all pods are found, if what a principal does leaves something behind in one.
+
+    So it is with children of a command. Not with replicas: pods stay when their number changes.
+    """
+    containers = [each.container for each in server.spec.backends if each.container is not None]
+    if not any(each.stdio is not None and each.isolation != "Shared" for each in containers):
+        return ()
+    return (f"{names.metrics(server.name)}.{server.namespace}.svc",)
 
 
 def _backend(backend: api.Backend, server: McpServer) -> Backend:

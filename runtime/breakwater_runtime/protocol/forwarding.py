@@ -38,6 +38,7 @@ LEFT_OUT = frozenset(
         b"origin",
     }
 )
+LISTEN = b"subscriptions/listen"
 TOOLS_CALL = b'"tools/call"'
 """What stands in every message that calls a tool: inside a text its quotes would be escaped."""
 
@@ -63,7 +64,7 @@ class Forwarder:
         self._outcomes = outcomes
         self._answered = outcomes.labels("answered")
         self._ticker = ticker
-        self._streams: dict[Upstream, None] = {}
+        self._streams: dict[Upstream, _Relay] = {}
 
     async def forward(self, owner: Pod, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered by the owner of its session.
@@ -76,7 +77,8 @@ class Forwarder:
             return
         request = Request.of(scope)
         request.calls_elsewhere = TOOLS_CALL in body
-        relay = _Relay(scope["method"] == "GET", body, receive, send, self._ticker)
+        is_stream = scope["method"] == "GET" or request.headers.get(b"mcp-method") == LISTEN
+        relay = _Relay(is_stream, body, receive, send, self._ticker)
         try:
             await self._relay(owner, self._head(owner, scope, request, len(body)), relay)
         except Refused as refusal:
@@ -101,7 +103,7 @@ class Forwarder:
     async def _through(self, upstream: Upstream, owner: Pod, head: bytes, relay: "_Relay") -> bool:
         """Relay through a connection; False: it had been closed before the request was there."""
         if relay.is_stream:
-            self._streams[upstream] = None
+            self._streams[upstream] = relay
         try:
             upstream.send(head, relay.body)
             await relay.run(upstream)
@@ -140,8 +142,12 @@ class Forwarder:
         return b"\r\n".join(lines)
 
     def end_streams(self) -> None:
-        """End streams that carry no call; their clients come back through another pod."""
-        for upstream in tuple(self._streams):
+        """End streams that carry no call; their clients come back through another pod.
+
+        One that answers a request says that we stop.
+        """
+        for upstream, relay in tuple(self._streams.items()):
+            relay.is_moved = True
             upstream.finish()
 
     def close(self) -> None:
@@ -156,7 +162,9 @@ class _Relay:
         self, is_stream: bool, body: bytes, receive: Receive, send: Send, ticker: Ticker
     ) -> None:
         self.is_stream = is_stream
-        """Whether it is a stream that carries no call."""
+        """Whether it is a stream that carries no call, and ends when we do."""
+        self.is_moved = False
+        """Whether we ended it, for its client to come back through another pod."""
         self.is_gone = False
         """Whether the client left."""
         self.was_cut = False
@@ -224,6 +232,8 @@ class _Relay:
         try:
             while more:
                 part, more = await upstream.part()
+                if self.is_moved:
+                    part = b"".join((part, *self._last_words()))
                 await self._send(streams.body(part, more=more))
         except LostError:
             if not self.is_gone:

@@ -61,13 +61,13 @@ class Sharing:
 
         self.ids = SessionIds(shared.ring, here, now_seconds)
         self._answer: ASGIApp = nowhere
-        self._peers: OrderedDict[str, Pod] = OrderedDict()
+        self._met_pods: OrderedDict[str, Pod] = OrderedDict()
         self._callers = Callers(shared.ring, here, now_seconds)
         ticker = Ticker()
-        peers = Peers(shared.client_tls, internal_host(shared.server_uid), ticker)
+        self.peers = Peers(shared.client_tls, internal_host(shared.server_uid), ticker)
         self.admit = Forwarded(here, self._callers, self._met)
         """The step that every request on the internal port takes first."""
-        self.forwarder = Forwarder(peers, self._callers, forwards, ticker)
+        self.forwarder = Forwarder(self.peers, self._callers, forwards, ticker)
 
     def way_to(self, session_id: str, principal: str) -> ASGIApp | None:
         """Get what passes a request on to the pod that has a session; None: no other pod has."""
@@ -81,20 +81,20 @@ class Sharing:
     def _met(self, pod: Pod) -> None:
         """Remember a peer: ids and callers name those that there are."""
         if pod.address:
-            self._peers[pod.uid] = pod
-            self._peers.move_to_end(pod.uid)
-            if len(self._peers) > PEERS_MAX:
-                self._peers.popitem(last=False)
+            self._met_pods[pod.uid] = pod
+            self._met_pods.move_to_end(pod.uid)
+            if len(self._met_pods) > PEERS_MAX:
+                self._met_pods.popitem(last=False)
 
     async def hand_on(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Have a request answered by any other pod; False: none is known to be there."""
-        for pod in reversed(list(self._peers.values())[-TRIED_MAX:]):
+        for pod in reversed(list(self._met_pods.values())[-TRIED_MAX:]):
             try:
                 await self.forwarder.forward(pod, scope, receive, send)
             except Refused as refusal:
                 if refusal.problem is Problem.SHUTTING_DOWN:  # it may have been done
                     raise
-                del self._peers[pod.uid]
+                del self._met_pods[pod.uid]
             else:
                 return True
         return False

@@ -35,7 +35,7 @@ async def ask(installation: Installation, team: str, mode: str, tool: str, **giv
     async with installation.client(team, "notes", mode) as client:
         answer = await client.call_tool(tool, given)
     assert not answer.is_error
-    return str(answer.content[0].text)  # type: ignore[union-attr]  # these tools give text
+    return str(answer.structured_content)
 
 
 @pytest.mark.requirement("A5", "W6")

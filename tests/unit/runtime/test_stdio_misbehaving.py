@@ -87,6 +87,22 @@ async def test_a_child_that_reads_nothing_is_ended(
         assert all(isinstance(each, RpcError) for each in failed)
 
 
+async def test_nobody_waits_longer_than_a_call_may_take_for_a_child_that_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwater_runtime.backends.container.pipes.STALL_SECONDS", 3600)
+    monkeypatch.setattr("breakwater_runtime.backends.codec.conversation.ALIVE_SECONDS", 3600)
+    settings = {"isolation": "Shared", "call": "300ms"}
+    async with misbehaving(tmp_path, "never-read", **settings) as (backend, _):
+        await containers.well(backend)
+        calls = [backend.answer(tool("echo", text="x" * 100_000)) for _ in range(10)]
+
+        async with asyncio.timeout(60):
+            failed = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert {each.data["code"] for each in failed if isinstance(each, RpcError)} == {"TIMEOUT"}
+
+
 @pytest.mark.parametrize(
     ("mode", "said"),
     [("exits", "exit code 7 and said: no database"), ("garbage", "what is not MCP")],

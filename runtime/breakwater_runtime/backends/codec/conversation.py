@@ -36,8 +36,9 @@ ALIVE_SECONDS = 5.0
 class Wire(Protocol):
     """What carries a conversation."""
 
-    async def ready(self) -> None:
-        """Wait until the server has read enough of what was written."""
+    @property
+    def busy(self) -> asyncio.Future[None] | None:
+        """What ends once the server has read enough of what was written; None: it has."""
 
     def write(self, line: bytes) -> None:
         """Write a line, sometime."""
@@ -109,7 +110,7 @@ class Conversation:
             if self._timer is None and self._timeout_seconds is not None:
                 self._timer = self._loop.call_later(self._timeout_seconds, self._look)
         try:
-            await self._wire.ready()
+            await self._read_up(pending)
             if pending.error is None:
                 pending.written = True
                 self._wire.write(messages.request(number, method, params))
@@ -127,6 +128,11 @@ class Conversation:
         if call is not None:
             self.served = True
         return result
+
+    async def _read_up(self, pending: Pending) -> None:
+        """Wait until the server has read what was written, or until nobody waits for a request."""
+        while pending.error is None and (busy := self._wire.busy) is not None:
+            await pending.wait_for(busy)
 
     def _look(self) -> None:
         """End what takes too long: one timer for all, who began in turn and have the same time."""
@@ -182,7 +188,7 @@ class Conversation:
         """Take one line; False: it answers nothing that was asked, so it may be one too many."""
         result = messages.result(line)
         if result is not None and isinstance(result.content, dict):
-            pending = self._pending.get(result.number)
+            pending = self._asked(result.number)
             if pending is not None:
                 pending.succeed(result)
                 self._garbage = 0
@@ -223,7 +229,7 @@ class Conversation:
                 self._take_notification(method, given)
             return False
         number = messages.number_of(message.get("id"))
-        pending = self._pending.get(number) if number is not None else None
+        pending = self._asked(number)
         if pending is None or number is None:
             return False
         self._garbage = 0
@@ -253,14 +259,12 @@ class Conversation:
         self._sinks.event(self, method, params)
 
     def _take_progress(self, params: dict[str, Any]) -> None:
-        number = messages.number_of(params.get("progressToken"))
-        pending = self._pending.get(number) if number is not None else None
+        pending = self._asked(messages.number_of(params.get("progressToken")))
         if pending is not None and pending.progress_token is not None:
             pending.note(PROGRESS, {**params, "progressToken": pending.progress_token})
 
     def _take_change(self, subscription: Any, method: str, params: dict[str, Any]) -> None:
-        number = messages.number_of(subscription)
-        pending = self._pending.get(number) if number is not None else None
+        pending = self._asked(messages.number_of(subscription))
         if pending is None:
             return
         if pending.call is None:
@@ -274,7 +278,12 @@ class Conversation:
         if len(self.calls) != 1:
             return None
         (number,) = self.calls
-        return self._pending.get(number)
+        return self._asked(number)
+
+    def _asked(self, number: int | None) -> Pending | None:
+        """Find a request by its number; what was not written yet, the server knows nothing of."""
+        pending = self._pending.get(number) if number is not None else None
+        return pending if pending is not None and pending.written else None
 
     async def _answer(
         self, method: str, params: dict[str, Any] | None, call: Call | None

@@ -55,6 +55,10 @@ class Pending:
         if not self._turn.done():
             self._turn.set_result(None)
 
+    async def wait_for(self, free: asyncio.Future[None]) -> None:
+        """Wait until the server can be written to, or until nobody waits for this any more."""
+        await asyncio.wait((free, self._turn), return_when=asyncio.FIRST_COMPLETED)
+
     async def wait(self) -> Result:
         """Wait for the result.
 

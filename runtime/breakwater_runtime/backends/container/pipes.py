@@ -56,10 +56,10 @@ class Pipes(asyncio.Protocol):
 
     # The wire
 
-    async def ready(self) -> None:
-        """Wait until the child has read enough of its input."""
-        while self._free is not None:
-            await asyncio.shield(self._free)
+    @property
+    def busy(self) -> asyncio.Future[None] | None:
+        """What ends once the child has read enough of its input; None: it has."""
+        return self._free
 
     def write(self, line: bytes) -> None:
         """Write a line, together with all that is written at the same moment.

@@ -173,7 +173,7 @@ class Session:
         """
         key, _, number = event_id.partition("-")
         stream = self._streams.get(int(key)) if key.isdecimal() and number.isdecimal() else None
-        if stream is None:
+        if stream is None or stream.has_lost(int(number)):
             raise Refused(Problem.INVALID_MESSAGE, "The stream of this Last-Event-ID has ended.")
         return stream, int(number)
 

@@ -35,31 +35,61 @@ def body(content: bytes, *, more: bool = True) -> Message:
 
 
 class Budget:
-    """How much may be kept for replay: a bound for each session, and one for all."""
+    """How much may be kept for replay: a bound for each session, and one for all.
+
+    What has been written goes first where it was written longest ago. What no response has carried
+    yet is kept as long as there is one: of that no more comes than requests are in flight.
+    """
 
     def __init__(self, limit: Callable[[], int], parent: "Budget | None" = None) -> None:
         """Allow `limit` bytes, which count against `parent` too."""
         self._limit = limit
         self._parent = parent
         self._used = 0
+        self._holders: dict[EventStream, None] = {}
+        """Streams that keep something, with the one that was added to last at the end."""
 
     @property
-    def exceeded(self) -> bool:
-        """Whether something has to go."""
-        above = self._parent is not None and self._parent.exceeded
-        return above or self._used > self._limit()
+    def used(self) -> int:
+        """How many bytes are kept."""
+        return self._used
 
-    def take(self, count: int) -> None:
-        """Count bytes that are kept; a negative number gives them back."""
+    def take(self, stream: "EventStream", count: int) -> None:
+        """Count bytes that a stream keeps from now on."""
         self._used += count
+        self._holders.pop(stream, None)
+        self._holders[stream] = None
         if self._parent is not None:
-            self._parent.take(count)
+            self._parent.take(stream, count)
+
+    def give_back(self, stream: "EventStream", count: int, *, is_empty: bool) -> None:
+        """Count bytes that a stream no longer keeps."""
+        self._used -= count
+        if is_empty:
+            self._holders.pop(stream, None)
+        if self._parent is not None:
+            self._parent.give_back(stream, count, is_empty=is_empty)
+
+    def make_room(self) -> None:
+        """Let streams drop what they can until the bounds hold."""
+        limit = self._limit()
+        looked_at: list[EventStream] = []
+        while self._used > limit and self._holders:
+            oldest = next(iter(self._holders))
+            oldest.drop()
+            if oldest in self._holders:
+                del self._holders[oldest]
+                looked_at.append(oldest)
+        for each in looked_at:
+            self._holders[each] = None
+        if self._parent is not None:
+            self._parent.make_room()
 
 
 class EventStream:
     """A stream whose events have ids: what one response did not carry, the next one does.
 
-    Events are kept until the stream is forgotten, within the budget; beyond it the oldest go.
+    Events are kept until the stream is forgotten, within the budget.
     """
 
     def __init__(
@@ -98,9 +128,24 @@ class EventStream:
     def _append(self, event: bytes) -> None:
         self._events.append((self._next, event))
         self._next += 1
-        self._budget.take(len(event))
-        while self._budget.exceeded and len(self._events) > 1:
-            self._budget.take(-len(self._events.popleft()[1]))
+        self._budget.take(self, len(event))
+        self._budget.make_room()
+
+    def drop(self) -> None:
+        """Keep no more than what a response is about to carry."""
+        if self._deadline is not None:
+            self._ends()  # the client is away, and can only be told that it is over
+        while self._events and self._events[0][0] < self._cursor:
+            self._pop()
+
+    def _pop(self) -> None:
+        _, event = self._events.popleft()
+        self._budget.give_back(self, len(event), is_empty=not self._events)
+
+    def has_lost(self, number: int) -> bool:
+        """Say whether everything that came after an event has been dropped."""
+        is_last = number >= self._next - 1
+        return not is_last and not (self._events and self._events[-1][0] > number)
 
     def close(self) -> None:
         """Have no more events; the stream ends once they are all written."""
@@ -132,10 +177,11 @@ class EventStream:
     async def flush(self) -> None:
         """Write what is not written yet, and the end where there is one."""
         async with self._lock:
-            while self._send is not None and self._cursor < self._next:
+            while self._send is not None and self._events and self._cursor < self._next:
                 number, event = self._event_at_cursor()
                 self._cursor = number + 1
                 await self._write(self._send, body(event))
+            self._budget.make_room()
             send = self._send
             if self._closed and send is not None:
                 # It stays for a while: the client may not have got what was written last.
@@ -153,9 +199,8 @@ class EventStream:
     def forget(self) -> None:
         """Keep nothing."""
         self._ticker.discard(self)
-        for _, event in self._events:
-            self._budget.take(-len(event))
-        self._events.clear()
+        while self._events:
+            self._pop()
         self._closed = True
 
     def tick(self, now: float) -> None:

@@ -5,7 +5,6 @@ an answer finds the one request that it belongs to.
 """
 
 import asyncio
-import itertools
 import logging
 from typing import Any, Protocol
 
@@ -13,18 +12,19 @@ import orjson
 
 from breakwater_runtime.backends.codec import eras, messages
 from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE, envelope
-from breakwater_runtime.backends.codec.instance import About, Sinks, too_slow, unavailable
+from breakwater_runtime.backends.codec.instance import Sinks, too_slow
 from breakwater_runtime.backends.codec.messages import Result
 from breakwater_runtime.backends.codec.pending import Pending, with_token
-from breakwater_runtime.backends.codec.questions import Questions
+from breakwater_runtime.backends.codec.talk import (
+    CANCELLED,
+    MESSAGE,
+    PROGRESS,
+    SUBSCRIPTION_ID,
+    Talk,
+)
 from breakwater_runtime.calls import Call, RpcError
 
 logger = logging.getLogger(__name__)
-
-CANCELLED = "notifications/cancelled"
-PROGRESS = "notifications/progress"
-MESSAGE = "notifications/message"
-SUBSCRIPTION_ID = "io.modelcontextprotocol/subscriptionId"
 
 GARBAGE_BYTES_MAX = 1024 * 1024
 """How much a server may write that is no message before it is taken for no MCP server."""
@@ -50,39 +50,19 @@ class Wire(Protocol):
         """Stop it gently."""
 
 
-class Conversation:
+class Conversation(Talk):
     """One server, talked to by everybody who shares it."""
 
     def __init__(
         self, backend: str, wire: Wire, sinks: Sinks, *, timeout_seconds: float | None
     ) -> None:
         """Talk over `wire`; nothing has been said yet."""
-        self._backend = backend
+        super().__init__(backend, sinks, wire.write, timeout_seconds)
         self._wire = wire
-        self._sinks = sinks
-        self._timeout_seconds = timeout_seconds
-        self._loop = asyncio.get_running_loop()
-        self._numbers = itertools.count(1)
         self._pending: dict[int, Pending] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._questions = Questions(backend, self._answer, wire.write)
         self._garbage = 0
         self._checking = False
         self._timer: asyncio.TimerHandle | None = None
-        self._lost: asyncio.Future[str] = self._loop.create_future()
-        self.about = About("", False, {}, {})
-        self.calls: dict[int, Call] = {}
-        self.last_used = self._loop.time()
-        self.served = False
-
-    @property
-    def lost(self) -> str | None:
-        """Why it has ended; None: it has not."""
-        return self._lost.result() if self._lost.done() else None
-
-    async def wait_lost(self) -> str:
-        """Wait until it has ended."""
-        return await asyncio.shield(self._lost)
 
     def close(self) -> None:
         """Stop the server gently."""
@@ -100,7 +80,7 @@ class Conversation:
             RpcError: There is no result.
         """
         if self._lost.done():
-            raise self._gone(written=False)
+            raise self._gone(executed=False)
         number, pending = next(self._numbers), Pending(call, self._loop)
         if pending.progress_token is not None:
             params = with_token(params, number)
@@ -275,20 +255,12 @@ class Conversation:
 
     def _only_call(self) -> Pending | None:
         """Find the one call under way: what the server says then can belong to no other."""
-        if len(self.calls) != 1:
-            return None
-        (number,) = self.calls
-        return self._asked(number)
+        return self._asked(self._only_number())
 
     def _asked(self, number: int | None) -> Pending | None:
         """Find a request by its number; what was not written yet, the server knows nothing of."""
         pending = self._pending.get(number) if number is not None else None
         return pending if pending is not None and pending.written else None
-
-    async def _answer(
-        self, method: str, params: dict[str, Any] | None, call: Call | None
-    ) -> dict[str, Any]:
-        return await self._sinks.asked(self, method, params, call)
 
     # The end
 
@@ -300,17 +272,5 @@ class Conversation:
         if self._timer is not None:
             self._timer.cancel()
         for pending in self._pending.values():
-            pending.fail(self._gone(written=pending.written))
-        for task in tuple(self._tasks):
-            task.cancel()
-        self._questions.close()
-
-    def _gone(self, *, written: bool) -> RpcError:
-        message = f"The server of backend {self._backend} is gone: {self.lost}."
-        return unavailable(self._backend, message, retryable=not written)
-
-    def _spawn(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+            pending.fail(self._gone(executed=pending.written))
+        self._stop_work()

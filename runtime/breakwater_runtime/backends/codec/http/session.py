@@ -5,9 +5,8 @@ one; what it says by itself comes over one more stream, where there is a session
 """
 
 import asyncio
-import itertools
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,12 +18,6 @@ from breakwater_contract.mcp import (
     MCP_PROTOCOL_VERSION_HEADER,
 )
 from breakwater_runtime.backends.codec import eras, messages
-from breakwater_runtime.backends.codec.conversation import (
-    CANCELLED,
-    MESSAGE,
-    PROGRESS,
-    SUBSCRIPTION_ID,
-)
 from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE
 from breakwater_runtime.backends.codec.http import answers
 from breakwater_runtime.backends.codec.http.connection import Connection, LostError, TooLongError
@@ -36,11 +29,17 @@ from breakwater_runtime.backends.codec.http.requests import (
     SESSION_HEADER,
     Endpoint,
 )
-from breakwater_runtime.backends.codec.instance import About, Sinks, too_slow, unavailable
+from breakwater_runtime.backends.codec.instance import Sinks, too_slow, unavailable
 from breakwater_runtime.backends.codec.lines import LineTooLongError
 from breakwater_runtime.backends.codec.messages import Result
 from breakwater_runtime.backends.codec.pending import with_token
-from breakwater_runtime.backends.codec.questions import Questions
+from breakwater_runtime.backends.codec.talk import (
+    CANCELLED,
+    MESSAGE,
+    PROGRESS,
+    SUBSCRIPTION_ID,
+    Talk,
+)
 from breakwater_runtime.calls import Call, RpcError
 from breakwater_runtime.observability import trace_context
 
@@ -56,7 +55,7 @@ FAREWELL_SECONDS = 2.0
 """How long the end of a session may take; nobody waits for it."""
 
 
-class HttpSession:
+class HttpSession(Talk):
     """One server, talked to by everybody who shares it."""
 
     def __init__(
@@ -69,31 +68,11 @@ class HttpSession:
         timeout_seconds: float | None,
     ) -> None:
         """Talk to a server; nothing has been said yet."""
-        self._backend = backend
+        super().__init__(backend, sinks, self._write, timeout_seconds)
         self._endpoint = endpoint
-        self._sinks = sinks
         self._message_bytes = message_bytes
-        self._timeout_seconds = timeout_seconds
-        self._loop = asyncio.get_running_loop()
-        self._numbers = itertools.count(1)
         self._exchanges: dict[int, Exchange] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._headers: dict[str, str] = {}
-        self._questions = Questions(backend, self._answer, self._write)
-        self._lost: asyncio.Future[str] = self._loop.create_future()
-        self.about = About("", False, {}, {})
-        self.calls: dict[int, Call] = {}
-        self.last_used = self._loop.time()
-        self.served = False
-
-    @property
-    def lost(self) -> str | None:
-        """Why it has ended; None: it has not."""
-        return self._lost.result() if self._lost.done() else None
-
-    async def wait_lost(self) -> str:
-        """Wait until it has ended."""
-        return await asyncio.shield(self._lost)
 
     def end(self, reason: str) -> None:
         """Fail everything that waits: the server is gone, or does not know us any more."""
@@ -102,9 +81,7 @@ class HttpSession:
         self._lost.set_result(reason)
         for exchange in self._exchanges.values():
             exchange.abort()
-        for task in tuple(self._tasks):
-            task.cancel()
-        self._questions.close()
+        self._stop_work()
 
     def close(self) -> None:
         """End the session."""
@@ -420,28 +397,9 @@ class HttpSession:
 
     def _only(self) -> Exchange | None:
         """Find the one call under way: what the server asks by itself can mean no other."""
-        if len(self.calls) != 1:
-            return None
-        (number,) = self.calls
-        return self._exchanges.get(number)
-
-    async def _answer(
-        self, method: str, params: dict[str, Any] | None, call: Call | None
-    ) -> dict[str, Any]:
-        return await self._sinks.asked(self, method, params, call)
-
-    # The end
-
-    def _gone(self, *, executed: bool) -> RpcError:
-        reason = self.lost or "it closed the connection before it had answered"
-        message = f"The server of backend {self._backend} is gone: {reason}."
-        return unavailable(self._backend, message, retryable=not executed)
+        number = self._only_number()
+        return self._exchanges.get(number) if number is not None else None
 
     def _too_long(self) -> RpcError:
         said = f"The server of backend {self._backend} answers with more than "
         return RpcError(INTERNAL_ERROR, f"{said}{self._message_bytes} bytes")
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
+STUCK_SECONDS = 3.0
+"""How long a pass may take before this operator calls itself unhealthy; others wait minutes."""
 
 
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     folder = tmp_path_factory.mktemp("operator")
     name = f"seen-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+    patience = {"BREAKWATER_TEST_STUCK_SECONDS": str(STUCK_SECONDS)}
+    with ground(control_plane.kubeconfig, name, folder, ROOT, environment=patience) as made:
         yield made
 
 
@@ -140,6 +143,52 @@ def test_an_operator_that_does_not_know_everything_yet_is_alive_and_not_ready(op
     op.operator.wait_ready()
 
     assert healthy == (200, "ok\n")
+
+
+def test_a_pass_that_hangs_is_unhealthy_until_it_ends(op: Ground) -> None:
+    op.ready("one")
+    op.quiet()
+    arrives = threading.Event()
+    late = Rule(lambda seen: seen.what == "PATCH configmaps", times=1, late=arrives)
+    op.proxy.rules.append(late)
+    assert op.operator.ask("/healthz") == (200, "ok\n")
+    op.apply("one", limits={"inFlight": 11})
+
+    try:
+        eventually(lambda: op.operator.ask("/healthz")[0] == 503, "it says so", seconds=60)
+        _, said = op.operator.ask("/healthz")
+    finally:
+        arrives.set()
+
+    assert said.startswith("the queue has not moved for ")
+    eventually(lambda: op.operator.ask("/healthz") == (200, "ok\n"), "it is well", seconds=60)
+    op.wait("one", "Progressing", "False")
+
+
+def test_a_watch_that_has_ended_for_good_is_unhealthy_until_the_process_is_started_again(
+    op: Ground,
+) -> None:
+    op.ready("one")
+    op.proxy.tamper = lambda seen, line: (
+        b'{"type":"ADDED","object":{}}\n' if seen.plural == "services" else line
+    )
+
+    def is_told() -> bool:
+        news = {"example.com/at": str(time.monotonic())}
+        op.patch(SERVICE, "one", {"metadata": {"annotations": news}})
+        return op.operator.ask("/healthz")[0] == 503
+
+    try:
+        eventually(is_told, "it says so", seconds=60)
+        _, said = op.operator.ask("/healthz")
+    finally:
+        op.proxy.tamper = None
+
+    assert said == "the watch of Service has ended: KeyError('metadata')\n"
+    op.operator.kill()
+    op.operator.start()
+    op.operator.wait_ready()
+    assert op.operator.ask("/healthz") == (200, "ok\n")
 
 
 def test_each_line_of_the_log_is_json_and_names_its_pass(op: Ground) -> None:

@@ -25,6 +25,7 @@ from breakwater_operator.kube.connection import connection
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import CONFIG_MAP, SECRET
 from breakwater_operator.main import run
+from breakwater_operator.reconcile import engine
 from breakwater_operator.status.facts import Probe, ServerInfo
 from tests.support.forks import nursery
 
@@ -202,6 +203,10 @@ def _free_port() -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Run an operator; the first argument is the kubeconfig that leads to the fake pods."""
+    # Nobody waits five minutes in a test.
+    stuck_seconds = os.environ.get("BREAKWATER_TEST_STUCK_SECONDS")  # noqa: TID251 - tests have no main
+    if stuck_seconds is not None:
+        engine.STUCK_SECONDS = float(stuck_seconds)
     return run(argv[1:], prober=FakeProber(Path(argv[0])))
 
 

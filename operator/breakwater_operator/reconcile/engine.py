@@ -56,7 +56,7 @@ TURN_SECONDS = 5.0
 """The same while one signing key follows another."""
 
 STUCK_SECONDS = 300.0
-"""A queue whose oldest key is older than that does not move."""
+"""A pass that runs longer hangs, and a queue of which nothing is taken for that long too."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,11 @@ class Engine:
 
     def faults(self) -> list[str]:
         """Say what a restart would mend."""
-        dead = [task.get_name() for task in self._tasks if task.done()]
-        faults = [f"{name} has ended" for name in dead]
-        if self._queue.oldest_seconds > STUCK_SECONDS:
-            faults.append(f"the queue has not moved for {self._queue.oldest_seconds:.0f} s")
+        faults = [
+            f"{task.get_name()} has ended: {_why(task)}" for task in self._tasks if task.done()
+        ]
+        if (stuck := self._queue.stuck_seconds) > STUCK_SECONDS:
+            faults.append(f"the queue has not moved for {stuck:.0f} s")
         return faults
 
     def unready(self) -> list[str]:
@@ -318,6 +319,10 @@ class Engine:
         while True:
             await asyncio.sleep(_spread(RESYNC_SECONDS))
             self._wake_all()
+
+
+def _why(task: asyncio.Task[None]) -> str:
+    return "it was cancelled" if task.cancelled() else repr(task.exception())
 
 
 def _spread(seconds: float) -> float:

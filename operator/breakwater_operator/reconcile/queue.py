@@ -56,6 +56,7 @@ class Queue:
         self._due: dict[Key, float] = {}
         self._later: list[tuple[float, Key]] = []
         self._busy: dict[Key, float] = {}
+        self._taken = 0.0
         self._dirty: dict[Key, Priority] = {}
         self._failures: dict[Key, Backoff] = {}
         self._passed: dict[Key, float] = {}
@@ -72,6 +73,18 @@ class Queue:
         """How long the key that waits longest has waited, or the longest pass has run."""
         since = [added for _, added in self._waiting.values()] + list(self._busy.values())
         return self._clock() - min(since) if since else 0.0
+
+    @property
+    def stuck_seconds(self) -> float:
+        """How long the longest pass has run, or keys have waited of which none was taken.
+
+        That a key waits long says nothing where others are taken meanwhile: there may be many, and
+        an API server that answers none of them.
+        """
+        now = self._clock()
+        running = min(self._busy.values(), default=now)
+        waiting = min((added for _, added in self._waiting.values()), default=now)
+        return now - min(running, max(waiting, self._taken))
 
     def due_seconds(self, key: Key) -> float | None:
         """In how long a key gets its next pass without a change; None where none is planned."""
@@ -159,7 +172,7 @@ class Queue:
             if self._first() is not None:
                 _, _, key = heapq.heappop(self._ready)
                 del self._waiting[key]
-                self._busy[key] = self._clock()
+                self._busy[key] = self._taken = self._clock()
                 return key
             await self._woken()
 

@@ -176,6 +176,40 @@ async def test_depth_and_age_say_what_waits(queue: Queue, clock: Clock) -> None:
     assert (len(queue), queue.oldest_seconds) == (1, 0.0)
 
 
+async def test_a_pass_that_does_not_end_is_stuck_until_it_does(queue: Queue, clock: Clock) -> None:
+    queue.add(A)
+    await queue.get()
+    clock.now = 301
+    queue.add(B)
+    await queue.get()
+    queue.done(B)
+
+    assert queue.stuck_seconds == 301
+    queue.done(A)
+    assert queue.stuck_seconds == 0
+
+
+async def test_keys_that_nobody_takes_are_stuck(queue: Queue, clock: Clock) -> None:
+    clock.now = 1000
+    queue.add(A)
+    clock.now = 1301
+
+    assert queue.stuck_seconds == 301
+    queue.done(await queue.get())
+    assert queue.stuck_seconds == 0
+
+
+async def test_a_long_queue_that_moves_is_not_stuck(queue: Queue, clock: Clock) -> None:
+    for number in range(100):
+        queue.add(("ns", f"a{number}"))
+    for _ in range(99):
+        clock.now += 15
+        queue.done(await queue.get())
+
+    assert queue.oldest_seconds == 99 * 15
+    assert queue.stuck_seconds == 0
+
+
 async def workers(queue: Queue, count: int) -> list[asyncio.Task[Key]]:
     """Have several wait."""
     waiting = [asyncio.create_task(queue.get()) for _ in range(count)]

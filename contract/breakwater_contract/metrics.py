@@ -289,6 +289,11 @@ PROBES = Metric(
 LEADER = Metric(
     "breakwater_leader", "gauge", "Whether this replica of the operator leads: 1, or 0 if it waits."
 )
+PAUSED_SERVERS = Metric(
+    "breakwater_paused_servers",
+    "gauge",
+    "McpServers of which nothing is written for now, as breakwater.dev/paused-until says.",
+)
 INFORMER_AGE = Metric(
     "breakwater_informer_age_seconds",
     "gauge",
@@ -303,5 +308,6 @@ OPERATOR_METRICS = (
     API_REQUESTS,
     PROBES,
     LEADER,
+    PAUSED_SERVERS,
     INFORMER_AGE,
 )

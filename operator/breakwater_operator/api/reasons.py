@@ -76,6 +76,13 @@ class Reason(StrEnum):
             "get ready."
         ),
     )
+    PAUSED = (
+        "Paused",
+        (
+            "The annotation `breakwater.dev/paused-until` says until when nothing of the server is "
+            "written; what it should be by then is put right at that time."
+        ),
+    )
     WAITING = ("Waiting", "Something that the manifest names is missing; the message says what.")
     COMPLETE = ("Complete", "Everything is as the manifest says; nothing is under way.")
     DEADLINE_EXCEEDED = (

@@ -98,6 +98,7 @@ class Engine:
         self._queue = Queue()
         self._servers = Servers(self._wake)
         self._settled: Settled[Seen] = Settled()
+        self._paused: set[Key] = set()
         self._world = World(api, platform.watch_namespaces, self._changed, self._wake_soon)
         namespaces: Sequence[str | None] = platform.watch_namespaces or (None,)
         self._informers = [*self._servers.informers(api, namespaces), *self._world.informers]
@@ -115,6 +116,7 @@ class Engine:
         self._events = Events(api, outside.instance, outside.now)
         self._tasks: list[asyncio.Task[None]] = []
         meters.queue(lambda: len(self._queue), lambda: self._queue.oldest_seconds)
+        meters.paused(lambda: len(self._paused))
         meters.leader(lambda: self._leadership.leads)
         meters.informers(self._silent_seconds)
 
@@ -213,6 +215,7 @@ class Engine:
         finally:
             self._is_working = False
             self._queue.clear()
+            self._paused.clear()
             self._rounds.drop_all()
 
     async def _work_all(self, reconciler: Reconciler, known: Signing) -> None:
@@ -256,6 +259,7 @@ class Engine:
             now=self._outside.now,
             entropy=self._outside.entropy,
             settled=self._settled,
+            paused=self._paused,
             upgrades=Upgrades(self._turn_came, lambda: under_way(self._world)),
         )
 

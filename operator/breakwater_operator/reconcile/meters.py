@@ -13,6 +13,7 @@ from breakwater_contract.metrics import (
     API_REQUESTS,
     INFORMER_AGE,
     LEADER,
+    PAUSED_SERVERS,
     PROBES,
     QUEUE_AGE,
     QUEUE_DEPTH,
@@ -41,6 +42,7 @@ class Meters:
         )
         self._depth = Gauge(QUEUE_DEPTH.name, QUEUE_DEPTH.help, registry=registry)
         self._age = Gauge(QUEUE_AGE.name, QUEUE_AGE.help, registry=registry)
+        self._paused = Gauge(PAUSED_SERVERS.name, PAUSED_SERVERS.help, registry=registry)
         self._leader = Gauge(LEADER.name, LEADER.help, registry=registry)
         self._registry = registry
 
@@ -60,6 +62,10 @@ class Meters:
         """Read the queue whenever somebody looks."""
         self._depth.set_function(depth)
         self._age.set_function(age_seconds)
+
+    def paused(self, count: Callable[[], float]) -> None:
+        """Count the servers that are paused whenever somebody looks."""
+        self._paused.set_function(count)
 
     def leader(self, leads: Callable[[], bool]) -> None:
         """Ask whether this process leads whenever somebody looks."""

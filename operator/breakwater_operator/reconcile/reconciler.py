@@ -10,6 +10,7 @@ from breakwater_contract.names import LIVE_ANNOTATION, REVISION_LABEL, SLOT_LABE
 from breakwater_operator.api import allowed, names
 from breakwater_operator.api.errors import Fault, NotReadyError, SpecError
 from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.pause import paused_until
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
@@ -107,6 +108,8 @@ class Seen:
     """Whether every child was found to be as it should be, and nothing else is to be said."""
     live: str | None = None
     """The hash of live settings that every pod should have loaded."""
+    paused_until: datetime | None = None
+    """Until when nothing is written, where somebody said so."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class Reconciler:
     settled: Settled[Seen] = field(default_factory=Settled)
     told: dict[Key, tuple[str, float]] = field(default_factory=dict)
     """Since when the pods of a server are to take over which live settings."""
+    paused: set[Key] = field(default_factory=set)
+    """The servers of which nothing is written for now."""
     ending: dict[Key, str] = field(default_factory=dict)
     """The uid of each server whose namespace is being deleted, and the server with it."""
 
@@ -151,6 +156,7 @@ class Reconciler:
             return self._gone(key)
         try:
             seen = await self._made(key, owner)
+            (self.paused.discard if seen.paused_until is None else self.paused.add)(key)
             if seen.failure is not None and seen.failure.namespace_ending:
                 self.ending[key] = owner["metadata"]["uid"]
                 return self._gone(key)
@@ -160,7 +166,14 @@ class Reconciler:
             again = await self._conclude(key, seen, pods, failures)
         except OwnerGoneError:
             return self._gone(key)
-        return _result(seen, again)
+        return _result(seen, self._again_seconds(seen, again))
+
+    def _again_seconds(self, seen: Seen, again: float | None) -> float | None:
+        """Say when to look again: at the latest when a pause is over."""
+        if seen.paused_until is None:
+            return again
+        pause = max(0.0, (seen.paused_until - self.now()).total_seconds())
+        return pause if again is None else min(again, pause)
 
     def _takeover_seconds(
         self, key: Key, owner: Object, seen: Seen, pods: Sequence[Pod]
@@ -195,16 +208,31 @@ class Reconciler:
 
     async def _made(self, key: Key, owner: Object) -> Seen:
         """Make children what they should be, or know that they are."""
-        known = self.settled.get(key, owner)
+        known = self._paused(key, owner) or self.settled.get(key, owner)
         if known is None:
             state = self.settled.state(key)
             known = await self._make(owner)
             if known.is_settled:
                 self.settled.keep(key, state, owner, known)
-        elif known.server is not None and known.revision is not None:
+        elif known.is_settled and known.server is not None and known.revision is not None:
             await self.writer.prune(self._unused(known.server, known.revision))
         # What this pass finds out besides is its own.
         return replace(known, waits=[*known.waits], problems=[*known.problems])
+
+    def _paused(self, key: Key, owner: Object) -> Seen | None:
+        """Say what stands of a server of which nothing is written for now; None of any other."""
+        try:
+            until = paused_until(owner, self.now())
+            if until is None:
+                return None
+            server = McpServer.parse(owner)
+            allowed.check(server, self.platform)
+        except SpecError as error:
+            self.upgrades.leave(key)
+            return Seen(faults=error.faults)
+        self.upgrades.leave(key)
+        stored = (owner.get("status") or {}).get("revision")
+        return Seen(server=server, revision=stored, paused_until=until)
 
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""
@@ -371,18 +399,24 @@ class Reconciler:
 
     def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
         namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
-        failure = seen.failure
+        failure, generation = seen.failure, owner["metadata"].get("generation", 0)
+        previous = owner.get("status") or {}
+        # What nobody acts upon was not observed either: who waits for a change goes on waiting.
+        acted = previous.get("observedGeneration", 0) if seen.paused_until else generation
+        is_held_back = acted != generation
         is_shown = failure is not None and (failure.refused or failures >= SHOWN_AFTER_FAILURES)
         return Facts(
             name=name,
             namespace=namespace,
-            generation=owner["metadata"].get("generation", 0),
+            generation=acted,
             now=self.now(),
-            server=seen.server if not seen.faults else None,
+            server=seen.server if not seen.faults and not is_held_back else None,
             faults=seen.faults,
             waits=tuple(seen.waits),
             problems=tuple(seen.problems),
             failures=(failure,) if failure is not None and is_shown else (),
+            paused_until=seen.paused_until,
+            is_held_back=is_held_back,
             deployment=deployments.find(self.world, namespace, name),
             pods=tuple(pods),
             endpoints=self.world.ready_endpoints((namespace, name)),
@@ -390,7 +424,7 @@ class Reconciler:
             live=seen.live,
             is_outdated=seen.is_outdated,
             key_secret=seen.key_secret,
-            previous=owner.get("status") or {},
+            previous=previous,
         )
 
     async def _confirm(self, owner: Object) -> None:
@@ -460,6 +494,7 @@ class Reconciler:
         self.statuses.forget(key)
         self.settled.forget(key)
         self.told.pop(key, None)
+        self.paused.discard(key)
         self.upgrades.forget(key)
         return Result("gone")
 
@@ -496,6 +531,8 @@ def _result(seen: Seen, again_seconds: float | None) -> Result:
         return Result("failed", failure=seen.failure)
     if seen.faults:
         return Result("invalid", again_seconds=again_seconds)
+    if seen.paused_until is not None:
+        return Result("waiting", again_seconds=again_seconds)
     if seen.problems:
         again_seconds = min(again_seconds or TAKEN_AGAIN_SECONDS, TAKEN_AGAIN_SECONDS)
     outcome = "waiting" if seen.waits or seen.problems else "done"

@@ -1,8 +1,10 @@
 """The conditions of a server but `Ready`, each a function of the facts."""
 
 import re
+from datetime import datetime
 
-from breakwater_operator.api.conditions import Condition, ConditionType, Status
+from breakwater_operator.api.conditions import Condition, ConditionType, Status, timestamp
+from breakwater_operator.api.pause import ANNOTATION
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.status import pods
 from breakwater_operator.status.facts import Facts, Pod, Problem, once
@@ -78,6 +80,8 @@ def _progress(facts: Facts) -> tuple[Status, Reason, str]:
     state = rollout(facts)
     if facts.faults:
         return "False", facts.faults[0].reason, "nothing is changed until the manifest is corrected"
+    if facts.paused_until is not None:
+        return "True", Reason.PAUSED, paused(facts.paused_until)
     if facts.waits:
         return "True", facts.waits[0].reason, "; ".join(map(str, facts.waits))
     if state.is_late and state.is_current:
@@ -131,6 +135,14 @@ def verified_pod(facts: Facts) -> Pod | None:
     ]
     current = [pod for pod in known if pod.probe and pod.probe.revision == facts.revision]
     return next(iter(current or known), None)
+
+
+def paused(until: datetime) -> str:
+    """Say what it means that a server is paused."""
+    return (
+        f"nothing is written until {timestamp(until)}, as the annotation {ANNOTATION} says: no "
+        "drift is repaired and no key withdrawn; remove it to go on at once"
+    )
 
 
 def nobody_wanted(facts: Facts) -> Problem | None:

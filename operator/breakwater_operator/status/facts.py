@@ -96,6 +96,10 @@ class Facts:
     problems: tuple[Problem, ...] = ()
     failures: tuple[ClusterError, ...] = ()
     """What the cluster refused or failed to do in this pass."""
+    paused_until: datetime | None = None
+    """Until when nothing of the server is written. `generation` is then the one acted upon last."""
+    is_held_back: bool = False
+    """Whether the manifest was changed since that one; `server` is None then."""
     deployment: Mapping[str, Any] | None = None
     """The Deployment of the stable slot as it is after this pass."""
     pods: tuple[Pod, ...] = ()

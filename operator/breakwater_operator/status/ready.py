@@ -7,6 +7,7 @@ from breakwater_operator.status.conditions import (
     available,
     degraded,
     nobody_wanted,
+    paused,
     progressing,
     verified,
 )
@@ -37,6 +38,9 @@ def _why_not(
     if facts.faults:
         first = accepted(facts)
         return Problem(first.reason, first.message)
+    if facts.paused_until is not None and facts.is_held_back:
+        message = f"the manifest was changed, and {paused(facts.paused_until)}"
+        return Problem(Reason.PAUSED, message)
     if degraded_now.reason in SERVES_OTHERWISE:
         return Problem(degraded_now.reason, degraded_now.message)
     if facts.waits:

@@ -470,3 +470,29 @@ def test_a_backend_that_starts_is_nothing_wrong() -> None:
     facts = replace(HEALTHY, pods=(pod("web-a-1", probe, ready=False),))
 
     assert told(facts)["Degraded"][0] == "False"
+
+
+PAUSED = replace(HEALTHY, paused_until=NOW + timedelta(hours=1))
+
+
+def test_a_paused_server_says_until_when_and_is_otherwise_as_it_is() -> None:
+    found = {one["type"]: one for one in conclude(PAUSED)["conditions"]}
+
+    assert (found["Progressing"]["status"], found["Progressing"]["reason"]) == ("True", "Paused")
+    assert "nothing is written until 2026-01-31T13:00:00Z" in found["Progressing"]["message"]
+    assert "breakwater.dev/paused-until" in found["Progressing"]["message"]
+    before = {one["type"]: one for one in conclude(HEALTHY)["conditions"]}
+    assert {kind: one for kind, one in found.items() if kind != "Progressing"} == {
+        kind: one for kind, one in before.items() if kind != "Progressing"
+    }
+
+
+def test_a_paused_server_whose_manifest_was_changed_is_not_ready() -> None:
+    facts = replace(PAUSED, server=None, is_held_back=True, previous={"address": {"url": "before"}})
+
+    status = conclude(facts)
+
+    ready = next(one for one in status["conditions"] if one["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "Paused")
+    assert ready["message"].startswith("the manifest was changed, and nothing is written until")
+    assert status["address"] == {"url": "before"}

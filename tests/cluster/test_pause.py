@@ -1,0 +1,133 @@
+"""A server that is paused is left as it is, until the time has come or somebody ends it."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from breakwater_operator.api.pause import ANNOTATION
+from breakwater_operator.kube.kinds import DEPLOYMENT, MCP_SERVER, SERVICE
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    folder = tmp_path_factory.mktemp("operator")
+    name = f"pause-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+        yield made
+
+
+def now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - as the operator's own clock says
+
+
+def pause(op: Ground, name: str, until: datetime | str | None) -> None:
+    text = until.isoformat() if isinstance(until, datetime) else until
+    op.patch(MCP_SERVER, name, {"metadata": {"annotations": {ANNOTATION: text}}})
+
+
+def meddle(op: Ground, name: str) -> None:
+    """Do by hand what the operator would put right."""
+    op.patch(DEPLOYMENT, f"{name}-a", {"spec": {"template": {"spec": {"hostNetwork": True}}}})
+    op.delete(SERVICE, name)
+
+
+def is_mended(op: Ground, name: str) -> bool:
+    pod = op.find(DEPLOYMENT, f"{name}-a")["spec"]["template"]["spec"]
+    return "hostNetwork" not in pod and op.get(SERVICE, name) is not None
+
+
+def written(op: Ground, since: int) -> list[str]:
+    """What was written of children, and of pods."""
+    return [
+        seen.what for seen in op.proxy.writes(since) if seen.plural not in {"mcpservers", "events"}
+    ]
+
+
+def paused_servers(op: Ground) -> str:
+    _, text = op.operator.ask("/metrics")
+    return next(line for line in text.splitlines() if line.startswith("breakwater_paused_servers "))
+
+
+def test_nothing_is_written_until_the_time_has_come_and_then_everything(op: Ground) -> None:
+    op.ready("one", replicas=1)
+    pause(op, "one", now() + timedelta(hours=1))
+    op.wait("one", "Progressing", "True", "Paused")
+    op.quiet()
+    since = len(op.proxy.seen)
+
+    meddle(op, "one")
+    op.apply("one", replicas=3, limits={"inFlight": 7})
+    eventually(lambda: op.condition("one", "Ready").get("reason") == "Paused", "it says so")
+    op.operator.kill()
+    op.operator.start()
+    op.operator.wait_ready()
+    eventually(lambda: paused_servers(op).endswith(" 1.0"), "it is counted")
+    op.quiet(2.0)
+
+    assert written(op, since) == []
+    server = op.find(MCP_SERVER, "one")
+    assert server["status"]["observedGeneration"] == server["metadata"]["generation"] - 1
+    assert op.find(DEPLOYMENT, "one-a")["spec"]["replicas"] == 1
+
+    until = now() + timedelta(seconds=4)
+    pause(op, "one", until)
+    eventually(lambda: is_mended(op, "one"), "it goes on by itself", seconds=90)
+
+    assert now() >= until
+    assert op.find(DEPLOYMENT, "one-a")["spec"]["replicas"] == 3
+    op.wait("one", "Progressing", "False", seconds=90)
+    assert op.condition("one", "Ready")["status"] == "True"
+    assert paused_servers(op).endswith(" 0.0")
+
+
+def test_a_value_that_is_no_time_stops_everything_and_says_what_to_write(op: Ground) -> None:
+    op.ready("two")
+    pause(op, "two", "for an hour or so")
+    wrong = op.wait("two", "Accepted", "False", "SpecInvalid")
+    op.quiet()
+    since = len(op.proxy.seen)
+
+    meddle(op, "two")
+    op.quiet(2.0)
+
+    assert written(op, since) == []
+    assert "'for an hour or so' is not a time with its zone; write one as in" in wrong["message"]
+    pause(op, "two", None)
+    eventually(lambda: is_mended(op, "two"), "it goes on", seconds=90)
+    op.wait("two", "Accepted", "True")
+
+
+def test_a_paused_server_is_deleted_with_all_its_children(op: Ground) -> None:
+    op.ready("three")
+    pause(op, "three", now() + timedelta(hours=1))
+    op.wait("three", "Progressing", "True", "Paused")
+
+    op.delete(MCP_SERVER, "three")
+
+    eventually(lambda: op.server("three") is None, "it is gone", seconds=90)
+    eventually(lambda: not op.children("three"), "so are its children", seconds=90)
+
+
+def test_a_server_that_begins_paused_is_made_when_the_pause_is_over(op: Ground) -> None:
+    metadata = {"annotations": {ANNOTATION: (now() + timedelta(hours=1)).isoformat()}}
+    spec = {"backends": [{"name": "main", "python": {"server": "weather.main:mcp"}}]}
+    op.create(MCP_SERVER, "four", metadata=metadata, spec=spec)
+    eventually(lambda: op.condition("four", "Ready").get("reason") == "Paused", "it says so")
+    op.quiet()
+    assert op.children("four") == {}
+
+    pause(op, "four", None)
+
+    op.wait("four", "Ready")

@@ -285,7 +285,7 @@ def plain(live: Object) -> Object:
         for given in ("clusterIP", "clusterIPs"):
             child["spec"][given] = child["spec"][given] == "None"
     if child["kind"] == "ControllerRevision":
-        del child["revision"]
+        del child["revision"], child["data"]["number"]
         for source in child["data"].get("sources", ()):
             del source["hash"]
     return child

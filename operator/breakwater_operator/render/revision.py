@@ -17,6 +17,9 @@ from breakwater_operator.render.sources import Source
 NAME_DIGITS = 10
 DATA_VERSION = 1
 
+NUMBER = "number"
+"""In the data of a revision: which one it is, as its field `revision` says, that may be edited."""
+
 UPGRADE = "upgrade"
 """In the data of a revision that was rendered again although its spec stayed: its number."""
 
@@ -134,7 +137,13 @@ def read(stored: Live, server: McpServer) -> Revision | None:
         and _name_of(data) == label
         and isinstance(data.get("template"), Mapping)
     )
-    return Revision(str(label), int(stored.get("revision", 0)), data) if known and data else None
+    return Revision(str(label), _number(stored, data), data) if known and data else None
+
+
+def _number(stored: Live, data: Mapping[str, Any]) -> int:
+    """Read which one it is from what nobody can edit; older ones have it in the field alone."""
+    number = data.get(NUMBER)
+    return number if isinstance(number, int) else int(stored.get("revision", 0))
 
 
 def unused(stored: Iterable[Live], current: str, running: Iterable[str]) -> tuple[Live, ...]:
@@ -188,6 +197,7 @@ def _new(
         "version": DATA_VERSION,
         "server": {"uid": server.uid},
         "spec": spec,
+        NUMBER: number,
         "image": pod.image(server, platform),
         "template": pod.template(server, platform, revision),
         **({"sources": [source.data() for source in read_at_start]} if read_at_start else {}),

@@ -73,6 +73,26 @@ def test_a_stored_revision_is_taken_as_it_is() -> None:
     assert again.image == "registry.example/r:1"
 
 
+def test_a_number_that_somebody_edited_is_put_right() -> None:
+    owner = server()
+    first = revision.current(owner, PLATFORM, ())
+    kept = stored(owner, first)
+
+    again = revision.current(owner, PLATFORM, [kept | {"revision": 7}])
+
+    assert (again.number, stored(owner, again)["revision"]) == (1, 1)
+
+
+def test_the_number_of_a_revision_of_an_older_operator_is_the_one_of_its_field() -> None:
+    owner = server()
+    kept = stored(owner, revision.current(owner, PLATFORM, ())) | {"revision": 4}
+    del kept["data"]["number"]
+
+    again = revision.current(owner, PLATFORM, [kept])
+
+    assert stored(owner, again) == kept
+
+
 def test_a_revision_that_was_rendered_again_is_another_and_stays_the_current_one() -> None:
     owner = server()
     first = revision.current(owner, PLATFORM, ())

@@ -32,7 +32,8 @@ COMPILER = (*C_COMPILER, Program(HEADERS, "python3-dev"))
 HOT = {
     "backends": ("encoding", "nowhere"),
     "backends/gateway": ("listening",),
-    "backends/python": ("envelopes", "results", "tools"),
+    "backends/python": ("backend", "envelopes", "results", "tools"),
+    "calls": ("requests",),
     "http": (
         "addresses",
         "answer_headers",
@@ -42,10 +43,13 @@ HOT = {
         "cors",
         "endpoints",
         "exchange",
+        "failures",
         "host",
         "https",
         "in_flight",
         "keys",
+        "limits",
+        "oauth_metadata",
         "origin",
         "pipeline",
         "port",
@@ -88,8 +92,8 @@ HOT = {
         "watch",
     ),
 }
-"""What every call goes through, but for modules that mypyc 2.4 does not take: calls.py, whose
-Protocols fail when they are imported, and those with asynchronous generators."""
+"""What every call goes through, but for modules that mypyc 2.4 does not take: those with Protocols,
+which fail when they are imported, and those with asynchronous generators."""
 
 MODULES = tuple(f"{folder}/{name}" for folder, names in HOT.items() for name in names)
 

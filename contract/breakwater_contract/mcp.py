@@ -4,6 +4,8 @@ The SDK's types have them too, and take a third of a second to import: a runtime
 container or of another server starts without. A test holds the two against each other.
 """
 
+from typing import Final
+
 HANDSHAKE_PROTOCOL_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 """Revisions that begin with `initialize`, oldest first."""
 
@@ -23,10 +25,10 @@ HEADER_MISMATCH = -32020
 MISSING_REQUIRED_CLIENT_CAPABILITY = -32021
 UNSUPPORTED_PROTOCOL_VERSION = -32022
 
-CLIENT_CAPABILITIES_META_KEY = "io.modelcontextprotocol/clientCapabilities"
-CLIENT_INFO_META_KEY = "io.modelcontextprotocol/clientInfo"
+CLIENT_CAPABILITIES_META_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
+CLIENT_INFO_META_KEY: Final = "io.modelcontextprotocol/clientInfo"
 LOG_LEVEL_META_KEY = "io.modelcontextprotocol/logLevel"
-PROTOCOL_VERSION_META_KEY = "io.modelcontextprotocol/protocolVersion"
+PROTOCOL_VERSION_META_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 SERVER_INFO_META_KEY = "io.modelcontextprotocol/serverInfo"
 
 MCP_METHOD_HEADER = "mcp-method"

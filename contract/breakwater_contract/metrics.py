@@ -57,6 +57,7 @@ AUTHENTICATION = Metric(
             *("foreign", "unavailable", "limited", "permissive", "anonymous"),
         )
     },
+    sampled=True,
 )
 ISSUER_FETCHES = Metric(
     "mcp_issuer_fetches",

@@ -278,7 +278,7 @@ def public(process: Process, within: Inside | None = None) -> ASGIApp:
                 tokens=tokens,
                 challenges=challenges,
                 failures=failures,
-                outcomes=metrics.counter(catalogue.AUTHENTICATION),
+                outcomes=metrics.counts(catalogue.AUTHENTICATION),
                 audit=audit,
                 now=sources.now,
             ),

@@ -1,11 +1,12 @@
 """The headers that every answer gets, whatever it is an answer to."""
 
 from collections.abc import Callable, Container, Iterable
+from typing import Final
 
 from breakwater_runtime.calls import Request
 from breakwater_runtime.http import cors
 
-REQUEST_ID = b"x-request-id"
+REQUEST_ID: Final = b"x-request-id"
 
 SECURITY = {
     "cache-control": "no-store",
@@ -19,11 +20,13 @@ SECURITY = {
 HSTS = "max-age=31536000"
 """Browsers that came by HTTPS once come by nothing else for a year."""
 
-_SECURITY = [(name.encode(), value.encode()) for name, value in SECURITY.items()]
-_SECURITY_IF_SECURE = [*_SECURITY, (b"strict-transport-security", HSTS.encode())]
-_NAMES = frozenset(name for name, _ in _SECURITY_IF_SECURE)
+_SECURITY: Final = [(name.encode(), value.encode()) for name, value in SECURITY.items()]
+ALWAYS: Final = [*_SECURITY, (b"strict-transport-security", HSTS.encode())]
+"""What every answer has, the last only where it is secure."""
 
-STREAMS = (b"text/event-stream", b"application/x-ndjson")
+_NAMES: Final = frozenset(name for name, _ in ALWAYS)
+
+STREAMS: Final = (b"text/event-stream", b"application/x-ndjson")
 """Types of answers that go on for as long as there is something to say."""
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -51,7 +54,7 @@ class AnswerHeaders:
         origin = request.headers.get(b"origin")
         if origin is not None:
             headers = cors.readable(headers, origin.decode("latin-1"), self._origins())
-        ours = _SECURITY_IF_SECURE if request.secure else _SECURITY
+        ours = ALWAYS if request.secure else _SECURITY
         if says_ours:
             said = {name for name, _ in headers}
             headers += [each for each in ours if each[0] not in said]

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from prometheus_client import Counter
 from starlette.types import Scope
 
 from breakwater_contract.access import Access
@@ -18,6 +17,7 @@ from breakwater_runtime.http.tokens import TokenError, Tokens
 from breakwater_runtime.observability.audit import Audit, Event
 
 BEARER = b"bearer "
+ACCEPTED = ("accepted",)
 
 NO_KEY = b""
 """Stands for a credential that is none of ours; no key is empty."""
@@ -46,18 +46,17 @@ class Authentication:
         tokens: Tokens,
         challenges: Challenges,
         failures: Failures,
-        outcomes: Counter,
+        outcomes: dict[tuple[str, ...], float],
         audit: Audit,
         now: Callable[[], datetime],
     ) -> None:
-        """Check against the settings and keys of the moment."""
+        """Check against the settings and keys of the moment; count the results in `outcomes`."""
         self._settings = settings
         self._keyring = keyring
         self._tokens = tokens
         self._challenges = challenges
         self._failures = failures
         self._outcomes = outcomes
-        self._accepted = outcomes.labels("accepted")
         self._audit = audit
         self._now = now
 
@@ -66,7 +65,7 @@ class Authentication:
         presented = credentials(request, scope["headers"])
         if not presented:
             outcome, request.principal = self._without(request)
-            self._outcomes.labels(outcome).inc()
+            self._outcomes[outcome,] += 1
             return None
         (credential, is_bearer), *others = presented.items()
         digest = hashlib.sha256(credential).digest()
@@ -94,7 +93,7 @@ class Authentication:
 
     def _accept(self, request: Request, principal: Principal, digest: bytes) -> None:
         self._failures.succeeded(digest)
-        self._accepted.inc()
+        self._outcomes[ACCEPTED] += 1
         request.principal = principal
 
     def _without(self, request: Request) -> tuple[str, Principal]:
@@ -132,7 +131,7 @@ class Authentication:
             raise Refused(Problem.INSUFFICIENT_SCOPE, details={"scopes": sorted(jwt.scopes)})
 
     def _refusal(self, request: Request, outcome: str) -> Refused:
-        self._outcomes.labels(outcome).inc()
+        self._outcomes[outcome,] += 1
         self._audit.record(Event.AUTHENTICATION_FAILED, reason=outcome, address=request.address)
         if outcome == "unavailable":  # no fault of the caller's
             return Refused(Problem.TOKENS_UNAVAILABLE, retry_after=UNAVAILABLE_RETRY_SECONDS)
@@ -142,7 +141,7 @@ class Authentication:
         return Refused(Problem.UNAUTHENTICATED, headers=self._challenges.credential(error))
 
     def _limited(self, request: Request, verdict: Verdict) -> Refused:
-        self._outcomes.labels("limited").inc()
+        self._outcomes["limited",] += 1
         self._audit.record(Event.RATE_LIMITED, bucket="failures", address=request.address)
         return Refused(
             Problem.RATE_LIMITED,

@@ -3,10 +3,11 @@
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from breakwater_contract.limits import Limits
 
-KEEP_ALIVE_SECONDS = 620.0
+KEEP_ALIVE_SECONDS: Final = 620.0
 """How long an idle connection is kept: longer than the load balancers in front keep theirs (600 s),
 or they would send requests into connections that we are closing."""
 

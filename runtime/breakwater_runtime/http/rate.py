@@ -3,8 +3,9 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Final
 
-MINUTE_SECONDS = 60.0
+MINUTE_SECONDS: Final = 60.0
 ENTRIES_MAX = 10_000
 
 OTHERS = object()

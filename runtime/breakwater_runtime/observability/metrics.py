@@ -1,7 +1,6 @@
 """The registry: every metric of the catalogue, and nothing else."""
 
 from collections.abc import Callable, Iterable
-from itertools import product
 from typing import Any, TypeVar
 
 from prometheus_client import (
@@ -13,7 +12,7 @@ from prometheus_client import (
 )
 
 from breakwater_contract.metric import Metric
-from breakwater_runtime.observability.series import Histogram, Sampled, Values
+from breakwater_runtime.observability.series import Histogram, Sampled, Values, known
 
 K = TypeVar("K", Counter, Gauge, Histogram, Info, Sampled)
 
@@ -47,6 +46,10 @@ class Metrics:
         """Get an info metric of the catalogue."""
         return self._get(metric, Info)
 
+    def counts(self, metric: Metric) -> dict[tuple[str, ...], float]:
+        """Get the values of a counter that the event loop's thread alone counts in."""
+        return self._get(metric, Sampled).counts
+
     def sampled(self, metric: Metric, read: Callable[[], Values | float]) -> None:
         """Have a metric read by `read` when it is asked for; a number is one without labels."""
 
@@ -69,7 +72,6 @@ class Metrics:
             self.registry.register(own)
             return own
         made = KINDS[metric.kind](metric.name, metric.help, labels, registry=self.registry)
-        if labels and set(labels) == set(metric.values):
-            for values in product(*(metric.values[label] for label in labels)):
-                made.labels(*values)
+        for values in known(metric):
+            made.labels(*values)
         return made

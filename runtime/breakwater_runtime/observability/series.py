@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 
 from prometheus_client import Metric as Family
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -75,13 +76,22 @@ class Histogram:
         )
 
 
+def known(metric: Metric) -> list[tuple[str, ...]]:
+    """List the series that a counter has from the start: those of labels that are all closed."""
+    if metric.kind != "counter" or not metric.labels or set(metric.labels) != set(metric.values):
+        return []
+    return list(product(*(metric.values[label] for label in metric.labels)))
+
+
 class Sampled:
     """A counter or gauge whose values somebody else has."""
 
     def __init__(self, metric: Metric) -> None:
-        """Show nothing until it is known where to read."""
+        """Show what is in `counts` until it is known where else to read."""
         self._metric = metric
-        self._read: Callable[[], Values] = dict
+        self.counts: dict[tuple[str, ...], float] = dict.fromkeys(known(metric), 0.0)
+        """What is counted without locks, from the event loop's thread alone."""
+        self._read: Callable[[], Values] = lambda: self.counts
 
     def read_by(self, read: Callable[[], Values]) -> None:
         """Read the values by `read` from now on."""

@@ -296,7 +296,7 @@ class Conversation:
         return Call(
             method=message.method or "",
             params=message.params,
-            id="" if message.id is None else message.id,
+            call_id="" if message.id is None else message.id,
             version=message.version if is_modern else self._version,
             principal=principal,
             scope=scope,

@@ -95,9 +95,9 @@ class Dispatcher:
             watch.end(call, outcome, since)
         return result
 
-    async def _result(self, era: Era, call: Call, headers: McpHeaders | None) -> bytes:
-        handler = self._table[era].get(call.method, self._forward)
-        return await handler(call, headers)
+    def _result(self, era: Era, call: Call, headers: McpHeaders | None) -> Awaitable[bytes]:
+        handler = self._table[era].get(call.method)
+        return self._backend.answer(call) if handler is None else handler(call, headers)
 
     async def answer_in_batch(self, call: Call, headers: McpHeaders) -> bytes:
         """Answer one request of a batch, whatever happens to the others."""
@@ -107,16 +107,13 @@ class Dispatcher:
             return refused(call.id, refusal)
         return message
 
-    async def _forward(self, call: Call, _headers: McpHeaders | None) -> bytes:
-        return await self._backend.answer(call)
-
-    async def _call_tool(self, call: Call, headers: McpHeaders | None) -> bytes:
+    def _call_tool(self, call: Call, headers: McpHeaders | None) -> Awaitable[bytes]:
         name = (call.params or {}).get("name")
         if headers is None or type(name) is not str or not self._backend.declares_headers(name):
-            return await self._backend.answer(call)
+            return self._backend.answer(call)
         if mismatch := self._backend.mismatch(call, headers.params):
             raise Refused(Problem.HEADER_MISMATCH, mismatch, message_id=call.id)
-        return await self._backend.answer(call)
+        return self._backend.answer(call)
 
 
 def failed(era: Era, message_id: str | int | None, failure: RpcError) -> tuple[int, bytes]:

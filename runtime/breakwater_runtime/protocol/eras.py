@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from breakwater_contract.mcp import (
     CLIENT_CAPABILITIES_META_KEY,
@@ -21,16 +21,16 @@ from breakwater_contract.mcp import (
 from breakwater_runtime.calls import Problem, Refused, RpcError
 from breakwater_runtime.protocol.headers import McpHeaders
 
-BATCHES = "2025-03-26"
+BATCHES: Final = "2025-03-26"
 """The one revision with batches, and the one that a client without the header is taken to speak."""
 
 PRIMED = "2025-11-25"
 """The revision from which a stream may begin with an event that only has an id."""
 
-NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Which parameter `Mcp-Name` repeats."""
 
-_ENCODED = re.compile(r"=\?base64\?(.*)\?=")
+_ENCODED: Final = re.compile(r"=\?base64\?(.*)\?=")
 
 
 class Era(Enum):
@@ -118,7 +118,9 @@ def check_served(version: str) -> None:
 
 def decoded(value: str | None) -> str | None:
     """Read a header's value, which is in base64 where it could not be sent as it is."""
-    encoded = _ENCODED.fullmatch(value) if value is not None else None
+    if value is None or not value.startswith("=?"):
+        return value
+    encoded = _ENCODED.fullmatch(value)
     if encoded is None:
         return value
     try:

@@ -1,22 +1,22 @@
 """JSON-RPC messages as they come in and go out: read strictly, written fast."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from breakwater_runtime.backends.encoding import dumps
 from breakwater_runtime.calls import Problem, Refused
 
-DEPTH_MAX = 64
+DEPTH_MAX: Final = 64
 """How deep objects and arrays may stand in one another; no MCP message needs a tenth of it."""
 
-ID_MAX = 2**53 - 1
+ID_MAX: Final = 2**53 - 1
 """The largest integer id that every client can hold: some keep numbers as doubles."""
 
 MEMBER_TWICE = "An object in the body has a member twice."
 
-VALUES_MAX = 100_000
+VALUES_MAX: Final = 100_000
 """How many values a body may have, each member and item one. Reading them is work that nobody else
 gets answered during; 4 MiB of `[],` would be a second of it."""
 
@@ -39,7 +39,8 @@ def parse(body: bytes) -> Any:
         raise Refused(Problem.MALFORMED) from error
     # Most clients write JSON as orjson does. What is written again as it was read has lost nothing,
     # and so few brackets cannot be nested too deeply.
-    if body.count(b"{") + body.count(b"[") <= DEPTH_MAX and orjson.dumps(content) == body:
+    brackets = body.count(b"{") + (body.count(b"[") if ord("[") in body else 0)
+    if brackets <= DEPTH_MAX and orjson.dumps(content) == body:
         return content
     # orjson keeps the last of two members with one name, where other readers keep the first.
     members = _members(content)

@@ -1,7 +1,6 @@
 """What the headers of a request say about the message in its body."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 JSON = "application/json"
@@ -13,44 +12,43 @@ _ONCE = frozenset(
 )
 
 
-@dataclass(slots=True)
 class McpHeaders:
     """The headers that MCP knows; None: not there."""
 
-    raw: Sequence[tuple[bytes, bytes]]
-    version: str | None
-    method: str | None
-    name: str | None
-    session: str | None
-    last_event: str | None
-    content_type: bytes
-    accept: bytes
-    repeated: str | None
-    """One that stands there twice: readers on the way may have believed either."""
+    __slots__ = (
+        "_raw",
+        "accept",
+        "content_type",
+        "last_event",
+        "method",
+        "name",
+        "repeated",
+        "session",
+        "version",
+    )
+
+    # By hand: what a dataclass makes is not compiled.
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]], by_name: dict[bytes, bytes]) -> None:
+        """Pick them out of a request's headers."""
+        self._raw = raw
+        self.version = _text(by_name.get(b"mcp-protocol-version"))
+        self.method = _text(by_name.get(b"mcp-method"))
+        self.name = _text(by_name.get(b"mcp-name"))
+        self.session = _text(by_name.get(b"mcp-session-id"))
+        self.last_event = _text(by_name.get(b"last-event-id"))
+        self.content_type = by_name.get(b"content-type", b"")
+        self.accept = by_name.get(b"accept", b"")
+        self.repeated = _repeated(raw) if len(by_name) != len(raw) else None
+        """One that stands there twice: readers on the way may have believed either."""
 
     @property
     def params(self) -> list[tuple[str, str]]:
         """Every `Mcp-Param-*`, by its full name in lower case."""
         return [
             (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in self.raw
+            for name, value in self._raw
             if name.startswith(_PARAM_PREFIX)
         ]
-
-
-def read(raw: Sequence[tuple[bytes, bytes]], by_name: Mapping[bytes, bytes]) -> McpHeaders:
-    """Pick them out of a request's headers."""
-    return McpHeaders(
-        raw,
-        _text(by_name.get(b"mcp-protocol-version")),
-        _text(by_name.get(b"mcp-method")),
-        _text(by_name.get(b"mcp-name")),
-        _text(by_name.get(b"mcp-session-id")),
-        _text(by_name.get(b"last-event-id")),
-        by_name.get(b"content-type", b""),
-        by_name.get(b"accept", b""),
-        _repeated(raw) if len(by_name) != len(raw) else None,
-    )
 
 
 def _repeated(raw: Iterable[tuple[bytes, bytes]]) -> str | None:

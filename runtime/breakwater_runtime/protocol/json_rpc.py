@@ -13,7 +13,7 @@ from breakwater_runtime.protocol import body, eras, framing
 from breakwater_runtime.protocol.conversation import Message, understand
 from breakwater_runtime.protocol.dispatch import Dispatcher, failed, refused
 from breakwater_runtime.protocol.eras import Era
-from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, read
+from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json
 from breakwater_runtime.protocol.reply import Final, Reply
 from breakwater_runtime.protocol.ticker import Ticker
 from breakwater_runtime.tools import gate
@@ -61,10 +61,11 @@ class JsonRpc:
         Raises:
             Refused: It is not understood, or a policy or a limit stands against it.
         """
-        principal = Request.of(scope).principal
+        request = Request.of(scope)
+        principal = request.principal
         if principal is None:  # an endpoint without authentication in front: fail closed
             raise Refused(Problem.UNAUTHENTICATED)
-        headers = read(scope["headers"], Request.of(scope).headers)
+        headers = McpHeaders(scope["headers"], request.headers)
         if not is_json(headers.content_type):
             raise Refused(Problem.UNSUPPORTED_MEDIA_TYPE)
         takes_json, takes_events = accepted(headers.accept or b"*/*")
@@ -208,7 +209,7 @@ class Post:
         call = Call(
             method=str(message.method),
             params=message.params,
-            id=message.id if message.id is not None else "",
+            call_id=message.id if message.id is not None else "",
             version=version,
             principal=self._principal,
             scope=self._scope,

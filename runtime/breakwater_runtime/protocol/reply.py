@@ -1,9 +1,7 @@
 """The answer to one POST: JSON where that is enough, a stream of events where it is not."""
 
 import asyncio
-import types
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 from starlette.types import Receive, Send
@@ -18,14 +16,17 @@ SILENT_SECONDS = 10.0
 _JSON = (b"content-type", b"application/json")
 
 
-@dataclass(slots=True)
 class Final:
     """What a POST is answered with in the end."""
 
-    status: int
-    messages: Sequence[bytes]
-    """JSON-RPC messages, one for each request in the body."""
-    batch: bool = False
+    __slots__ = ("batch", "messages", "status")
+
+    # By hand: what a dataclass makes is not compiled.
+    def __init__(self, status: int, messages: Sequence[bytes], *, batch: bool = False) -> None:
+        self.status = status
+        self.messages = messages
+        """JSON-RPC messages, one for each request in the body."""
+        self.batch = batch
 
 
 class Reply(Nowhere):
@@ -33,7 +34,7 @@ class Reply(Nowhere):
 
     The work runs in the request's own task, since time-outs and task groups of a tool do not
     survive a change of task. What watches over it, the clock and the client's connection, begins
-    only if it has to wait, and for more than a moment: most tools are done by then.
+    only after a moment: most tools are done by then.
     """
 
     def __init__(self, receive: Receive, send: Send, ticker: Ticker) -> None:
@@ -60,18 +61,19 @@ class Reply(Nowhere):
 
         It is cancelled when the client goes away; then there is nobody to answer.
         """
+        self._task = task = asyncio.current_task()
+        self._ticker.watch_soon(self)
         try:
-            final = await _telling(work, self._suspended)
+            final = await work
             self._finished = True
         except asyncio.CancelledError:
             self._finished = True
-            if not self._cancelled or self._task is None:
+            if not self._cancelled or task is None:
                 raise  # the process stops
-            self._task.uncancel()
+            task.uncancel()
             final = Final(200, ())
         finally:
-            if self._task is not None:
-                self._unwatch()
+            self._unwatch()
         await self._finish(final)
 
     def cancel(self) -> None:
@@ -79,11 +81,6 @@ class Reply(Nowhere):
         if self._task is not None and not self._finished and not self._cancelled:
             self._cancelled = True
             self._task.cancel()
-
-    def _suspended(self) -> None:
-        """Know that the work has to wait for something: others may get to run meanwhile."""
-        self._task = asyncio.current_task()
-        self._ticker.watch_soon(self)
 
     def watch(self) -> None:
         """Watch over the work: it waits for more than a moment."""
@@ -167,31 +164,3 @@ def notification(method: str, params: Mapping[str, Any] | None) -> bytes:
     if params is not None:
         message["params"] = params
     return framing.dumps(message)
-
-
-@types.coroutine
-def _telling(
-    work: Coroutine[Any, Any, Final], suspended: Callable[[], None]
-) -> Generator[Any, Any, Final]:
-    """Do the work in the task that awaits this; tell the first time that it has to wait.
-
-    What never waits, as most tools never do, costs no more than one call.
-    """
-    try:
-        waits_for = work.send(None)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return] # it is the coroutine's result
-    suspended()
-    while True:
-        step: Callable[[Any], Any] = work.send
-        try:
-            given = yield waits_for
-        except GeneratorExit:
-            work.close()
-            raise
-        except BaseException as error:  # noqa: BLE001 - it is the work's to handle
-            step, given = work.throw, error
-        try:
-            waits_for = step(given)
-        except StopIteration as done:
-            return done.value  # type: ignore[no-any-return] # likewise

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from breakwater_runtime.calls import Call, Principal, Problem, Refused, Request,
 from breakwater_runtime.protocol import body, eras, framing, streams
 from breakwater_runtime.protocol.dispatch import Dispatcher, failed, refused
 from breakwater_runtime.protocol.eras import Era
-from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, kinds, read
+from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, kinds
 from breakwater_runtime.protocol.listeners import Listener
 from breakwater_runtime.protocol.plain import bodies
 from breakwater_runtime.protocol.plain.forms import NDJSON
@@ -43,16 +42,28 @@ NO_SESSIONS = {"allow": "POST"}
 WITH_SESSION = {"allow": "GET, POST, DELETE"}
 
 
-@dataclass(slots=True)
 class Post:
     """One POST on its way."""
 
-    scope: Scope
-    receive: Receive
-    send: Send
-    principal: Principal
-    headers: McpHeaders
-    session: Session | None = None
+    __slots__ = ("headers", "principal", "receive", "request", "scope", "send", "session")
+
+    # By hand: what a dataclass makes is not compiled.
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request: Request,
+        principal: Principal,
+        headers: McpHeaders,
+    ) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.request = request
+        self.principal = principal
+        self.headers = headers
+        self.session: Session | None = None
 
     @property
     def version(self) -> str:
@@ -107,8 +118,8 @@ class StreamableHttp:
         principal = request.principal
         if principal is None:  # a door without authentication in front: fail closed
             raise Refused(Problem.UNAUTHENTICATED)
-        headers = read(scope["headers"], request.headers)
-        post = Post(scope, receive, send, principal, headers)
+        headers = McpHeaders(scope["headers"], request.headers)
+        post = Post(scope, receive, send, request, principal, headers)
         if headers.session is not None and (owner := self._owner(post)) is not None:
             await owner(scope, receive, send)
         elif scope["method"] == "POST":
@@ -121,7 +132,7 @@ class StreamableHttp:
         session, sharing = post.headers.session, self._sharing
         if sharing is None or session is None or session in self._sessions:
             return None
-        if eras.of(post.headers.version) is Era.MODERN or Request.of(post.scope).forwarded:
+        if eras.of(post.headers.version) is Era.MODERN or post.request.forwarded:
             return None
         return sharing.way_to(session, post.principal.name)
 
@@ -172,7 +183,7 @@ class StreamableHttp:
         if type(content) is not dict:
             raise Refused(Problem.INVALID_MESSAGE)
         message_id = content.get("id")
-        request = Request.of(post.scope)
+        request = post.request
         request.message_id = message_id if framing.is_id(message_id) else None
         try:
             if eras.of(post.headers.version) is Era.MODERN:
@@ -291,7 +302,7 @@ class StreamableHttp:
         Raises:
             Refused: None is known. The client asks again, and does not find us any more.
         """
-        if self._sharing is None or Request.of(post.scope).forwarded:
+        if self._sharing is None or post.request.forwarded:
             raise Refused(Problem.SHUTTING_DOWN, NO_NEW_SESSIONS, retry_after=1)
         sent = framing.dumps(message)
         if not await self._sharing.hand_on(post.scope, again(sent, post.receive), post.send):
@@ -372,7 +383,7 @@ class StreamableHttp:
         return Call(
             method=message["method"],
             params=message.get("params"),
-            id=message.get("id", ""),
+            call_id=message.get("id", ""),
             version=post.version,
             principal=post.principal,
             scope=post.scope,
@@ -405,7 +416,7 @@ class StreamableHttp:
         await post.send(
             {"type": "http.response.start", "status": 200, "headers": list(streams.HEADERS)}
         )
-        through_peer = Request.of(post.scope).forwarded
+        through_peer = post.request.forwarded
         stream.attach(post.send, after, through_peer=through_peer)
         await stream.flush()
         while (await post.receive())["type"] != "http.disconnect":

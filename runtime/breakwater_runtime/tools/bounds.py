@@ -30,16 +30,18 @@ class Bounds:
         self._response_bytes_max = response_bytes_max
         self.deadlines = Deadlines(seconds_max)
 
-    async def charge(self, call: Call) -> None:
+    def charge(self, call: Call) -> Awaitable[None] | None:
         """Charge a call that the policies let through: what is denied costs nobody anything.
+
+        Returns:
+            What is to be awaited, where somebody has to be asked.
 
         Raises:
             Refused: The tool is called too often.
         """
-        if call.method == "tools/call":
-            waiting = self._charge((call.params or {}).get("name"))
-            if waiting is not None:
-                await waiting
+        if call.method != "tools/call":
+            return None
+        return self._charge((call.params or {}).get("name"))
 
     def hold(self, result: bytes) -> bytes:
         """Let a result pass.

@@ -89,21 +89,21 @@ class Guarded:
             Refused: They do not allow it.
             RpcError: There is no result, or too large a one.
         """
-        if not self._check.is_needed:
-            return self._bounds.hold(await self._examined(call))
-        self._require(call)
-        result = await self._examined(call)
-        listed = LISTS.get(call.method)
-        return self._bounds.hold(self._shown(call, result, listed) if listed else result)
-
-    async def _examined(self, call: Call) -> bytes:
-        """Answer what the policies allow, once no rate and no fault stands against it."""
-        await self._bounds.charge(call)
+        has_policies = self._check.is_needed
+        if has_policies:
+            self._require(call)
+        waiting = self._bounds.charge(call)
+        if waiting is not None:
+            await waiting
         if call.examine is not None:
             await call.examine(self._backend, call)
         if call.method == LISTEN:  # it takes as long as its client wants to hear
-            return await self._backend.answer(call)
-        return await self._timed(call)
+            result = await self._backend.answer(call)
+        else:
+            result = await self._timed(call)
+        if has_policies and (listed := LISTS.get(call.method)):
+            result = self._shown(call, result, listed)
+        return self._bounds.hold(result)
 
     async def _timed(self, call: Call) -> bytes:
         deadlines = self._bounds.deadlines

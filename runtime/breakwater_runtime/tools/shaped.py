@@ -1,6 +1,6 @@
 """A backend as its settings show it: some tools hidden, others renamed, described, or bound."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -87,7 +87,7 @@ class Shaped:
 
     # Requests
 
-    async def answer(self, call: Call) -> bytes:
+    def answer(self, call: Call) -> Coroutine[Any, Any, bytes]:
         """Answer a request in the backend's own words, and say it in ours.
 
         Raises:
@@ -95,7 +95,10 @@ class Shaped:
         """
         shaping = self.shaping
         if shaping.changes_nothing:
-            return await self._backend.answer(call)
+            return self._backend.answer(call)
+        return self._answer(shaping, call)
+
+    async def _answer(self, shaping: Shaping, call: Call) -> bytes:
         method = call.method
         if method == "tools/call":
             return await self._call_tool(shaping, call)

@@ -50,6 +50,8 @@ class Watch:
         self._telemetry = watching.telemetry
         self._options = watching.options
         self._series: dict[tuple[str, str, Outcome], Series] = {}
+        self._tools: set[str] = set()
+        """Names that were seen to be tools'; they remain label values whatever becomes of them."""
         self.active = 0
         """Calls of tools that are being answered."""
 
@@ -74,7 +76,8 @@ class Watch:
             self.active -= 1
             tool = self._tool(call)
             if request is not None:
-                request.tool_seconds += seconds if call.tool_seconds is None else call.tool_seconds
+                in_tool = call.tool_seconds
+                request.tool_seconds += seconds if in_tool is None else in_tool
         elif method not in SPEC_CLIENT_METHODS:
             method = OTHER
         if request is not None and outcome != "ok":
@@ -119,7 +122,13 @@ class Watch:
 
     def _tool(self, call: Call) -> str:
         name = (call.params or {}).get("name")
-        return name if isinstance(name, str) and self._backend.has_tool(name) else OTHER
+        if not isinstance(name, str):
+            return OTHER
+        if name not in self._tools:
+            if not self._backend.has_tool(name):
+                return OTHER
+            self._tools.add(name)
+        return name
 
 
 def _name(call: Call) -> str:

@@ -93,7 +93,7 @@ WANTED = {"toolsListChanged": True, "resourceSubscriptions": ["test://a"]}
 async def test_a_python_server_is_listened_to_as_the_sdk_would() -> None:
     bus = InMemorySubscriptionBus()
     server = MCPServer("listened", subscriptions=bus)
-    backend = PythonBackend.of("main", server)
+    backend = PythonBackend("main", server)
 
     async def heard(*, middleware: bool) -> list[object]:
         if middleware:  # then the SDK serves it
@@ -125,7 +125,7 @@ async def test_a_python_server_is_listened_to_as_the_sdk_would() -> None:
 
 
 async def test_wrong_wishes_are_the_sdk_s_to_refuse() -> None:
-    backend = PythonBackend.of("main", MCPServer("listened"))
+    backend = PythonBackend("main", MCPServer("listened"))
 
     async with backend.running():
         endpoint = StreamableHttp(backend, FakeIds())

@@ -3,6 +3,7 @@ from typing import Any
 import orjson
 import pytest
 from mcp.server import MCPServer
+from mcp.server.runner import ServerRunner
 
 from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.backends.python import PythonBackend
@@ -38,17 +39,21 @@ def server() -> MCPServer:
 
 
 @pytest.fixture
-def backend(server: MCPServer, monkeypatch: pytest.MonkeyPatch) -> PythonBackend:
-    made = PythonBackend.of("main", server)
-    by_kernel = made.answer_by_kernel
+def backend(server: MCPServer) -> PythonBackend:
+    return PythonBackend("main", server)
 
-    async def counted(call: Call) -> bytes:
-        asked.append(call.method)
-        return await by_kernel(call)
 
-    asked: list[str] = []
-    monkeypatch.setattr(made, "answer_by_kernel", counted)
-    monkeypatch.setattr(made, "asked", asked, raising=False)
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The methods that the SDK's kernel was asked for."""
+    by_kernel = ServerRunner._on_request
+
+    async def counted(runner: ServerRunner[Any], exchange: Any, method: str, params: Any) -> Any:
+        made.append(method)
+        return await by_kernel(runner, exchange, method, params)
+
+    made: list[str] = []
+    monkeypatch.setattr(ServerRunner, "_on_request", counted)
     return made
 
 
@@ -57,13 +62,13 @@ def backend(server: MCPServer, monkeypatch: pytest.MonkeyPatch) -> PythonBackend
     [("tools/list", MODERN), ("tools/list", OLDER), ("server/discover", MODERN)],
 )
 async def test_what_is_the_same_for_all_is_made_once(
-    backend: PythonBackend, method: str, version: str
+    backend: PythonBackend, asked: list[str], method: str, version: str
 ) -> None:
     async with backend.running():
         answers = {await backend.answer(call(method, version)) for _ in range(3)}
 
     assert len(answers) == 1
-    assert backend.asked == [method]  # type: ignore[attr-defined] # the fixture put it there
+    assert asked == [method]
 
 
 async def test_each_change_is_told(backend: PythonBackend, server: MCPServer) -> None:
@@ -103,7 +108,7 @@ async def test_a_list_that_depends_on_more_is_made_each_time() -> None:
 
     server = Own("own")
     server.add_tool(first)
-    backend = PythonBackend.of("main", server)
+    backend = PythonBackend("main", server)
 
     async with backend.running():
         for _ in range(2):

@@ -203,7 +203,7 @@ def server() -> MCPServer:
 
 @pytest.fixture(scope="module")
 def backend(server: MCPServer) -> PythonBackend:
-    return PythonBackend.of("main", server)
+    return PythonBackend("main", server)
 
 
 def call(tool: str, version: str, arguments: Any, meta: dict[str, Any] | None = None) -> Call:
@@ -298,7 +298,7 @@ async def test_every_tool_is_called_directly_and_answers_the_same(
 async def test_a_tool_that_changes_is_called_as_it_is_now() -> None:
     server = MCPServer("changing")
     server.add_tool(text, name="tool")
-    backend = PythonBackend.of("main", server)
+    backend = PythonBackend("main", server)
 
     async def asked() -> Any:
         answer = await answered(backend, call("tool", VERSIONS[0], {"text": "x"}), directly=True)
@@ -333,7 +333,7 @@ class Overriding(MCPServer):
 )
 async def test_a_server_with_its_own_way_is_called_that_way(server: MCPServer) -> None:
     server.add_tool(text)
-    backend = PythonBackend.of("main", server)
+    backend = PythonBackend("main", server)
 
     async with backend.running():
         assert not backend.calls_directly(call("text", VERSIONS[0], {"text": "x"}))
@@ -343,7 +343,7 @@ async def test_a_server_with_its_own_way_is_called_that_way(server: MCPServer) -
 async def test_middleware_that_comes_later_is_seen() -> None:
     server = MCPServer("a")
     server.add_tool(text)
-    backend = PythonBackend.of("main", server)
+    backend = PythonBackend("main", server)
 
     async with backend.running():
         made = call("text", VERSIONS[0], {"text": "x"})

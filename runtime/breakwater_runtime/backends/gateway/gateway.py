@@ -3,7 +3,6 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from breakwater_contract.gateway import Gateway as Settings
@@ -145,7 +144,7 @@ class Gateway:
             peer.level = call.params
             for number in peer.greeted:
                 try:
-                    await self._members.answer(number, replace(call))
+                    await self._members.answer(number, call.again())
                 except RpcError:
                     logger.info("no log level", extra={"backend": self._backends[number].name})
         return b"{}"
@@ -219,7 +218,9 @@ class Gateway:
         if call.method == "notifications/initialized" or not isinstance(peer, GatewayPeer):
             return
         for number in peer.greeted:
-            await self._backends[number].note(replace(call, peer=peer.known(number)))
+            its = call.again()
+            its.peer = peer.known(number)
+            await self._backends[number].note(its)
 
     def end_streams(self) -> None:
         """Tell listeners that nothing more will come."""

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from typing import Any
 
 from breakwater_contract.mcp import METHOD_NOT_FOUND, SERVER_INFO_META_KEY
@@ -69,7 +68,8 @@ class Ears:
         if not wanted:
             return
         params = {**(self._call.params or {}), "notifications": wanted}
-        call = replace(self._call, params=params, examine=None, span=None)
+        call = self._call.again()
+        call.params, call.examine, call.span = params, None, None
         subscription = backend.listen(call, self._heard)
         if subscription is not None:
             self._subscriptions.append(subscription)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -122,8 +122,10 @@ class Lists:
         kind, part = KINDS[call.method], Part([])
         cursor: str | None = None
         for _ in range(PAGES_MAX):
-            params = call.params if cursor is None else {**(call.params or {}), "cursor": cursor}
-            page = await self._members.answer(number, replace(call, params=params))
+            its = call.again()
+            if cursor is not None:
+                its.params = {**(call.params or {}), "cursor": cursor}
+            page = await self._members.answer(number, its)
             cursor = read(page, kind, part)
             if cursor is None:
                 break

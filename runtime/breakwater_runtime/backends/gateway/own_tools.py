@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from breakwater_runtime.backends.gateway import meta
@@ -95,6 +94,7 @@ def _listing(call: Call) -> Call:
     """Make a list of tools of a call, for its caller and in its era."""
     given = (call.params or {}).get("_meta")
     params = {"_meta": given} if given is not None else None
-    return replace(
-        call, method="tools/list", params=params, channel=Nowhere(), examine=None, span=None
-    )
+    lists = call.again()
+    lists.method, lists.params, lists.channel = "tools/list", params, Nowhere()
+    lists.examine, lists.span = None, None
+    return lists

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from breakwater_runtime.backends.backend import Backend
@@ -73,15 +72,15 @@ class GatewayPeer:
     async def _greet(self, backend: int, call: Call) -> None:
         server = self._backends[backend]
         peer = server.connect(self._session_id, self._channel)
-        first = replace(
-            call, method=INITIALIZE, params=self.initialize, id=0, peer=peer, examine=None
-        )
+        first = _own(call, peer, INITIALIZE, self.initialize)
         try:
             await server.answer(first)
-            await server.note(replace(first, method=INITIALIZED, params=None, id=""))
+            done = _own(call, peer, INITIALIZED, None)
+            done.id = ""
+            await server.note(done)
             if self.level is not None:
                 with contextlib.suppress(RpcError):  # it writes no log
-                    await server.answer(replace(first, method=SET_LEVEL, params=self.level))
+                    await server.answer(_own(call, peer, SET_LEVEL, self.level))
         except BaseException:
             await peer.close()
             raise
@@ -97,3 +96,10 @@ class GatewayPeer:
         peers, self._peers = self._peers, {}
         for peer in peers.values():
             await peer.close()
+
+
+def _own(call: Call, peer: Peer, method: str, params: dict[str, Any] | None) -> Call:
+    """Make a request of ours within a session, on the way of a call."""
+    own = call.again()
+    own.method, own.params, own.id, own.peer, own.examine = method, params, 0, peer, None
+    return own

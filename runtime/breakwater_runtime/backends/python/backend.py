@@ -1,9 +1,9 @@
 """One MCPServer object: answered by the SDK's own kernel, on our transport."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Self
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from mcp.server.connection import Connection
 from mcp.server.mcpserver import MCPServer
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
-from breakwater_runtime.backends.python import envelopes, request_state
+from breakwater_runtime.backends.python import envelopes, lifespan, request_state
 from breakwater_runtime.backends.python.exchange import Exchange, Outbound
 from breakwater_runtime.backends.python.listening import LISTEN, Listening
 from breakwater_runtime.backends.python.lists import Lists
@@ -51,25 +51,20 @@ class PythonPeer:
 class PythonBackend:
     """Serves one MCPServer object."""
 
-    def __init__(self, name: str, entry_point: str, ring: Callable[[], Ring] | None = None) -> None:
-        """Import the object; with a `ring`, every process that has it takes what it seals.
+    def __init__(
+        self, name: str, server: MCPServer | str, ring: Callable[[], Ring] | None = None
+    ) -> None:
+        """Serve an object that is there, or the one that an entry point names.
+
+        With a `ring`, every process that has it takes what the server seals.
 
         Raises:
             StartError: There is no such object, or it is something else.
         """
-        mcp = load(entry_point, f"backends[{name}].python.server")
+        where = f"backends[{name}].python.server"
+        mcp = load(server, where) if isinstance(server, str) else server
         if ring is not None:
             request_state.share(mcp, ring)
-        self._take(name, mcp)
-
-    @classmethod
-    def of(cls, name: str, mcp: MCPServer) -> Self:
-        """Serve an object that is there already."""
-        backend = cls.__new__(cls)
-        backend._take(name, mcp)
-        return backend
-
-    def _take(self, name: str, mcp: MCPServer) -> None:
         self.name = name
         self._mcp = mcp
         self._server = self._mcp._lowlevel_server
@@ -92,16 +87,16 @@ class PythonBackend:
         """Nothing: what is wrong with code in this process is wrong with this process."""
         return ()
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Enter the server's lifespan, and leave it at the end."""
-        async with self._server.lifespan(self._server) as state:
-            self._lifespan, self._running = state, True
-            self._tools.start(state)
-            try:
-                yield
-            finally:
-                self._running = False
+        return lifespan.entered(self._server, self._start, self._stop)
+
+    def _start(self, state: Any) -> None:
+        self._lifespan, self._running = state, True
+        self._tools.start(state)
+
+    def _stop(self) -> None:
+        self._running = False
 
     async def answer(self, call: Call) -> bytes:
         """Call a tool directly where that is the same; else let the SDK's kernel answer.
@@ -145,11 +140,11 @@ class PythonBackend:
     async def _answer(self, runner: ServerRunner[Any], call: Call) -> bytes:
         try:
             result = await runner.on_request(Exchange(call), call.method, call.params)
-        except MCPError as failure:
-            raise RpcError(failure.code, failure.message, failure.data) from failure
-        except ValidationError as failure:
+        except MCPError as error:
+            raise RpcError(error.code, error.message, error.data) from error
+        except ValidationError as invalid:
             # Not what pydantic says: it repeats what it was given.
-            raise RpcError(INVALID_PARAMS, "Invalid request parameters", "") from failure
+            raise RpcError(INVALID_PARAMS, "Invalid request parameters", "") from invalid
         except Exception as failure:
             logger.exception("request failed", extra={"method": call.method})
             raise RpcError(INTERNAL_ERROR, "Internal server error") from failure

@@ -27,7 +27,6 @@ from breakwater_runtime.calls import (
 from breakwater_runtime.protocol.dispatch import Dispatcher
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import EVENT_STREAM, JSON, McpHeaders, kinds
-from breakwater_runtime.protocol.headers import read as read_headers
 from breakwater_runtime.protocol.json_rpc import ASSUMED
 from breakwater_runtime.protocol.plain import bodies
 from breakwater_runtime.protocol.plain.bodies import Ask
@@ -70,7 +69,7 @@ class Http:
         request = Request.of(scope)
         if request.principal is None:  # fail closed
             raise Refused(Problem.UNAUTHENTICATED)
-        headers = read_headers(scope["headers"], request.headers)
+        headers = McpHeaders(scope["headers"], request.headers)
         return cls(scope, receive, send, request.principal, headers)
 
     @property

@@ -69,6 +69,7 @@ HOT = {
         "framing",
         "headers",
         "json_rpc",
+        "listeners",
         "patience",
         "peers",
         "reply",

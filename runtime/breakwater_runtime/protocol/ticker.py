@@ -33,6 +33,7 @@ class Ticker:
     def __init__(self, heartbeat: Callable[[], float] = lambda: HEARTBEAT_SECONDS) -> None:
         """Have streams that are silent for longer than `heartbeat` says kept alive."""
         self._heartbeat = heartbeat
+        self._long = heartbeat()
         self._waiting: dict[Waiting, None] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._scheduled = False
@@ -41,7 +42,7 @@ class Ticker:
 
     def is_long(self, seconds: float) -> bool:
         """Say whether a stream has been silent for so long that something should be said."""
-        return seconds >= self._heartbeat()
+        return seconds >= self._long
 
     def watch_soon(self, work: Suspended) -> None:
         """Have it watched in a moment, unless it is done before; one timer for all."""
@@ -83,6 +84,7 @@ class Ticker:
     def _tick(self) -> None:
         self._scheduled = False
         now = asyncio.get_running_loop().time()
+        self._long = self._heartbeat()  # once for all: thousands may wait
         for waiting in tuple(self._waiting):
             waiting.tick(now)
         if self._waiting:

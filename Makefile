@@ -85,6 +85,7 @@ coverage: venv ## Measure which lines and branches the unit tests reach
 .PHONY: prove
 prove: venv ## The long proofs (sweeps, many inputs, soak); results under docs/proofs/: SHARE=1
 	$(BIN)/pytest tests -m prove --share $(SHARE)
+	$(BIN)/python -m bench linear --servers $(shell awk 'BEGIN { print int(5000 * $(SHARE)) }')
 
 .PHONY: bench
 bench: venv ## Measure what must be fast; figures under docs/reference/{benchmarks,scale}.md

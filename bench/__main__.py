@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs/reference/benchmarks.md")
-PAGES = {"scale": Path("docs/reference/scale.md")}
+PAGES = {"scale": Path("docs/reference/scale.md"), "linear": Path("docs/proofs/scale.md")}
 """Suites with a page of their own."""
 BUILD = Path("build/bench")
 
@@ -33,33 +33,50 @@ SUITES = {
     "runtime": "bench.runtime",
     "cluster": "bench.cluster_report",
     "scale": "bench.scale",
+    "linear": "bench.linear",
 }
 """Each module has `measure(options: Options) -> Report`."""
+
+ON_REQUEST = {"linear"}
+"""What takes hours, and is measured when it is asked for by name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 where a bound does not hold, 2 where nothing could be measured."""
     arguments = _arguments(argv)
-    # As for Ctrl-C: what was started is ended on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     all_hold = True
     # Before the first suite: from then on it is we who keep the machine busy.
     words = machine.words()
     print(words)
-    for suite in arguments.suites or SUITES:
+    for suite in arguments.suites or [name for name in SUITES if name not in ON_REQUEST]:
         kept = PAGES.get(suite, PAGE)
-        page = ROOT / (BUILD / kept.name if arguments.quick else kept)
         try:
             options = Options(quick=arguments.quick, servers=arguments.servers)
             report: Report = import_module(SUITES[suite]).measure(options)
         except (LoadError, MissingProgramsError, ProcessError) as error:
             print(f"bench {suite}: {error}", file=sys.stderr)
             return 2
-        raw = ROOT / BUILD / f"{suite}{'-quick' if arguments.quick else ''}.json"
+        is_kept = not arguments.quick and report.stopped is None
+        name = suite if suite in PAGES else PAGE.stem
+        page = ROOT / (kept if is_kept else BUILD / f"{name}.md")
+        ending = "" if is_kept else "-quick" if arguments.quick else "-part"
+        raw = ROOT / BUILD / f"{suite}{ending}.json"
         _write(page, suite, report, words, raw=raw)
         all_hold &= all(row.is_met is not False for row in report.rows)
         print(f"written: {page.relative_to(ROOT)}")
+        if report.stopped is not None:
+            print(f"bench {suite}: not all was measured: {report.stopped}", file=sys.stderr)
+            return 2
     return 0 if all_hold or arguments.quick else 1
+
+
+def _interrupted(*_: object) -> None:
+    # Once is enough: a second one would end the cleaning up, and leave a cluster behind.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(1)
 
 
 def _write(page: Path, suite: str, report: Report, words: str, *, raw: Path) -> None:
@@ -82,7 +99,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help=f"about a minute per suite, to see that all works; written below {BUILD} only",
     )
-    parser.add_argument("--servers", type=int, help="McpServers of the suite `scale`")
+    parser.add_argument(
+        "--servers", type=int, help="McpServers of the suite `scale`, or at most of `linear`"
+    )
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.suites) - set(SUITES):
         parser.error(f"no such suite: {', '.join(sorted(unknown))}; there are: {', '.join(SUITES)}")

@@ -25,7 +25,13 @@ TITLES = {
 Written by `make bench`. What the operator costs with many McpServers; ratios are to what was
 measured in the same run on the same machine. How it does it is in
 [How the operator works](../explanation/operator.md).
-"""
+""",
+    "linear": """\
+# Ever more McpServers
+
+Written by `python -m bench linear`, which `make prove` runs. Does a server cost the operator the
+same, however many others there are?
+""",
 }
 """How a page begins that belongs to one suite."""
 
@@ -36,6 +42,7 @@ def section(report: Report, *, date: str, machine: str) -> str:
     parts = [
         f"## {report.title}",
         report.text.strip(),
+        *([f"**Not all was measured: {report.stopped}.**"] if report.stopped else []),
         _grid(
             ["what", "figure", "ratio", "bound", "holds"],
             [_bounded(row) for row in report.rows],

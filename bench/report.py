@@ -76,5 +76,7 @@ class Report:
     tables: Sequence[Table] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of the libraries and programs that the figures depend on."""
+    stopped: str | None = None
+    """Why it ended before all was measured: then it is no page to keep."""
     raw: object = None
     """Every sample, for the JSON file; anything that `json.dumps` takes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import uvloop
 
 from bench import machine, scale_raw, scale_report
 from bench.processes import ROOT, ProcessError
-from bench.scale_ground import client, cluster, operator, wait_ready
+from bench.scale_ground import client, cluster, operator, say, wait_ready
 from bench.scale_phases import IMAGE, LIVE, Done, Phases, foreign_secrets
 from bench.scale_pods import Volumes
 from breakwater_operator.kube.errors import ApiError
@@ -29,6 +30,10 @@ QUICK_SERVERS = 20
 FOREIGN_PER_SERVER = 20
 IDLE_SECONDS = 60.0
 CHURNS = 3
+RESYNC_EDITS = 5
+
+SO_FAR = ROOT / "build/bench/scale-so-far.json"
+"""What was measured up to now, for whoever has to end a run by force."""
 
 
 @dataclass
@@ -43,11 +48,15 @@ class Measured:
     """Resident memory of the operator at points of time."""
     drift_seconds: list[float] = field(default_factory=list)
     resync_edit_seconds: list[float] = field(default_factory=list)
+    resync_left: list[int] = field(default_factory=list)
+    """How many servers still waited for their pass when each of these edits was observed."""
     restart_ready_seconds: float = 0.0
     restart_passed_seconds: float = 0.0
     restart_requests: dict[str, int] = field(default_factory=dict)
     idle_seconds: float = IDLE_SECONDS
-    idle_requests: dict[str, int] = field(default_factory=dict)
+    idle_requests: dict[str, int] | None = None
+    stopped: str | None = None
+    """Why the run ended before all was measured."""
 
     def raw(self) -> dict[str, Any]:
         """Write everything down for the JSON file."""
@@ -58,16 +67,38 @@ class Measured:
         kept = {key: value for key, value in vars(self).items() if key != "phases"}
         return {**kept, "phases": phases}
 
+    def keep(self) -> None:
+        """Put what is known so far where it stays."""
+        SO_FAR.parent.mkdir(parents=True, exist_ok=True)
+        SO_FAR.write_text(json.dumps(self.raw(), indent=1) + "\n")
+
 
 def measure(options: Options) -> Report:
-    """Bring a cluster up and measure all of it."""
+    """Measure all of it, each half in a cluster that is made for it and taken away again.
+
+    A run that is interrupted, or fails, gives what it has measured by then.
+    """
     servers = options.servers or (QUICK_SERVERS if options.quick else SERVERS)
-    with cluster(ROOT) as kubeconfig, tempfile.TemporaryDirectory() as folder:
-        try:
-            measured = uvloop.run(_measure(Run(kubeconfig, Path(folder), servers, options.quick)))
-        except* ApiError as errors:
-            raise ProcessError(f"the cluster failed: {errors.exceptions[0]}") from errors
+    measured = Measured(servers, servers * FOREIGN_PER_SERVER)
+    try:
+        _measure(measured, is_quick=options.quick)
+    except* (ApiError, OSError, ProcessError) as errors:
+        measured.stopped = f"it failed: {_first(errors)}"
+    except* (KeyboardInterrupt, SystemExit):
+        measured.stopped = "it was interrupted"
+    if measured.stopped is not None and not measured.raw_seconds:
+        raise ProcessError(f"nothing was measured: {measured.stopped}")
     return scale_report.report(measured, machine.versions(LIBRARIES))
+
+
+def _measure(measured: Measured, *, is_quick: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (_raw, _managed):
+            with cluster(ROOT) as kubeconfig:
+                say("a cluster is up")
+                uvloop.run(
+                    part(Run(kubeconfig, Path(folder), measured.servers, is_quick), measured)
+                )
 
 
 @dataclass(frozen=True)
@@ -85,8 +116,8 @@ class Run:
         return self.folder / "pods"
 
 
-async def _measure(run: Run) -> Measured:
-    measured = Measured(run.servers, run.servers * FOREIGN_PER_SERVER)
+async def _raw(run: Run, measured: Measured) -> None:
+    """Write what the operator would write, without it."""
     async with (
         client(run.kubeconfig) as api,
         client(run.kubeconfig) as mounted,
@@ -95,14 +126,22 @@ async def _measure(run: Run) -> Measured:
         with operator(run.kubeconfig, run.folder, run.pods):
             server, children = await scale_raw.sample(api)
         measured.raw_seconds = await scale_raw.seconds(api, server, children, run.servers)
-        _said("written raw", measured.raw_seconds)
-        # Deleting is the work of the cluster's own controllers.
-        await asyncio.gather(scale_raw.clear(api), foreign_secrets(api, measured.foreign))
-        print(f"cleared; {measured.foreign} foreign Secrets", flush=True)
+    measured.keep()
+    say(f"written raw: {measured.raw_seconds:.1f} s")
+
+
+async def _managed(run: Run, measured: Measured) -> None:
+    """Have the operator do it, and everything else."""
+    async with (
+        client(run.kubeconfig) as api,
+        client(run.kubeconfig) as mounted,
+        Volumes(mounted).serving(run.pods),
+    ):
+        await foreign_secrets(api, measured.foreign)
+        say(f"{measured.foreign} foreign Secrets")
         with operator(run.kubeconfig, run.folder, run.pods) as one:
-            await _life(run, Phases(api, one, run.servers), measured)
+            await _life(run, Phases(api, one, run.servers, measured.phases), measured)
         await _restarts(run, api, measured)
-    return measured
 
 
 async def _life(run: Run, phases: Phases, measured: Measured) -> None:
@@ -110,43 +149,59 @@ async def _life(run: Run, phases: Phases, measured: Measured) -> None:
     for name, spec in (("create", {}), ("live edit", LIVE), ("image edit", {**LIVE, **IMAGE})):
         await phases.change(name, spec)
         measured.rss_mib[f"after {name}"] = phases.operator.rss_mib
+        measured.keep()
     measured.drift_seconds = await phases.drift(20 if run.is_quick else 100)
-    _said("drift, slowest", measured.drift_seconds[-1])
+    say(f"drift, slowest: {measured.drift_seconds[-1]:.2f} s")
     for turn in range(CHURNS):
         spec = {**IMAGE, "access": {"origins": [f"https://{turn}.example"]}}
         await phases.change(f"churn {turn}", spec)
         measured.rss_mib[f"after churn {turn + 1}"] = phases.operator.rss_mib
+        measured.keep()
     await phases.change("churned back", {**LIVE, **IMAGE})
     measured.idle_seconds = 10.0 if run.is_quick else IDLE_SECONDS
     measured.idle_requests = _named(await phases.idle(measured.idle_seconds))
     measured.rss_mib["at the end"] = phases.operator.rss_mib
-    measured.phases = phases.done
+    measured.rss_mib["at most"] = phases.operator.peak_rss_mib
+    measured.keep()
 
 
 async def _restarts(run: Run, api: KubeApi, measured: Measured) -> None:
     started = time.monotonic()
     with operator(run.kubeconfig, run.folder, run.pods) as one:
-        measured.restart_ready_seconds = time.monotonic() - started
+        ready = time.monotonic() - started
         await Phases(api, one, run.servers).passed(600.0)
-        measured.restart_passed_seconds = time.monotonic() - started
+        passed = time.monotonic() - started
         await asyncio.sleep(2)
+        measured.restart_ready_seconds, measured.restart_passed_seconds = ready, passed
         measured.restart_requests = _named(one.requests())
         measured.rss_mib["after a restart"] = one.rss_mib
-    _said("restart", measured.restart_passed_seconds)
-    for number in range(3):
+    say(f"restart: {passed:.1f} s")
+    for number in range(RESYNC_EDITS):
         with operator(run.kubeconfig, run.folder, run.pods, waits=False) as one:
-            measured.resync_edit_seconds.append(await _edit_in_resync(run, api, one, number))
+            await _edit_in_resync(run, api, one, number, measured)
+        measured.keep()
 
 
-async def _edit_in_resync(run: Run, api: KubeApi, one: Operator, number: int) -> float:
+async def _edit_in_resync(
+    run: Run, api: KubeApi, one: Operator, number: int, measured: Measured
+) -> None:
     """Edit one server while the passes over all others run."""
     await asyncio.to_thread(wait_ready, one.port, lambda _: None)
-    return await Phases(api, one, run.servers).edit(run.servers - 1 - number)
+    phases = Phases(api, one, run.servers)
+    seconds = await phases.edit(run.servers - 1 - number)
+    left = max(0, run.servers - int(phases.passes()))
+    measured.resync_edit_seconds.append(seconds)
+    measured.resync_left.append(left)
+    say(f"an edit while all are passed: {seconds:.2f} s, {left} were left")
 
 
 def _named(counted: Any) -> dict[str, int]:
     return {f"{verb} {kind}": count for (verb, kind), count in sorted(counted.items())}
 
 
-def _said(what: str, seconds: float) -> None:
-    print(f"{what}: {seconds:.1f} s", flush=True)
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    """The first error of a group, however deep it lies."""
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -12,6 +12,7 @@ import urllib.request
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.processes import ProcessError, Server, check, free_port, started
@@ -28,7 +29,6 @@ from tests.support.operator_ground import install_crd
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-    from pathlib import Path
 
 Object = dict[str, Any]
 
@@ -42,7 +42,15 @@ NAMESPACES = Kind("v1", "Namespace", "namespaces")
 READY_SECONDS = 120.0
 TOLD_SECONDS = 15.0
 """Between two words about how far a phase is."""
+
+_BEGUN = time.monotonic()
 WRITES = frozenset({"create", "update", "patch", "delete"})
+
+
+def say(words: str) -> None:
+    """Tell whoever waits how far it is, and since when it runs."""
+    minutes, seconds = divmod(int(time.monotonic() - _BEGUN), 60)
+    print(f"[{minutes:2}:{seconds:02}] {words}", flush=True)
 
 
 @contextmanager
@@ -54,8 +62,10 @@ def cluster(root: Path) -> Iterator[Path]:
         size=Size.CONTROL_PLANE,
         fake_nodes=FAKE_NODES,
     )
-    made.up()
+    # What a run left that was killed would be measured too.
+    made.down()
     try:
+        made.up()
         with Api(made.kubeconfig) as api:
             install_crd(api, root)
             for name in (NAMESPACE, "raw", "foreign"):
@@ -81,6 +91,13 @@ class Operator:
     def rss_mib(self) -> float:
         """Resident memory."""
         return Server(self.process.pid, self.port).rss_bytes() / 2**20
+
+    @property
+    def peak_rss_mib(self) -> float:
+        """The most that was ever resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        return int(found[1]) / 1024 if found is not None else self.rss_mib
 
     def requests(self) -> Counter[tuple[str, str]]:
         """Requests to the API server so far, by verb and kind."""
@@ -181,14 +198,23 @@ async def _patiently(item: Any, do: Callable[[Any], Awaitable[Any]]) -> None:
 
 
 async def side_by_side(
-    items: Iterable[Any], do: Callable[[Any], Awaitable[Any]], at_once: int = AT_ONCE
+    items: Iterable[Any],
+    do: Callable[[Any], Awaitable[Any]],
+    at_once: int = AT_ONCE,
+    what: str = "",
 ) -> None:
-    """Do something with each, several at a time."""
+    """Do something with each, several at a time, and tell now and then how far that is."""
     turns = asyncio.Semaphore(at_once)
+    done, told = 0, time.monotonic()
 
     async def one(item: Any) -> None:
+        nonlocal done, told
         async with turns:
             await _patiently(item, do)
+        done += 1
+        if what and time.monotonic() - told > TOLD_SECONDS:
+            told = time.monotonic()
+            say(f"  {what}: {done}")
 
     async with asyncio.TaskGroup() as group:
         for item in items:
@@ -247,7 +273,7 @@ async def until_observed(
         done = sum(map(is_so, found))
         if time.monotonic() - told > TOLD_SECONDS:
             told = time.monotonic()
-            print(f"  {what}: {done} of {count}", flush=True)
+            say(f"  {what}: {done} of {count}")
         return done >= count
 
     try:

@@ -54,19 +54,8 @@ async def seconds(
         await api.apply(MCP_SERVER, status, manager="breakwater-status", part="status")
 
     started = time.monotonic()
-    await side_by_side(range(count), one, AT_ONCE)
+    await side_by_side(range(count), one, AT_ONCE, "servers written raw")
     return time.monotonic() - started
-
-
-async def clear(api: KubeApi) -> None:
-    """Take it all away again, so that nobody counts it later."""
-
-    async def away(server: Object) -> None:
-        await api.delete(MCP_SERVER, server)
-
-    found, _ = await api.list(MCP_SERVER, RAW)
-    await side_by_side(found, away)
-    await until(lambda: _is_gone(api, RAW), 1800.0, "what was written raw is gone")
 
 
 async def _observed(api: KubeApi) -> bool:

@@ -29,7 +29,8 @@ One operator follows {servers} McpServers in a cluster whose nodes and pods are 
 server, etcd, controllers and scheduler are real, and share two cores with the operator and with
 what applies and measures. {foreign} Secrets of others lie beside. The pods' answers come from the
 process that measures, so that figures are of passes and requests and not of kubelets. Processor
-time is the operator's own, from the kernel.
+time is the operator's own, from the kernel. What is sent raw goes to a cluster that was made the
+same way right before.
 """
 
 
@@ -39,98 +40,120 @@ def report(measured: Measured, versions: Mapping[str, str]) -> Report:
         title=f"Operator with {measured.servers} McpServers",
         text=TEXT.format(servers=measured.servers, foreign=measured.foreign),
         rows=[*_changes(measured), *_waits(measured), *_quiet(measured), *_memory(measured)],
-        tables=[_writes(measured), _requests(measured)],
+        tables=[_writes(measured), _memories(measured), _requests(measured)],
+        stopped=measured.stopped,
         versions=versions,
         raw=measured.raw(),
     )
 
 
 def _changes(measured: Measured) -> Iterator[Row]:
-    count, phases = measured.servers, measured.phases
-    made = phases["create"]
-    yield Row(
-        f"{count} applied at once, until all are observed; {made.observed.total()} writes",
-        made.seconds,
-        "s",
-        ratio=made.seconds / measured.raw_seconds,
-        peer="the same writes sent raw",
-        bound=Bound(RAW_RATIO_MAX, at_least=False, of_ratio=True),
-    )
-    yield Row(
-        "processor time of that for each object written",
-        made.cpu_ms_per_write,
-        "ms",
-        bound=Bound(CPU_MS_MAX, at_least=False),
-    )
-    for name, most in (("live edit", 4), ("image edit", 5)):
-        done = phases[name]
+    count, made = measured.servers, measured.phases.get("create")
+    ratio_max = Bound(RAW_RATIO_MAX, at_least=False, of_ratio=True)
+    cpu_max = Bound(CPU_MS_MAX, at_least=False)
+    if made is None:
+        yield _missing("all applied at once, until all are observed", ratio_max)
+        yield _missing("processor time of that for each object written", cpu_max)
+    else:
         yield Row(
-            f"{name} of all: writes for each server until nothing is left to do",
-            done.writes.total() / count,
-            bound=Bound(most, at_least=False),
-            note=f"{done.seconds:.3g} s, {1000 * done.cpu_seconds / count:.3g} ms of processor "
-            "time for each server until observed",
+            f"{count} applied at once, until all are observed; {made.observed.total()} writes",
+            made.seconds,
+            "s",
+            ratio=made.seconds / measured.raw_seconds,
+            peer="the same writes sent raw",
+            bound=ratio_max,
         )
+        what = "processor time of that for each object written"
+        yield Row(what, made.cpu_ms_per_write, "ms", bound=cpu_max)
+    for name, most in (("live edit", 4), ("image edit", 5)):
+        yield _edited(name, measured.phases.get(name), count, Bound(most, at_least=False))
+
+
+def _edited(name: str, done: Done | None, count: int, bound: Bound) -> Row:
+    what = f"{name} of all: writes for each server until nothing is left to do"
+    if done is None:
+        return _missing(what, bound)
+    note = (
+        f"{done.seconds:.3g} s, {1000 * done.cpu_seconds / count:.3g} ms of processor time for "
+        "each server until observed"
+    )
+    return Row(what, done.writes.total() / count, bound=bound, note=note)
 
 
 def _waits(measured: Measured) -> Iterator[Row]:
-    yield Row(
+    passed = measured.restart_passed_seconds
+    yield _measured_row(
         "restart: until every server had a pass, the start of Python included",
-        measured.restart_passed_seconds,
+        passed or None,
         "s",
-        bound=Bound(PASSED_SECONDS_MAX, at_least=False),
-        note=f"ready after {measured.restart_ready_seconds:.3g} s",
+        Bound(PASSED_SECONDS_MAX, at_least=False),
+        f"ready after {measured.restart_ready_seconds:.3g} s",
     )
     writes = sum(count for name, count in measured.restart_requests.items() if _is_write(name))
-    yield Row("restart: writes but the Lease", writes, bound=Bound(0, at_least=False))
-    yield Row(
+    bound = Bound(0, at_least=False)
+    yield _measured_row("restart: writes but the Lease", writes if passed else None, "", bound, "")
+    drift = measured.drift_seconds
+    yield _measured_row(
         "drift of a child, until it is repaired: p99",
-        1000 * percentile(measured.drift_seconds, 0.99),
+        1000 * percentile(drift, 0.99) if drift else None,
         "ms",
-        bound=Bound(DRIFT_MS_MAX, at_least=False),
-        note=f"median {1000 * percentile(measured.drift_seconds, 0.5):.3g} ms, "
-        f"{len(measured.drift_seconds)} repairs",
+        Bound(DRIFT_MS_MAX, at_least=False),
+        f"median {1000 * percentile(drift, 0.5):.3g} ms, {len(drift)} repairs" if drift else "",
     )
-    yield Row(
+    edits, left = measured.resync_edit_seconds, measured.resync_left
+    yield _measured_row(
         "a user's edit while the passes over all servers run, until it is observed: slowest",
-        1000 * max(measured.resync_edit_seconds),
+        1000 * max(edits) if edits else None,
         "ms",
-        bound=Bound(EDIT_MS_MAX, at_least=False),
+        Bound(EDIT_MS_MAX, at_least=False),
+        f"{len(edits)} edits; other servers that still waited for their pass then: "
+        + ", ".join(map(str, left)),
     )
 
 
 def _quiet(measured: Measured) -> Iterator[Row]:
-    extra = {
-        name: count
-        for name, count in measured.idle_requests.items()
+    requests = measured.idle_requests
+    extra = [
+        count
+        for name, count in (requests or {}).items()
         if name not in IDLE_KINDS and not name.startswith("watch ")
-    }
-    said = ", ".join(f"{name}: {count}" for name, count in measured.idle_requests.items())
-    yield Row(
+    ]
+    yield _measured_row(
         f"idle for {measured.idle_seconds:.0f} s: requests but Lease, watches, polls",
-        sum(extra.values()),
-        bound=Bound(0, at_least=False),
-        note=said,
+        sum(extra) if requests is not None else None,
+        "",
+        Bound(0, at_least=False),
+        ", ".join(f"{name}: {count}" for name, count in (requests or {}).items()),
     )
 
 
 def _memory(measured: Measured) -> Iterator[Row]:
     rss = measured.rss_mib
-    yield Row(
+    full, end = rss.get("after image edit"), rss.get("at the end")
+    yield _measured_row(
         f"resident memory with all servers and {measured.foreign} foreign Secrets",
-        rss["after image edit"],
+        full,
         "MiB",
-        bound=Bound(RSS_MIB_MAX, at_least=False),
-        note=f"{rss['idle, no server']:.0f} MiB without a server",
+        Bound(RSS_MIB_MAX, at_least=False),
+        f"{rss.get('idle, no server', 0):.0f} MiB without a server",
     )
-    yield Row(
-        "the same after all were changed four times more",
-        rss["at the end"],
-        "MiB",
-        ratio=rss["at the end"] / rss["after image edit"],
-        peer="before",
-        bound=Bound(FLAT_RATIO_MAX, at_least=False, of_ratio=True),
-    )
+    flat = Bound(FLAT_RATIO_MAX, at_least=False, of_ratio=True)
+    what = "the same after all were changed four times more"
+    if full is None or end is None:
+        yield _missing(what, flat)
+    else:
+        note = f"at most {rss['at most']:.0f} MiB at any time" if "at most" in rss else ""
+        yield Row(what, end, "MiB", ratio=end / full, peer="before", bound=flat, note=note)
+
+
+def _measured_row(what: str, figure: float | None, unit: str, bound: Bound, note: str) -> Row:
+    if figure is None:
+        return _missing(what, bound)
+    return Row(what, figure, unit, bound=bound, note=note)
+
+
+def _missing(what: str, bound: Bound) -> Row:
+    return Row(what, None, bound=bound, note="not measured")
 
 
 def _is_write(name: str) -> bool:
@@ -142,6 +165,11 @@ def _writes(measured: Measured) -> Table:
     columns = ["", "writes for each server", "of them", "passes for each server", "CPU ms"]
     rows = [_line(name, done, measured.servers) for name, done in measured.phases.items()]
     return Table("Writes", columns, rows, "Until nothing was left to do; CPU until all observed.")
+
+
+def _memories(measured: Measured) -> Table:
+    rows = [[when, f"{mib:.0f}"] for when, mib in measured.rss_mib.items()]
+    return Table("Resident memory", ["when", "MiB"], rows)
 
 
 def _line(name: str, done: Done, count: int) -> list[str]:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from bench import linear
 from bench.scale import Measured
 from bench.scale_phases import Done, percentile
 from bench.scale_report import report
@@ -24,6 +25,7 @@ def measured(**changed: Any) -> Measured:
         "rss_mib": {"idle, no server": 90.0, "after image edit": 120.0, "at the end": 121.0},
         "drift_seconds": [0.01, 0.02, 0.03],
         "resync_edit_seconds": [0.1, 0.2],
+        "resync_left": [5, 7],
         "restart_ready_seconds": 1.5,
         "restart_passed_seconds": 2.0,
         "restart_requests": {"list Service": 1, "update Lease": 1},
@@ -55,6 +57,37 @@ def test_a_figure_beyond_its_bound_is_seen(changed: dict[str, Any], broken: str)
     found = [row.what for row in rows if row.is_met is False]
     assert len(found) == 1
     assert broken in found[0]
+
+
+def test_what_an_interrupted_run_did_not_measure_is_said() -> None:
+    missing = {
+        "phases": {"create": done(11.0, 0.08, 120)},
+        "rss_mib": {"idle, no server": 90.0},
+        "drift_seconds": [],
+        "resync_edit_seconds": [],
+        "restart_passed_seconds": 0.0,
+        "idle_requests": None,
+        "stopped": "it was interrupted",
+    }
+
+    made = report(measured(**missing), {})
+
+    assert made.stopped == "it was interrupted"
+    assert [row.is_met for row in made.rows] == [True, True, *[None] * (len(made.rows) - 2)]
+    assert {row.note for row in made.rows[2:]} == {"not measured"}
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "is_met"),
+    [pytest.param(2.0, 2.4, True, id="linear"), pytest.param(2.0, 10.0, False, id="quadratic")],
+)
+def test_a_cost_that_grows_with_the_others_is_seen(few: float, many: float, is_met: bool) -> None:
+    figure = "made: processor time, ms"
+    before, after = linear.Costs(1000, {figure: few}), linear.Costs(5000, {figure: many})
+
+    made = linear.report(before, after, {})
+
+    assert [row.is_met for row in made.rows] == [is_met]
 
 
 def test_everything_goes_into_the_file_of_raw_figures() -> None:

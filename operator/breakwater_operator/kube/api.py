@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -166,7 +167,7 @@ class KubeApi:
         or another state of it, is answered 409.
         """
         path = kind.path(manifest["metadata"]["namespace"], manifest["metadata"]["name"], part)
-        query = urlencode({"fieldManager": manager, "force": "true"})
+        query = _query(fieldManager=manager, force="true")
         return await self._ask(
             "patch", "PATCH", kind, f"{path}?{query}", body=manifest, headers=_sends(APPLY)
         )
@@ -180,7 +181,7 @@ class KubeApi:
         self, kind: Kind, namespace: str, name: str, steps: Sequence[Object], *, manager: str
     ) -> Object:
         """Change one object step by step (RFC 6902)."""
-        path = f"{kind.path(namespace, name)}?{urlencode({'fieldManager': manager})}"
+        path = f"{kind.path(namespace, name)}?{_query(fieldManager=manager)}"
         return await self._ask(
             "patch", "PATCH", kind, path, body=list(steps), headers=_sends(JSON_PATCH)
         )
@@ -189,22 +190,20 @@ class KubeApi:
         self, kind: Kind, namespace: str, name: str, change: Object, *, manager: str
     ) -> Object:
         """Merge a change into one object (RFC 7386)."""
-        path = f"{kind.path(namespace, name)}?{urlencode({'fieldManager': manager})}"
+        path = f"{kind.path(namespace, name)}?{_query(fieldManager=manager)}"
         return await self._ask(
             "patch", "PATCH", kind, path, body=change, headers=_sends(MERGE_PATCH)
         )
 
     async def create(self, kind: Kind, manifest: Object, *, manager: str) -> Object:
         """Create an object; one that exists already is answered 409."""
-        path = (
-            f"{kind.path(manifest['metadata']['namespace'])}?{urlencode({'fieldManager': manager})}"
-        )
+        path = f"{kind.path(manifest['metadata']['namespace'])}?{_query(fieldManager=manager)}"
         return await self._ask("create", "POST", kind, path, body=manifest, headers=_sends(JSON))
 
     async def replace(self, kind: Kind, live: Object, *, manager: str) -> Object:
         """Write an object as a whole; 409 where it is no longer at its resourceVersion."""
         metadata = live["metadata"]
-        query = urlencode({"fieldManager": manager})
+        query = _query(fieldManager=manager)
         path = f"{kind.path(metadata['namespace'], metadata['name'])}?{query}"
         return await self._ask("update", "PUT", kind, path, body=live, headers=_sends(JSON))
 
@@ -353,6 +352,12 @@ def address(configuration: Configuration) -> Address:
 
 def _asked(verb: str, kind: Kind, path: str) -> str:
     return f"{verb} {kind.name} {path.partition('?')[0]}"
+
+
+@cache
+def _query(**said: str) -> str:
+    """Write a query of few values, which are always the same."""
+    return urlencode(said)
 
 
 def _sends(content_type: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The kinds of objects that the operator reads and writes, and where the API server has them."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -28,10 +29,18 @@ class Kind:
         root = "api" if "/" not in self.api_version else "apis"
         pieces = [root, self.api_version]
         if namespace is not None:
-            pieces += ["namespaces", quote(namespace, safe="")]
+            pieces += ["namespaces", _quoted(namespace)]
         pieces.append(self.plural)
-        pieces += [quote(piece, safe="") for piece in (name, part) if piece]
+        pieces += [_quoted(piece) for piece in (name, part) if piece]
         return "/" + "/".join(pieces)
+
+
+_PLAIN = re.compile("[a-z0-9-]+")
+
+
+def _quoted(piece: str) -> str:
+    # Nearly every name is plain, and asking `quote` about each costs a tenth of a request.
+    return piece if _PLAIN.fullmatch(piece) else quote(piece, safe="")
 
 
 MCP_SERVER = Kind(f"{API_GROUP}/v1alpha1", "McpServer", "mcpservers")

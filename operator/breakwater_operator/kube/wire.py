@@ -21,9 +21,16 @@ class Answer:
     """What a server answered."""
 
     status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    """By lower-case names."""
+    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """The lines of its head."""
     body: bytes = b""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The head by lower-case names; hardly any answer's is looked at."""
+        return {
+            name.decode("latin-1").lower(): said.decode("latin-1") for name, said in self.fields
+        }
 
 
 class WireError(OSError):
@@ -146,7 +153,7 @@ class Wire(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
-        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._answer.fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """A stream is open from here on."""

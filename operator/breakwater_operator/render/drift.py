@@ -51,7 +51,10 @@ def must_replace(desired: Manifest, live: Live) -> bool:
 
 def covers(desired: Any, live: Any, field: str = "") -> bool:
     """Say whether `live` has everything that `desired` has, with the same values."""
-    # Every pass comes here hundreds of times, and asking for a Mapping is slow.
+    # Every pass comes here hundreds of times: what is equal as a whole is not taken apart, and
+    # asking for a Mapping is slow.
+    if desired == live:
+        return True
     kind = type(desired)
     if kind is not type(live):
         return False
@@ -60,7 +63,7 @@ def covers(desired: Any, live: Any, field: str = "") -> bool:
     if kind is list:
         keys = MERGE_KEYS.get(field)
         return _items(desired, live, keys) if keys else _values(desired, live)
-    return bool(desired == live)
+    return False
 
 
 def _fields(desired: Mapping[str, Any], live: Mapping[str, Any]) -> bool:

@@ -111,6 +111,19 @@ class LocalCluster:
         }
         return Status(name=self.name, provider="local", ready=ready, details=facts | details)
 
+    def kill(self, service: str) -> None:
+        """Kill one of its services, as a crash would; `up` starts it again."""
+        running = processes.running(self._layout)
+        if service not in running:
+            raise ClusterError(
+                f"{service} of cluster {self.name} does not run; {sorted(running)} do"
+            )
+        processes.stop([running[service]])
+
+    def volume(self, pod_uid: str, name: str) -> Path:
+        """Say where the node keeps an emptyDir of a pod."""
+        return self._layout.kubelet / "pods" / pod_uid / "volumes/kubernetes.io~empty-dir" / name
+
     def down(self, *, keep_state: bool = False) -> None:
         """Stop everything and remove every trace; with `keep_state` its data stay."""
         with files.locked(self._layout.lock, waiting=self._say_waiting):

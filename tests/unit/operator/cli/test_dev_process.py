@@ -120,14 +120,16 @@ class Dev:
 
 
 @contextmanager
-def developing(folder: Path, manifest: str, *options: str, path: str = os.defpath) -> Iterator[Dev]:
+def developing(
+    folder: Path, manifest: str, *options: str, path: str = os.defpath, command: str = COMMAND
+) -> Iterator[Dev]:
     """Run the command until the end of the block."""
     (folder / "weather.py").write_text(MODULE)
     (folder / "mcpserver.yaml").write_text(textwrap.dedent(manifest))
     with reserved() as (port, management), (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [
-                *(COMMAND, "dev", "mcpserver.yaml", "--port", str(port)),
+                *(command, "dev", "mcpserver.yaml", "--port", str(port)),
                 *("--management-port", str(management), *options),
             ],
             cwd=folder,

@@ -391,6 +391,69 @@ async def test_who_listens_hears_that_a_backend_came_back() -> None:
     await peer.close()
 
 
+@pytest.mark.requirement("G1", "G6")
+@pytest.mark.parametrize("version", [OLDER, MODERN])
+async def test_a_list_says_whom_it_lacks_and_who_listens_hears_when_they_come(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr("breakwater_runtime.backends.gateway.lists.LIST_SECONDS", 0.05)
+    first, second, started = crm(), wiki(), asyncio.Event()
+    whole = first.say
+
+    async def slow(asked: Call) -> bytes:
+        await started.wait()
+        return json.dumps(whole(asked)).encode()
+
+    first.work = slow
+    of = gateway(first, second, catalogue="Merged")
+    notes, heard = Notes(), list[str]()
+    peer = of.connect("s-1", notes)
+    subscription = of.listen(
+        listening(toolsListChanged=True), lambda method, _: heard.append(method)
+    )
+    assert subscription is not None
+
+    listed = [await asked(of, "tools/list", version) for _ in range(3)]
+    assert {str(each["_meta"]["breakwater.dev/missingBackends"]) for each in listed} == {"['crm']"}
+    assert {tuple(names(each)) for each in listed} == {("wiki_get", "wiki_search")}
+    assert "notifications/tools/list_changed" not in heard
+
+    started.set()
+    await until(lambda: "notifications/tools/list_changed" in heard)
+    await until(lambda: ("notifications/tools/list_changed", None) in notes.heard)
+
+    assert heard.count("notifications/tools/list_changed") == 1
+    complete = await asked(of, "tools/list", version)
+    assert names(complete) == ["crm_get", "crm_set", "wiki_get", "wiki_search"]
+    assert "breakwater.dev/missingBackends" not in complete.get("_meta", {})
+    subscription.close()
+    await peer.close()
+
+
+async def test_nobody_is_waited_for_any_more_when_the_gateway_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("breakwater_runtime.backends.gateway.lists.LIST_SECONDS", 0.01)
+    ended = asyncio.Event()
+
+    async def stuck(_: Call) -> bytes:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+        return b""
+
+    first = crm()
+    first.work = stuck
+    of = gateway(first, wiki())
+    async with of.running():
+        await asked(of, "tools/list")
+        assert not ended.is_set()
+
+    async with asyncio.timeout(60):
+        await ended.wait()
+
+
 def test_a_listener_that_says_not_what_it_wants_is_refused_by_the_answer() -> None:
     made = Call("subscriptions/listen", {"_meta": ENVELOPE}, 1, MODERN, Principal("a"), {}, Notes())
 

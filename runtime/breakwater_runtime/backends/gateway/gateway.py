@@ -53,8 +53,8 @@ class Gateway:
         self._meta = meta.META_TOOLS if settings.catalogue != "Merged" else {}
         self._owners = Owners()
         self._about = About(self._members)
-        self._lists = Lists(self._members, self._owners)
         self._changes = Changes(lambda: self._members.state)
+        self._lists = Lists(self._members, self._owners, self._changes.tell)
         own, routes = OwnTools(self._members, self._lists), Routes(self._members, self._owners)
         self._own: Mapping[str, Handler] = {
             meta.LIST_SERVERS: own.list_servers,
@@ -110,6 +110,7 @@ class Gateway:
         async with AsyncExitStack() as stack:
             for backend in self._backends:
                 await stack.enter_async_context(backend.running())
+            stack.callback(self._lists.close)
             yield
 
     # Requests
@@ -160,8 +161,8 @@ class Gateway:
         if found and not there:
             said = "None of the backends can answer."
             raise failed(Problem.SERVER_UNAVAILABLE, said, retryable=True)
-        complete = len(there) == len(found)
-        result = lists.merged(call, kind, [*parts, *there], self._server_info, complete=complete)
+        missing = [self._backends[n].name for n, part in enumerate(found) if part is None]
+        result = lists.merged(call, kind, [*parts, *there], self._server_info, missing)
         return self._hold(result)
 
     async def _call_tool(self, call: Call) -> bytes:

@@ -158,6 +158,11 @@ class Changes:
         """Call it no longer."""
         self._tellers.discard(tell)
 
+    def tell(self) -> None:
+        """Tell all of them."""
+        for tell in tuple(self._tellers):
+            tell()
+
     def spawn(self, telling: Coroutine[Any, Any, None]) -> None:
         """Tell what takes its time."""
         task = asyncio.get_running_loop().create_task(telling)
@@ -171,8 +176,7 @@ class Changes:
             state = self._state()
             if state != known:
                 known = state
-                for tell in tuple(self._tellers):
-                    tell()
+                self.tell()
 
 
 async def tell_all(channel: Channel) -> None:

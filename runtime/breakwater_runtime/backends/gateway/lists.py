@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -17,7 +18,11 @@ from breakwater_runtime.calls import Call, Refused, RpcError
 logger = logging.getLogger(__name__)
 
 LIST_SECONDS = 10.0
-"""How long one backend may take to say what it has; then the others' lists go without it."""
+"""How long one backend may take to say what it has; then the others' lists go without it, and
+listeners are told once it has said it."""
+
+MISSING_META_KEY = "breakwater.dev/missingBackends"
+"""The member of a list's `_meta` that names the backends whose part it lacks."""
 
 Item = dict[str, Any]
 
@@ -67,32 +72,55 @@ def read(result: bytes, kind: Kind, part: Part) -> str | None:
 
 
 def merged(
-    call: Call, kind: Kind, parts: Sequence[Part], server_info: Mapping[str, Any], *, complete: bool
+    call: Call,
+    kind: Kind,
+    parts: Sequence[Part],
+    server_info: Mapping[str, Any],
+    missing: Sequence[str],
 ) -> bytes:
-    """Make one result of parts; of items with one name the first stays."""
+    """Make one result of parts, without those of `missing` backends.
+
+    Of items with one name the first stays.
+    """
     items: dict[Any, Item] = {}
     for part in parts:
         for item in part.items:
             items.setdefault(item.get(kind.key), item)
     content: dict[str, Any] = {kind.member: list(items.values())}
+    meta: dict[str, Any] = {MISSING_META_KEY: list(missing)} if missing else {}
     if call.version in MODERN_PROTOCOL_VERSIONS:
         ttl = min((part.ttl_ms for part in parts), default=0)
         content |= {
             "resultType": "complete",
-            "ttlMs": ttl if complete else 0,
+            "ttlMs": 0 if missing else ttl,
             "cacheScope": "public" if all(part.is_public for part in parts) else "private",
-            "_meta": {SERVER_INFO_META_KEY: server_info},
         }
+        meta[SERVER_INFO_META_KEY] = server_info
+    if meta:
+        content["_meta"] = meta
     return encoding.dumps(content)
 
 
 class Lists:
     """Fetches what all backends list."""
 
-    def __init__(self, members: Members, owners: Owners) -> None:
-        """Fetch from `members`, and let `owners` know whose resources are whose."""
+    def __init__(self, members: Members, owners: Owners, changed: Callable[[], None]) -> None:
+        """Fetch from `members`, and let `owners` know whose resources are whose.
+
+        Args:
+            members: The backends.
+            owners: Who has which resources.
+            changed: Called when a part is there that a list had to go without.
+        """
         self._members = members
         self._owners = owners
+        self._changed = changed
+        self._late: dict[tuple[int, str, str], asyncio.Task[Part]] = {}
+
+    def close(self) -> None:
+        """Wait for nobody any more."""
+        for fetching in self._late.values():
+            fetching.cancel()
 
     async def parts(self, call: Call) -> list[Part | None]:
         """Get each backend's part of a list; None: it has none to give now."""
@@ -104,8 +132,7 @@ class Lists:
         if backend.fault is not None:
             return None
         try:
-            async with asyncio.timeout(LIST_SECONDS):
-                return await self._pages(number, call)
+            return await self._in_time(number, call)
         except RpcError as error:
             if error.code == METHOD_NOT_FOUND:
                 return Part([])
@@ -117,6 +144,33 @@ class Lists:
             extra={"backend": backend.name, "method": call.method, "reason": reason},
         )
         return None
+
+    async def _in_time(self, number: int, call: Call) -> Part:
+        """Fetch it, and go on with that where it takes too long, for those who listen.
+
+        Raises:
+            TimeoutError: It takes too long.
+        """
+        fetching = asyncio.ensure_future(self._pages(number, call))
+        try:
+            await asyncio.wait({fetching}, timeout=LIST_SECONDS)
+        except asyncio.CancelledError:
+            fetching.cancel()
+            raise
+        if fetching.done():
+            return fetching.result()
+        key = (number, call.method, call.principal.name)
+        if key in self._late:
+            fetching.cancel()
+        else:
+            self._late[key] = fetching
+            fetching.add_done_callback(partial(self._came, key))
+        raise TimeoutError
+
+    def _came(self, key: tuple[int, str, str], fetching: asyncio.Task[Part]) -> None:
+        del self._late[key]
+        if not fetching.cancelled() and fetching.exception() is None:
+            self._changed()
 
     async def _pages(self, number: int, call: Call) -> Part:
         kind, part = KINDS[call.method], Part([])

@@ -146,13 +146,13 @@ def test_an_operator_that_does_not_know_everything_yet_is_alive_and_not_ready(op
 
 
 def test_a_pass_that_hangs_is_unhealthy_until_it_ends(op: Ground) -> None:
-    op.ready("one")
+    op.ready("three")
     op.quiet()
     arrives = threading.Event()
     late = Rule(lambda seen: seen.what == "PATCH configmaps", times=1, late=arrives)
     op.proxy.rules.append(late)
     assert op.operator.ask("/healthz") == (200, "ok\n")
-    op.apply("one", limits={"inFlight": 11})
+    op.apply("three", limits={"inFlight": 11})
 
     try:
         eventually(lambda: op.operator.ask("/healthz")[0] == 503, "it says so", seconds=60)
@@ -162,20 +162,20 @@ def test_a_pass_that_hangs_is_unhealthy_until_it_ends(op: Ground) -> None:
 
     assert said.startswith("the queue has not moved for ")
     eventually(lambda: op.operator.ask("/healthz") == (200, "ok\n"), "it is well", seconds=60)
-    op.wait("one", "Progressing", "False")
+    op.wait("three", "Progressing", "False")
 
 
 def test_a_watch_that_has_ended_for_good_is_unhealthy_until_the_process_is_started_again(
     op: Ground,
 ) -> None:
-    op.ready("one")
+    op.ready("three")
     op.proxy.tamper = lambda seen, line: (
         b'{"type":"ADDED","object":{}}\n' if seen.plural == "services" else line
     )
 
     def is_told() -> bool:
         news = {"example.com/at": str(time.monotonic())}
-        op.patch(SERVICE, "one", {"metadata": {"annotations": news}})
+        op.patch(SERVICE, "three", {"metadata": {"annotations": news}})
         return op.operator.ask("/healthz")[0] == 503
 
     try:

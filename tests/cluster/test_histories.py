@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-import uuid
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,8 +23,8 @@ from breakwater_operator.kube.kinds import CHILDREN, CONFIG_MAP, MCP_SERVER, SEC
 from dev.cluster.api import ApiError
 from tests.support.faultproxy import Rule, Seen
 from tests.support.life import differences
-from tests.support.operator_ground import Ground, PatientApi, ground, said
-from tests.support.optional_kinds import installed
+from tests.support.operator_ground import Ground, said
+from tests.support.optional_kinds import complete_ground
 from tests.support.rendered import faults, known, owned, rendered
 from tests.support.rig.proof import Proof, source_of_operator
 from tests.support.specs import servers
@@ -37,14 +35,10 @@ if TYPE_CHECKING:
     from breakwater_operator.kube.kinds import Kind
     from tests.support.cluster import RunningCluster
 
-ROOT = Path(__file__).parents[2]
 SERVERS = ("one", "two", "three")
 QUIET_SECONDS = 2.0
 PATIENCE_SECONDS = 180.0
 STEPS = 10
-
-COLLECTED = {"monitoring": {"otlp": {"endpoint": "http://collector.telemetry.svc:4318"}}}
-"""A platform that has what manifests may ask of it."""
 
 Object = dict[str, Any]
 
@@ -52,13 +46,7 @@ Object = dict[str, Any]
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """An operator in a cluster that knows all kinds, and some objects that manifests name."""
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"histories-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    with (
-        PatientApi(control_plane.kubeconfig) as api,
-        installed(api),
-        ground(control_plane.kubeconfig, name, folder, ROOT, platform=COLLECTED) as made,
-    ):
+    with complete_ground(control_plane, tmp_path_factory, "histories") as made:
         made.create(SECRET, "keys", stringData={"value": "a key", "0": "another one"})
         made.create(CONFIG_MAP, "keys", data={"value": "a text", "_a.B-c": "another one"})
         yield made

@@ -91,10 +91,13 @@ class Ground:
         body = {"propagationPolicy": policy}
         self.api.request("DELETE", kind.path(self.namespace, name), body)
 
-    def patch(self, kind: Kind, name: str, change: Any) -> Object:
-        """Change an object as somebody else would: by a merge patch, or steps of a JSON patch."""
+    def patch(self, kind: Kind, name: str, change: Any, *, is_tried: bool = False) -> Object:
+        """Change an object as somebody else would: by a merge patch, or steps of a JSON patch.
+
+        One that is merely tried is answered as if it were made.
+        """
         content_type = JSON_PATCH if isinstance(change, list) else MERGE
-        query = "?fieldManager=somebody"
+        query = "?fieldManager=somebody" + ("&dryRun=All" if is_tried else "")
         path = kind.path(self.namespace, name) + query
         changed: Object = self.api.request("PATCH", path, change, content_type)
         return changed

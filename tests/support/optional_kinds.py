@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from breakwater_operator.kube.kinds import OPTIONAL, Kind
-from tests.support.cluster import eventually
+from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator_ground import Ground, PatientApi, ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pytest
+
     from dev.cluster.api import Api
 
+ROOT = Path(__file__).parents[2]
+COLLECTED = {"monitoring": {"otlp": {"endpoint": "http://collector.telemetry.svc:4318"}}}
+"""A platform that has what manifests may ask of it."""
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -62,3 +70,23 @@ def is_served(api: Api, path: str) -> bool:
     """Whether objects of a definition can be made."""
     conditions = api.get(path).get("status", {}).get("conditions") or ()
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
+@contextmanager
+def complete_ground(
+    cluster: RunningCluster, folders: pytest.TempPathFactory, title: str
+) -> Iterator[Ground]:
+    """Start an operator in a new namespace of a cluster that knows all kinds.
+
+    Args:
+        cluster: The cluster.
+        folders: Where files may be put.
+        title: How the name of the namespace begins.
+    """
+    name = f"{title}-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with (
+        PatientApi(cluster.kubeconfig) as api,
+        installed(api),
+        ground(cluster.kubeconfig, name, folders.mktemp(title), ROOT, platform=COLLECTED) as made,
+    ):
+        yield made

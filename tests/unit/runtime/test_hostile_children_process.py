@@ -19,7 +19,16 @@ from mcp_types import TextContent
 from tests.support import children
 from tests.support.children import Helper
 from tests.unit.runtime.containers import LEAN
-from tests.unit.runtime.test_process import Running, client, prepare, reserved, running, settings
+from tests.unit.runtime.test_process import (
+    Running,
+    client,
+    message,
+    modern,
+    prepare,
+    reserved,
+    running,
+    settings,
+)
 
 pytestmark = pytest.mark.process
 
@@ -219,23 +228,73 @@ async def test_a_command_that_misbehaves_costs_little_and_disturbs_nobody(
     assert ground.bad.log.stat().st_size < LOG_BYTES_MAX
 
 
+@dataclass
+class Listener:
+    """Somebody who listens for changes of the list of tools."""
+
+    changes: int = 0
+
+    async def listen(self, runtime: Running) -> None:
+        """Listen for ever."""
+        asked = message("subscriptions/listen", notifications={"toolsListChanged": True})
+        headers = modern("subscriptions/listen")
+        async with (
+            httpx2.AsyncClient(timeout=None) as http,
+            http.stream("POST", f"{runtime.public}/mcp", headers=headers, json=asked) as stream,
+        ):
+            async for line in stream.aiter_lines():
+                self.changes += "notifications/tools/list_changed" in line
+
+    async def until(self, changes: int) -> None:
+        """Wait until so many were heard."""
+        async with asyncio.timeout(SECONDS_MAX):
+            while self.changes < changes:  # noqa: ASYNC110 - it is a figure, and no event
+                await asyncio.sleep(0.05)
+
+
+async def listed(runtime: Running) -> tuple[set[str], list[str]]:
+    """List tools; say which there are, and whose are missing."""
+    body, headers = message("tools/list"), modern("tools/list")
+    async with httpx2.AsyncClient(timeout=SECONDS_MAX) as http:
+        answer = await http.post(f"{runtime.public}/mcp", headers=headers, json=body)
+    result = answer.json()["result"]
+    missing = result["_meta"].get("breakwater.dev/missingBackends", [])
+    return {tool["name"] for tool in result["tools"]}, missing
+
+
 @pytest.mark.prove
 @pytest.mark.requirement("A5", "G6", "W7")
 async def test_a_command_that_needs_a_minute_to_start_is_served_then(tmp_path: Path) -> None:
+    listener = Listener()
     with gateway(tmp_path, "slow", "60") as ground:
-        before = resident(ground.runtime.process.pid)
-        async with neighbour(ground) as other, client(ground.runtime) as connected:
+        runtime = ground.runtime
+        before = resident(runtime.process.pid)
+        async with (
+            neighbour(ground) as other,
+            client(runtime) as connected,
+            asyncio.TaskGroup() as together,
+        ):
+            listening = together.create_task(listener.listen(runtime))
             await ground.until_found("BackendStarting", "it has not answered yet")
+            assert (await listed(runtime))[1] == ["bad"]
             with pytest.raises(MCPError, match="has not answered yet"):
                 await said(connected, "bad_echo", text="too early")
             await ground.until_found(None, "")
+            await listener.until(1)
+
+            # The caller's own child needs its minute too: lists go without it, calls wait.
+            tools, missing = await listed(runtime)
+            assert ("bad_echo" in tools, missing) == (False, ["bad"])
             answered = other.answered
-            # The caller's own child needs its minute too, and the call waits for it.
+            await listener.until(2)
+            tools, missing = await listed(runtime)
+            assert ("bad_echo" in tools, missing) == (True, [])
             assert await said(connected, "bad_echo", text="hello") == "hello"
-            await other.until_answered(ANSWERS)
-        grown = peak(ground.runtime.process.pid) - before
+            listening.cancel()
+        grown = peak(runtime.process.pid) - before
 
     assert answered > ANSWERS
+    assert other.answered > answered
     assert grown < RUNTIME_GROWTH_MAX
 
 

@@ -35,6 +35,9 @@ LIST_CHUNK = 200
 """Objects in one answer of a list: as dictionaries, those of a cluster take ten times the memory of
 what is kept of them."""
 
+NAMES_CHUNK = 1000
+"""The same where only metadata are asked for."""
+
 NO_OBJECT_HAS_THIS_VERSION = "1"
 """A resourceVersion below every object's.
 
@@ -146,7 +149,8 @@ class KubeApi:
             Objects, and the resourceVersion of the list, which is the same for all of them.
         """
         accept = _METADATA.format("List") if metadata_only else "application/json"
-        query = {"limit": str(LIST_CHUNK)} | ({"labelSelector": selector} if selector else {})
+        limit = NAMES_CHUNK if metadata_only else LIST_CHUNK
+        query = {"limit": str(limit)} | ({"labelSelector": selector} if selector else {})
         while True:
             path = f"{kind.path(namespace)}?{urlencode(query)}"
             answer = await self._ask("list", "GET", kind, path, headers={"Accept": accept})
@@ -282,7 +286,8 @@ class KubeApi:
     ) -> Object:
         answer = await self._answer(verb, method, kind, path, body, headers or {})
         try:
-            said: Object = orjson.loads(answer.body)
+            # Only who reads a single object may want to know by whom it was written.
+            said: Object = orjson.loads(answer.body) if verb == "get" else _read(answer.body)
         except ValueError as error:
             raise ApiError(f"{verb} {kind.name}: {error!r}") from error
         return said
@@ -404,25 +409,36 @@ def _state(line: bytes) -> tuple[bytes, bytes]:
 
 
 _MANAGERS = b',"managedFields":['
-"""The last field of the metadata of a built-in kind: half of an object, and no event needs it."""
+"""The last field of the metadata of a built-in kind: half of an object, and hardly anybody asks."""
 
 
-def _read(line: bytes) -> Any:
-    # Custom resources have their fields sorted, apiVersion first, and something after this one.
-    is_built_in = line.find(b'"object":{"kind":', 0, 40) > 0
-    begin = line.find(_MANAGERS) if is_built_in else -1
-    end = line.find(b"}]}", begin) if begin > 0 else -1
-    if end < 0:
-        return orjson.loads(line)
-    try:
-        return orjson.loads(line[:begin] + line[end + 2 :])
-    except ValueError:
-        # A name in it looks like its end.
-        return orjson.loads(line)
+def _read(said: bytes, begin: bytes = b'{"kind":') -> Any:
+    """Read JSON without what says by whom fields were written.
+
+    Args:
+        said: What the API server said.
+        begin: How that begins where it is of a built-in kind. Custom resources have their fields
+            sorted, apiVersion first, and something after that one.
+    """
+    if said.find(begin, 0, 40) >= 0:
+        try:
+            return orjson.loads(_without_managers(said))
+        except ValueError:
+            # A name in it looks like its end.
+            pass
+    return orjson.loads(said)
+
+
+def _without_managers(said: bytes) -> bytes:
+    parts, at = [], 0
+    while (begin := said.find(_MANAGERS, at)) >= 0 and (end := said.find(b"}]}", begin)) >= 0:
+        parts.append(said[at:begin])
+        at = end + 2
+    return b"".join([*parts, said[at:]])
 
 
 def _event(kind: Kind, line: bytes) -> Object:
-    event: Object = _read(line)
+    event: Object = _read(line, b'"object":{"kind":')
     if event["type"] == "ERROR":
         status = event["object"]
         raise from_answer(f"watch {kind.name}", status.get("code") or 500, status, {})

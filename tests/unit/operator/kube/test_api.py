@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import SECRET
 
 Object = dict[str, object]
+Answered = TypeVar("Answered")
 
 
 def event(version: int, kind: str = "MODIFIED", **first: str) -> bytes:
@@ -122,6 +124,56 @@ async def test_a_custom_resource_is_read_as_a_whole() -> None:
     found, _ = await watched([line])
 
     assert found == [orjson.loads(line)]
+
+
+async def said(answer: bytes, ask: Callable[[KubeApi], Awaitable[Answered]]) -> Answered:
+    """Ask a server that always says the same."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    configuration = Configuration()
+    configuration.host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    api = KubeApi(configuration, lambda *_: None)
+    try:
+        return await ask(api)
+    finally:
+        await api.close()
+        server.close()
+
+
+def secret(name: str, data: str = "", manager: str = "a") -> Object:
+    """A Secret as the API server writes it."""
+    written = [*FIELDS, {"manager": manager, "fieldsV1": {"f:y": {}}}]
+    metadata = {"name": name, "namespace": "ns", "managedFields": written}
+    return {"metadata": metadata, "data": {"a": data}}
+
+
+@pytest.mark.parametrize("data", ["", "}]}", ',"managedFields":[{}]}'])
+@pytest.mark.parametrize("manager", ["a", "}]}", "}]},"])
+async def test_a_list_tells_everything_but_by_whom_fields_were_written(
+    data: str, manager: str
+) -> None:
+    items = [secret("one", data), secret("two", data, manager), secret("three", data)]
+    body = {"kind": "SecretList", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}}
+
+    found, at = await said(orjson.dumps(body | {"items": items}), lambda api: api.list(SECRET))
+
+    assert at == "9"
+    assert [one["metadata"]["name"] for one in found] == ["one", "two", "three"]
+    assert [one["data"]["a"] for one in found] == [data] * 3
+    assert ["managedFields" in one["metadata"] for one in found] == [manager != "a"] * 3
+
+
+async def test_who_reads_one_object_sees_by_whom_it_was_written() -> None:
+    body = orjson.dumps({"kind": "Secret", "apiVersion": "v1"} | secret("one"))
+
+    found = await said(body, lambda api: api.get(SECRET, "ns", "one"))
+
+    assert len(found["metadata"]["managedFields"]) == 3
 
 
 async def test_an_error_in_a_watch_is_raised() -> None:

@@ -18,11 +18,14 @@ from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import journal, signing
 from breakwater_operator.reconcile.events import Events
+from breakwater_operator.reconcile.followers import Followers
+from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.meters import Meters
 from breakwater_operator.reconcile.optional import OptionalKinds
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
-from breakwater_operator.reconcile.reconciler import Reconciler, Result, Seen
+from breakwater_operator.reconcile.reconciler import Reconciler
+from breakwater_operator.reconcile.seen import Result, Seen
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.signing import Signing
@@ -245,22 +248,33 @@ class Engine:
                 await asyncio.sleep(TURN_SECONDS)
 
     def _reconciler(self, signing: Signing) -> Reconciler:
+        upgrades = Upgrades(self._turn_came, lambda: under_way(self._world))
+        intents = Intents(
+            platform=self._platform,
+            signing=signing,
+            world=self._world,
+            rounds=self._rounds,
+            issuer=self._issuer,
+            upgrades=upgrades,
+            now=self._outside.now,
+            entropy=self._outside.entropy,
+        )
         return Reconciler(
             api=self._api,
             platform=self._platform,
-            signing=signing,
             servers=self._servers,
             world=self._world,
             writer=Writer(self._api, self._world),
+            intents=intents,
+            followers=Followers(self._api, self._world, self._rounds),
             rounds=self._rounds,
             issuer=self._issuer,
             statuses=Statuses(self._api, self._servers),
             events=self._events,
             now=self._outside.now,
-            entropy=self._outside.entropy,
             settled=self._settled,
             paused=self._paused,
-            upgrades=Upgrades(self._turn_came, lambda: under_way(self._world)),
+            upgrades=upgrades,
         )
 
     def _turn_came(self, key: Key) -> None:

@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from breakwater_contract import metrics as catalogue
-from breakwater_contract.names import (
-    MCP_PATH,
-    MESSAGES_PATH,
-    RPC_PATH,
-)
+from breakwater_contract.names import MCP_PATH, MESSAGES_PATH, RPC_PATH
 from breakwater_contract.settings import RuntimeSettings
 from breakwater_runtime.calls import Sources
 from breakwater_runtime.http.fetch import fetch

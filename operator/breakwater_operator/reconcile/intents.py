@@ -1,0 +1,144 @@
+"""What a server should be, with everything that its manifest leaves to the cluster."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from breakwater_operator.api import names
+from breakwater_operator.api.errors import Fault, SpecError
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.platform import Platform
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import CONFIG_MAP
+from breakwater_operator.probe.rounds import Rounds
+from breakwater_operator.reconcile import deployments, rotation
+from breakwater_operator.reconcile.issuer import ClusterIssuer, unknown_issuer
+from breakwater_operator.reconcile.reading import read, revisions
+from breakwater_operator.reconcile.seen import Seen
+from breakwater_operator.reconcile.signing import Signing
+from breakwater_operator.reconcile.upgrades import Upgrades
+from breakwater_operator.reconcile.world import World
+from breakwater_operator.render import (
+    Intent,
+    Issuer,
+    claims,
+    live,
+    rate_store,
+    revision,
+    ring,
+    secrets,
+    serving_certificate,
+    sources,
+)
+
+Object = dict[str, Any]
+
+KEY_BYTES = 32
+"""Random bytes of a generated key."""
+
+
+@dataclass(frozen=True)
+class Intents:
+    """Resolves what manifests leave to the cluster."""
+
+    platform: Platform
+    signing: Signing
+    world: World
+    rounds: Rounds
+    issuer: ClusterIssuer
+    upgrades: Upgrades
+    now: Callable[[], datetime]
+    entropy: Callable[[int], bytes]
+
+    async def of(self, server: McpServer, seen: Seen) -> Intent:
+        """Resolve what a manifest leaves to the cluster."""
+        reading = await read(server, self.world, self.platform)
+        keys = secrets.resolve(
+            server, reading.source, reading.copy, self.signing.seed, self.entropy(KEY_BYTES)
+        )
+        certificate = serving_certificate.resolve(
+            server, reading.certificate, reading.copy, self.now()
+        )
+        credentials = rate_store.resolve(
+            server, self.platform.shared_rates, reading.rate_store, reading.copy
+        )
+        consumed = sources.consumed(server)
+        read_at_start = sources.resolve(
+            consumed, reading.sources, keys.hash_key, revision.remembered(server, reading.revisions)
+        )
+        stored = revisions(server, self.world, reading.revisions, read_at_start)
+        seen.waits += sources.missing(server.namespace, consumed, reading.sources)
+        waits = (keys.wait, certificate.wait, credentials.wait)
+        seen.waits += [*reading.waits, *(wait for wait in waits if wait is not None)]
+        seen.faults = claims.faults(server, reading.claims)
+        held_ring = ring.read(reading.internal)
+        intent = Intent(
+            server=self._held(server, seen.faults),
+            platform=self.platform,
+            revision=self._revision(server, stored, read_at_start, seen),
+            keys=keys,
+            ring=held_ring or ring.first(server, self.now(), self.entropy(ring.FRESH_BYTES)),
+            operator_keys=self.signing.public,
+            claims=reading.claims,
+            issuer=await self._issuer(server, seen),
+            certificate=certificate,
+            rate_store=credentials,
+            kinds=self.world.kinds,
+        )
+        if held_ring is None:
+            return intent
+        key = server.namespace, server.name
+        pods, probes = self.world.pods.together(key), self.rounds.known(key)
+        fresh = self.entropy(ring.FRESH_BYTES)
+        return rotation.turned(intent, pods, probes, self.now(), fresh)
+
+    def _revision(
+        self,
+        server: McpServer,
+        stored: Sequence[Object],
+        read_at_start: Sequence[sources.Source],
+        seen: Seen,
+    ) -> revision.Revision:
+        """Choose the revision to run: a newer rendering of it where that may be."""
+        found = revision.current(server, self.platform, stored, read_at_start)
+        key, is_asked = (server.namespace, server.name), server.spec.upgrade_policy == "InWaves"
+        if not is_asked or not revision.is_outdated(found, server, self.platform):
+            self.upgrades.leave(key)
+            return found
+        if self.upgrades.may(key):
+            return revision.upgraded(server, self.platform, stored, read_at_start)
+        seen.is_outdated = True
+        return found
+
+    async def _issuer(self, server: McpServer, seen: Seen) -> Issuer | None:
+        """Say who makes service accounts' tokens; where nobody can, who last did."""
+        key = server.namespace, server.name
+        if server.spec.access.service_accounts is None:
+            self.issuer.drop(key)
+            return None
+        try:
+            return await self.issuer.use(key)
+        except ApiError as error:
+            copy = self.world.children[CONFIG_MAP].get(server.namespace, names.live(server.name))
+            held = live.issuer(copy)
+            if held is None:
+                seen.waits.append(unknown_issuer(error))
+            return held
+
+    def _held(self, server: McpServer, faults: Sequence[Fault]) -> McpServer:
+        """Keep a server true that asks for more pods than can share its claims.
+
+        Keys are withdrawn and drift is repaired meanwhile; it has as many pods as are possible.
+
+        Raises:
+            SpecError: Nothing of it runs yet: it begins once the manifest is corrected.
+        """
+        if not faults:
+            return server
+        running = deployments.find(self.world, server.namespace, server.name)
+        if running is None:
+            raise SpecError(faults)
+        fewer = {"replicas": claims.REPLICAS_MAX, "autoscaling": None}
+        spec = server.spec.model_copy(update=fewer)
+        return server.model_copy(update={"spec": spec})

@@ -1,6 +1,5 @@
 """A thin client of the API server: plain dictionaries in and out, every request counted."""
 
-import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -10,13 +9,12 @@ import orjson
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
+from breakwater_operator.kube import answers
+from breakwater_operator.kube.answers import Object
 from breakwater_operator.kube.errors import ApiError, from_answer
 from breakwater_operator.kube.kinds import LEASE, Kind
 from breakwater_operator.kube.pool import Pool
 from breakwater_operator.kube.wire import Address, Answer, request
-
-Object = dict[str, Any]
-"""One object of the cluster, as JSON has it."""
 
 Chunk = tuple[list[Object], str]
 """Some of the objects of a list, and the list's resourceVersion."""
@@ -268,7 +266,7 @@ class KubeApi:
             self._checked("watch", kind, path, answer)
             while lines := await stream.lines(STALLED_SECONDS):
                 for line in lines:
-                    yield _known(line, is_known) or _event(kind, line)
+                    yield answers.known(line, is_known) or answers.event(kind, line)
         except (OSError, ValueError) as error:
             raise ApiError(f"watch {kind.name}: {error!r}") from error
         finally:
@@ -287,7 +285,11 @@ class KubeApi:
         answer = await self._answer(verb, method, kind, path, body, headers or {})
         try:
             # Only who reads a single object may want to know by whom it was written.
-            said: Object = orjson.loads(answer.body) if verb == "get" else _read(answer.body)
+            said: Object = (
+                orjson.loads(answer.body)
+                if verb == "get"
+                else answers.without_managers(answer.body)
+            )
         except ValueError as error:
             raise ApiError(f"{verb} {kind.name}: {error!r}") from error
         return said
@@ -315,7 +317,7 @@ class KubeApi:
     def _checked(self, verb: str, kind: Kind, path: str, answer: Answer) -> Answer:
         self._count(verb, kind.name, str(answer.status))
         if answer.status >= 400:
-            asked, said = _asked(verb, kind, path), _status(answer.body)
+            asked, said = _asked(verb, kind, path), answers.status(answer.body)
             raise from_answer(asked, answer.status, said, answer.headers)
         return answer
 
@@ -367,79 +369,3 @@ def _query(**said: str) -> str:
 
 def _sends(content_type: str) -> dict[str, str]:
     return {"Content-Type": content_type, "Accept": JSON}
-
-
-def _status(said: bytes) -> Any:
-    try:
-        return orjson.loads(said)
-    except ValueError:
-        return said.decode(errors="replace")
-
-
-_STATE = re.compile(
-    rb'\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./]+","metadata":'
-    rb'\{"name":"[^"\\]*","namespace":"[^"\\]*","uid":"([^"\\]*)","resourceVersion":"(\d+)"'
-)
-"""How the API server begins the event of a built-in kind."""
-
-_CUSTOM = (
-    b'{"type":"ADDED","object":{"apiVersion":',
-    b'{"type":"MODIFIED","object":{"apiVersion":',
-)
-_CUSTOM_STATE = re.compile(rb'"resourceVersion":"(\d+)","uid":"([^"\\]*)"\},"spec":')
-"""How it begins the event of a custom resource: its fields are sorted, and only metadata can end
-so before a spec."""
-
-
-def _known(line: bytes, is_known: Callable[[str, int], bool]) -> Object | None:
-    uid, version = _state(line)
-    if not version or not is_known(uid.decode(), int(version)):
-        return None
-    metadata = {"resourceVersion": version.decode()}
-    return {"type": "BOOKMARK", "object": {"metadata": metadata}}
-
-
-def _state(line: bytes) -> tuple[bytes, bytes]:
-    """Read which version of which object an event tells of; nothing where that is unclear."""
-    if (found := _STATE.match(line)) is not None:
-        return found[1], found[2]
-    if line.startswith(_CUSTOM) and (found := _CUSTOM_STATE.search(line)) is not None:
-        return found[2], found[1]
-    return b"", b""
-
-
-_MANAGERS = b',"managedFields":['
-"""The last field of the metadata of a built-in kind: half of an object, and hardly anybody asks."""
-
-
-def _read(said: bytes, begin: bytes = b'{"kind":') -> Any:
-    """Read JSON without what says by whom fields were written.
-
-    Args:
-        said: What the API server said.
-        begin: How that begins where it is of a built-in kind. Custom resources have their fields
-            sorted, apiVersion first, and something after that one.
-    """
-    if said.find(begin, 0, 40) >= 0:
-        try:
-            return orjson.loads(_without_managers(said))
-        except ValueError:
-            # A name in it looks like its end.
-            pass
-    return orjson.loads(said)
-
-
-def _without_managers(said: bytes) -> bytes:
-    parts, at = [], 0
-    while (begin := said.find(_MANAGERS, at)) >= 0 and (end := said.find(b"}]}", begin)) >= 0:
-        parts.append(said[at:begin])
-        at = end + 2
-    return b"".join([*parts, said[at:]])
-
-
-def _event(kind: Kind, line: bytes) -> Object:
-    event: Object = _read(line, b'"object":{"kind":')
-    if event["type"] == "ERROR":
-        status = event["object"]
-        raise from_answer(f"watch {kind.name}", status.get("code") or 500, status, {})
-    return event

@@ -36,12 +36,14 @@ STREAM_MESSAGES = Metric(
     "mcp_stream_messages",
     "counter",
     "Messages sent in streams.",
+    sampled=True,
     older=("mcp_sse_messages_total", "sse_messages_sent_total"),
 )
 STREAM_BYTES = Metric(
     "mcp_stream_sent_bytes",
     "counter",
     "Bytes sent in streams, with what keeps them alive.",
+    sampled=True,
     older=("mcp_sse_bytes_total", "sse_bytes_sent_total"),
 )
 HTTP_METRICS = (REQUEST_DURATION, OVERHEAD, FIRST_MESSAGE, STREAM_MESSAGES, STREAM_BYTES)

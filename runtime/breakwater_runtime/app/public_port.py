@@ -187,8 +187,8 @@ def _request_metrics(process: Process, route: Callable[[str], str | None]) -> Re
         duration=metrics.histogram(catalogue.REQUEST_DURATION),
         overhead=metrics.histogram(catalogue.OVERHEAD).labels(),
         first_message=metrics.histogram(catalogue.FIRST_MESSAGE).labels(),
-        stream_messages=metrics.counter(catalogue.STREAM_MESSAGES),
-        stream_bytes=metrics.counter(catalogue.STREAM_BYTES),
+        stream_messages=metrics.counts(catalogue.STREAM_MESSAGES),
+        stream_bytes=metrics.counts(catalogue.STREAM_BYTES),
     )
     return RequestMetrics(
         series,

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prometheus_client import Counter
 from starlette.types import Scope
 
 from breakwater_runtime.calls import FIRST_FAULT_OF_OURS, Outcome, Request
@@ -34,8 +33,8 @@ class RequestSeries:
     """Time of a tool's call that was not spent in the tool."""
     first_message: Series
     """Time from a request to the first event of the stream that answers it."""
-    stream_messages: Counter
-    stream_bytes: Counter
+    stream_messages: dict[tuple[str, ...], float]
+    stream_bytes: dict[tuple[str, ...], float]
 
 
 class RequestMetrics:
@@ -102,11 +101,11 @@ class RequestMetrics:
 
     def _said(self, request: Request, body: bytes) -> None:
         """Count a part of a stream; what only keeps it alive is no message."""
-        self._series.stream_bytes.inc(len(body))
+        self._series.stream_bytes[()] += len(body)
         if not body or body.startswith(b":"):
             return
         # Messages are JSON in one line: an empty line ends an event, a line an item of NDJSON.
-        self._series.stream_messages.inc(body.count(b"\n\n") or body.count(b"\n"))
+        self._series.stream_messages[()] += body.count(b"\n\n") or body.count(b"\n")
         request.said = self._said_more
         if not (
             request.tool_calls or request.calls_elsewhere
@@ -115,9 +114,9 @@ class RequestMetrics:
             self._series.first_message.observe(seconds)
 
     def _said_more(self, request: Request, body: bytes) -> None:  # noqa: ARG002 - as Request has it
-        self._series.stream_bytes.inc(len(body))
+        self._series.stream_bytes[()] += len(body)
         if body and not body.startswith(b":"):
-            self._series.stream_messages.inc(body.count(b"\n\n") or body.count(b"\n"))
+            self._series.stream_messages[()] += body.count(b"\n\n") or body.count(b"\n")
 
 
 def outcome_of(status: int) -> Outcome:

@@ -72,6 +72,6 @@ class Metrics:
             self.registry.register(own)
             return own
         made = KINDS[metric.kind](metric.name, metric.help, labels, registry=self.registry)
-        for values in known(metric):
+        for values in known(metric) if labels else ():
             made.labels(*values)
         return made

@@ -78,7 +78,7 @@ class Histogram:
 
 def known(metric: Metric) -> list[tuple[str, ...]]:
     """List the series that a counter has from the start: those of labels that are all closed."""
-    if metric.kind != "counter" or not metric.labels or set(metric.labels) != set(metric.values):
+    if metric.kind != "counter" or set(metric.labels) != set(metric.values):
         return []
     return list(product(*(metric.values[label] for label in metric.labels)))
 

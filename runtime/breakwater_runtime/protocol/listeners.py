@@ -56,7 +56,6 @@ class Listener:
     async def serve(self, subscription: Subscription, message_id: str | int) -> None:
         """Keep the stream open until one side has enough."""
         self._final = streams.frame(framing.result(message_id, subscription.result))
-        self._ticker.add(self)
         try:
             await self._send(
                 {"type": "http.response.start", "status": 200, "headers": streams.HEADERS}
@@ -69,7 +68,6 @@ class Listener:
             subscription.close()
             self._ending = True
             self._waiting.clear()
-            self._ticker.discard(self)
 
     def tick(self, now: float) -> None:
         """Say something into the silence."""
@@ -91,3 +89,34 @@ class Listener:
                 await self._send(streams.body(content, more=not self._ending))
         finally:
             self._writing = False
+
+
+class Listeners:
+    """All that are open: one look at all of them costs less than one that each has called."""
+
+    def __init__(self, ticker: Ticker) -> None:
+        """Look once a second, as the ticker has it, while there are any."""
+        self._ticker = ticker
+        self._open: dict[Listener, None] = {}
+
+    def add(self, listener: Listener) -> None:
+        """Look at a stream from now on."""
+        if not self._open:
+            self._ticker.add(self)
+        self._open[listener] = None
+
+    def discard(self, listener: Listener) -> None:
+        """Look at it no more."""
+        self._open.pop(listener, None)
+        if not self._open:
+            self._ticker.discard(self)
+
+    def end(self) -> None:
+        """End every stream with its request's result."""
+        for listener in list(self._open):
+            listener.end()
+
+    def tick(self, now: float) -> None:
+        """Say something into every silence that lasts."""
+        for listener in self._open:
+            listener.tick(now)

@@ -14,7 +14,7 @@ from breakwater_runtime.protocol import body, eras, framing, streams
 from breakwater_runtime.protocol.dispatch import Dispatcher, failed, refused
 from breakwater_runtime.protocol.eras import Era
 from breakwater_runtime.protocol.headers import McpHeaders, accepted, is_json, kinds
-from breakwater_runtime.protocol.listeners import Listener
+from breakwater_runtime.protocol.listeners import Listener, Listeners
 from breakwater_runtime.protocol.plain import bodies
 from breakwater_runtime.protocol.plain.forms import NDJSON
 from breakwater_runtime.protocol.reply import Final, Reply
@@ -108,7 +108,7 @@ class StreamableHttp:
         self._takes_lines_now = takes_lines
         self._dispatcher = Dispatcher(backend, watch)
         self._ticker = ticker or Ticker()
-        self._listeners: set[Listener] = set()
+        self._listeners = Listeners(self._ticker)
         self._sessions = Sessions(ids, self._ticker, session_limits, session_watch)
         self._sharing = sharing
 
@@ -148,8 +148,7 @@ class StreamableHttp:
             self._sessions.move_streams()
         else:
             self._sessions.end_streams()
-        for listener in tuple(self._listeners):
-            listener.end()
+        self._listeners.end()
 
     async def sessions_over(self) -> None:
         """Wait until there is no session."""

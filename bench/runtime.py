@@ -22,8 +22,9 @@ from bench import (
     wrk,
 )
 from bench.load import Rounds
+from bench.measured import Measured, Series
 from bench.processes import Cores, on_core, serving
-from bench.runtime_report import Measured, Series, report
+from bench.runtime_report import report
 from bench.wires import MODERN, OLDER
 
 if TYPE_CHECKING:

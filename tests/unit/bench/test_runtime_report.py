@@ -4,10 +4,11 @@ from bench import peers, stdio
 from bench.forwarding import Hop
 from bench.gateway import Overhead
 from bench.load import Case, Sample
+from bench.measured import Measured, Series
 from bench.peers import Peer
 from bench.policies import Found
 from bench.report import Report, Row
-from bench.runtime_report import Measured, Series, report
+from bench.runtime_report import report
 from bench.stdio import Bridged
 from bench.streams import Idle
 from bench.sustained import Sustained

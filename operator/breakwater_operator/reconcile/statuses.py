@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from breakwater_operator.api.names import STATUS_MANAGER
+from breakwater_operator.api.reasons import Reason
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.kinds import MCP_SERVER
 from breakwater_operator.reconcile.queue import Key
@@ -17,6 +18,10 @@ DETAIL_SECONDS = 60.0
 """Between two writes that change nothing but numbers and words: a rollout changes them with every
 pod, and each write is one for the API server and one for everybody who watches. Once it is over
 something has turned, and they are written with that."""
+
+ROLLOUT_SECONDS = 300.0
+"""The same while a rollout is under way. One of many servers at once takes minutes of which each
+changes the words; one that does not get on turns something, and that is written at once."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ class Statuses:
         # A status that the API server stores in another way is not written again and again.
         if status == was or self._futile.get(key) == (status, was):
             return Written(is_new=False)
-        wait = self._written.get(key, -DETAIL_SECONDS) + DETAIL_SECONDS - self._clock()
+        apart = ROLLOUT_SECONDS if _is_rolling(status) else DETAIL_SECONDS
+        wait = self._written.get(key, -apart) + apart - self._clock()
         if was is not None and wait > 0 and _gist(was) == _gist(status):
             return Written(is_new=False, again_seconds=wait)
         names = ("namespace", "name", "uid", "resourceVersion")
@@ -85,6 +91,10 @@ class Statuses:
         """Forget a server that is gone."""
         self._futile.pop(key, None)
         self._written.pop(key, None)
+
+
+def _is_rolling(status: Object) -> bool:
+    return any(one["reason"] == Reason.ROLLING_OUT for one in status.get("conditions") or ())
 
 
 def _gist(status: Object) -> Object:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from breakwater_operator.reconcile.servers import Servers
-from breakwater_operator.reconcile.statuses import DETAIL_SECONDS, Statuses
+from breakwater_operator.reconcile.statuses import DETAIL_SECONDS, ROLLOUT_SECONDS, Statuses
 
 Object = dict[str, Any]
 
@@ -57,6 +57,22 @@ async def test_numbers_and_words_wait(ground: tuple[Statuses, FakeApi, Clock]) -
     clock.seconds += DETAIL_SECONDS
     assert (await statuses.write(server(status(0)), status(2))).is_new
     assert api.written == [status(0), status(2)]
+
+
+async def test_they_wait_longer_while_pods_are_replaced(
+    ground: tuple[Statuses, FakeApi, Clock],
+) -> None:
+    statuses, api, clock = ground
+    rolling = [{"type": "Progressing", "status": "True", "reason": "RollingOut", "message": "0"}]
+    begun = {"readyReplicas": 0, "conditions": rolling}
+    await statuses.write(server(None), begun)
+    clock.seconds += DETAIL_SECONDS
+
+    later = await statuses.write(server(begun), begun | {"readyReplicas": 1})
+
+    assert later.again_seconds == pytest.approx(ROLLOUT_SECONDS - DETAIL_SECONDS)
+    assert (await statuses.write(server(begun), status(2))).is_new
+    assert api.written == [begun, status(2)]
 
 
 async def test_what_turned_is_written_at_once(ground: tuple[Statuses, FakeApi, Clock]) -> None:

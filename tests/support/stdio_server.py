@@ -153,6 +153,18 @@ def endless_line() -> None:
             respond(message)
 
 
+def half_line() -> None:
+    """Answer the greeting, then begin a long message at the first call, and never end it."""
+    for message in messages():
+        if message.get("method") == "tools/call":
+            os.write(1, b'{"x": "')
+            for _ in range(12):
+                os.write(1, b"x" * 1024 * 1024)
+            time.sleep(3600)
+        if "id" in message:
+            respond(message)
+
+
 def garbage() -> None:
     """Write what is no message, for ever."""
     while True:
@@ -244,6 +256,7 @@ def main() -> None:
         "flood-stderr": flood_stderr,
         "never-read": never_read,
         "endless-line": endless_line,
+        "half-line": half_line,
         "garbage": garbage,
         "grandchildren": grandchildren,
         "ignores-term": ignores_term,

@@ -190,13 +190,17 @@ async def said(connected: Client, tool: str, **arguments: object) -> str:
 
 
 async def refused(connected: Client, hostile: Hostile) -> None:
-    """Call the command that misbehaves, and see what one is told."""
+    """Call the command that misbehaves, and see that all are told, and at least one of them why.
+
+    Those who come later than that, on a busy machine, find it ended.
+    """
     calls = [said(connected, "bad_echo", text=hostile.text) for _ in range(hostile.calls)]
-    for answer in await asyncio.gather(*calls, return_exceptions=True):
-        assert isinstance(answer, MCPError)
-        assert hostile.refused is not None
-        assert hostile.refused in answer.error.message
-        assert answer.error.data["backend"] == "bad"
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    told = [answer.error for answer in answers if isinstance(answer, MCPError)]
+    assert len(told) == hostile.calls, answers
+    assert {each.data["code"] for each in told} <= {"TIMEOUT", "SERVER_UNAVAILABLE"}, told
+    assert {each.data["backend"] for each in told} == {"bad"}, told
+    assert any(str(hostile.refused) in each.message for each in told), told
 
 
 @pytest.mark.requirement("A5", "G6", "W7")

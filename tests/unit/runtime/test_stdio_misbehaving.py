@@ -73,6 +73,45 @@ async def test_a_line_of_a_gigabyte_ends_the_child_and_stays_out_of_memory(tmp_p
         assert _resident_bytes() - before < GROWTH_MAX
 
 
+@pytest.mark.requirement("A5")
+async def test_children_of_many_that_end_no_message_have_the_memory_of_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwater_runtime.backends.container.pipes.TURN_SECONDS", 1.0)
+    async with misbehaving(tmp_path, "half-line") as (backend, _):
+        await containers.well(backend)
+        before, most = _resident_bytes(), 0
+        calls = [
+            asyncio.ensure_future(backend.answer(tool("echo", text="x", by=f"caller-{number}")))
+            for number in range(20)
+        ]
+
+        async with asyncio.timeout(120):
+            while not all(call.done() for call in calls):
+                most = max(most, _resident_bytes())
+                await asyncio.sleep(0.02)
+
+    said = {str(call.exception()) for call in calls}
+    assert all("it does not end a message that it began" in each for each in said), said
+    assert most - before < GROWTH_MAX
+
+
+async def test_large_messages_of_many_children_all_come_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakwater_runtime.backends.container.turns.AT_ONCE", 1)
+    async with misbehaving(tmp_path, "good") as (backend, _):
+        await containers.well(backend)
+        long = "x" * 3 * 1024 * 1024
+
+        async with asyncio.timeout(120):
+            said = await asyncio.gather(
+                *(text(backend, tool("echo", text=long, by=f"caller-{n}")) for n in range(8))
+            )
+
+    assert said == [long] * 8
+
+
 async def test_a_child_that_reads_nothing_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,11 @@ class Lines:
         self._parts: list[bytes] = []
         self._size = 0
 
+    @property
+    def unfinished(self) -> int:
+        """How many bytes there are of a line that has not ended."""
+        return self._size
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes and yield the lines that they complete, without the line's end.
 
@@ -29,16 +34,20 @@ class Lines:
             if self._parts:
                 self._keep(line)
                 line = b"".join(self._parts)
-                self._parts.clear()
-                self._size = 0
+                self.forget()
             if line:
                 yield line
         if start < len(data):
             self._keep(data[start:] if start else data)
 
+    def forget(self) -> None:
+        """Let go of a line that has not ended."""
+        self._parts.clear()
+        self._size = 0
+
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > self._bytes_max:
-            self._parts.clear()
+            self.forget()
             raise LineTooLongError
         self._parts.append(part)

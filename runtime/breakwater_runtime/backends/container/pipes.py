@@ -7,9 +7,17 @@ from breakwater_runtime.backends.codec.conversation import Conversation
 from breakwater_runtime.backends.codec.instance import Sinks
 from breakwater_runtime.backends.codec.lines import Lines, LineTooLongError
 from breakwater_runtime.backends.container.helper import Child, Ending, Helper
+from breakwater_runtime.backends.container.turns import Turns
 
 STALL_SECONDS = 30.0
 """How long a child may leave its input unread while somebody waits to write."""
+
+LARGE_BYTES = 1024 * 1024
+"""From here on a message is read in turn: the children of a backend are many, and their messages
+may each be long."""
+
+TURN_SECONDS = 30.0
+"""How long a child may take to end a large message, once it is its turn."""
 
 EXIT_SECONDS = 0.25
 """How long after the end of a child's output its helper's word on how it ended is waited for."""
@@ -26,8 +34,14 @@ TOGETHER_BYTES_MAX = 64 * 1024
 class Pipes(asyncio.Protocol):
     """Reads a child's output, writes its input, and knows how it ended."""
 
-    def __init__(self, child: Child, message_bytes: int) -> None:
-        """Talk to a child whose pipes were handed over; messages have a bound."""
+    def __init__(self, child: Child, message_bytes: int, turns: Turns) -> None:
+        """Talk to a child whose pipes were handed over; messages have a bound.
+
+        Args:
+            child: The child.
+            message_bytes: How long its messages may be.
+            turns: Where it waits for its turn to write a large one.
+        """
         self.child = child
         self.conversation: Conversation | None = None
         self.ending: Ending | None = None
@@ -41,6 +55,9 @@ class Pipes(asyncio.Protocol):
         self._free: asyncio.Future[None] | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._surplus = 0
+        self._turns = turns
+        self._turn: asyncio.TimerHandle | None = None
+        self._waits = False
 
     async def open(self) -> None:
         """Take over the pipes."""
@@ -103,6 +120,38 @@ class Pipes(asyncio.Protocol):
                     self._count()
         except LineTooLongError:
             self.end(f"it wrote a message of more than {self._message_bytes} bytes")
+            return
+        if self._lines.unfinished > LARGE_BYTES:
+            self._take_turn()
+        elif self._turn is not None:
+            self._leave_turn()
+
+    def _take_turn(self) -> None:
+        """Read a large message on only while it is this child's turn."""
+        if self._turn is not None or self._stdout is None or self._stdout.is_closing():
+            return
+        if self._turns.take(self):
+            self._begin_turn()
+        else:
+            self._waits = True
+            self._stdout.pause_reading()
+
+    def go_on(self) -> None:
+        """Read on: it is this child's turn."""
+        self._waits = False
+        self._begin_turn()
+        self._resume()
+
+    def _begin_turn(self) -> None:
+        self._turn = self._loop.call_later(
+            TURN_SECONDS, self.end, "it does not end a message that it began"
+        )
+
+    def _leave_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        self._turns.leave(self)
 
     def _count(self) -> None:
         """Read more slowly where a child says much that nobody asked for."""
@@ -114,9 +163,13 @@ class Pipes(asyncio.Protocol):
 
     def _read_on(self) -> None:
         paused = self._surplus >= int(MESSAGES_PER_SECOND * PAUSE_SECONDS)
-        if paused and self._stdout is not None and not self._stdout.is_closing():
-            self._stdout.resume_reading()
         self._surplus = 0
+        if paused and not self._waits:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._stdout is not None and not self._stdout.is_closing():
+            self._stdout.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Wait a moment for how it ended."""
@@ -142,6 +195,8 @@ class Pipes(asyncio.Protocol):
         for transport in (self._stdin, self._stdout):
             if transport is not None and not transport.is_closing():
                 _abort(transport)
+        self._lines.forget()
+        self._leave_turn()
         self.release()
 
     # The child's input
@@ -177,7 +232,13 @@ class _Input(asyncio.BaseProtocol):
 
 
 async def converse(
-    helper: Helper, backend: str, sinks: Sinks, *, message_bytes: int, timeout_seconds: float
+    helper: Helper,
+    backend: str,
+    sinks: Sinks,
+    *,
+    message_bytes: int,
+    timeout_seconds: float,
+    turns: Turns,
 ) -> tuple[Conversation, Pipes]:
     """Start a child and make a conversation with it, in which nothing has been said.
 
@@ -185,7 +246,7 @@ async def converse(
         HelperError: It could not be started.
     """
     child = await helper.start()
-    pipes = Pipes(child, message_bytes)
+    pipes = Pipes(child, message_bytes, turns)
     conversation = Conversation(backend, pipes, sinks, timeout_seconds=timeout_seconds)
     pipes.conversation = conversation
     try:

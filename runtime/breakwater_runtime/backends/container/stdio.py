@@ -14,6 +14,7 @@ from breakwater_runtime.backends.codec.instance import Instance, Sinks
 from breakwater_runtime.backends.container.helper import Helper, HelperError
 from breakwater_runtime.backends.container.pipes import Pipes, converse
 from breakwater_runtime.backends.container.transport import OpeningError, Transport
+from breakwater_runtime.backends.container.turns import Turns
 from breakwater_runtime.calls import RpcError
 
 
@@ -25,6 +26,7 @@ class StdioTransport(Transport):
         self._backend = backend
         self._settings = settings
         self._helper = Helper(socket, user)
+        self._turns = Turns()
 
     async def run(self) -> None:
         """Stay connected to the helper."""
@@ -55,6 +57,7 @@ class StdioTransport(Transport):
                     sinks,
                     message_bytes=self._settings.message.bytes,
                     timeout_seconds=self._settings.call.seconds,
+                    turns=self._turns,
                 )
         except HelperError as error:
             raise OpeningError(str(error)) from error

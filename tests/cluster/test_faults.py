@@ -93,6 +93,8 @@ class Watches:
     hit: int = 0
     events: int = 0
     lost: set[str] = field(default_factory=set)
+    cut: set[bytes] = field(default_factory=set)
+    """Events at which a watch was cut: the next one begins with them and goes on."""
 
     def __call__(self, op: Ground) -> None:
         """Arrange it."""
@@ -107,10 +109,11 @@ class Watches:
             self.lost.discard(seen.plural)
             return EXPIRED
         self.events += not is_bookmark
-        if is_bookmark or self.events % self.every:
+        if is_bookmark or self.events % self.every or told in self.cut:
             return told
         self.hit += 1
         if self.what == "cut":
+            self.cut.add(told)
             return None
         if self.what == "expire":
             return EXPIRED

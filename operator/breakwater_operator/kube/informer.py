@@ -109,11 +109,16 @@ class Informer:
             metadata_only=self.metadata_only,
             is_known=self._cache.is_own,
         )
+        is_told = False
         async with aclosing(events):
             async for event in events:
+                is_told = True
                 if event["type"] != "BOOKMARK":
                     self._cache.saw(event["type"], event["object"])
                 self._hears(event["object"]["metadata"]["resourceVersion"])
+        if not is_told:
+            # Bookmarks come every minute. Who ends each watch at once is not to be asked in a loop.
+            raise ApiError(f"watch {self.kind.name}: it ended before anything was told")
 
     def _hears(self, since: str) -> None:
         self._since = since

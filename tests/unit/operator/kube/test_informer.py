@@ -89,6 +89,17 @@ async def test_a_watch_that_ends_goes_on_from_the_last_event() -> None:
     assert waits == []
 
 
+async def test_watches_that_end_at_once_are_not_opened_in_a_loop() -> None:
+    api = FakeApi([([thing("a", 1)], "5")], [[], [], [event("ADDED", "b", 7)]])
+
+    cache, waits = await follow(api)
+
+    assert api.asked == ["list", "watch 5", "watch 5", "watch 5", "watch 7"]
+    assert names(cache) == ["a", "b"]
+    assert len(waits) == 2
+    assert min(waits) > 0
+
+
 async def test_a_bookmark_moves_the_point_to_go_on_from() -> None:
     bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}
     api = FakeApi([([], "5")], [[bookmark]])

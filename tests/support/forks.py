@@ -79,7 +79,10 @@ class Fork:
         with suppress(ProcessLookupError):
             handle = os.pidfd_open(self.pid)
             try:
-                if not select.select([handle], [], [], timeout)[0]:
+                # Sweeps have more files open than `select` can count.
+                ended = select.poll()
+                ended.register(handle, select.POLLIN)
+                if not ended.poll(timeout * 1000):
                     raise subprocess.TimeoutExpired("the operator", timeout)
             finally:
                 os.close(handle)

@@ -14,14 +14,21 @@ from breakwater_operator.reconcile.servers import Servers
 
 Object = dict[str, Any]
 
+SOON_SECONDS = 5.0
+"""Between two writes of one server that change nothing but numbers and words: a rollout changes
+them with every pod, and somebody may be looking."""
+
+SPARE = 20
+SPARE_EVERY_SECONDS = 10.0
+"""How many such writes there may be of all servers together, and how often one more: each is one
+for the API server and one for everybody who watches. A thousand servers that change at once have
+others to wait for; once each is done something has turned, and all is written with that."""
+
 DETAIL_SECONDS = 60.0
-"""Between two writes that change nothing but numbers and words: a rollout changes them with every
-pod, and each write is one for the API server and one for everybody who watches. Once it is over
-something has turned, and they are written with that."""
+"""Between two of one server where that is used up."""
 
 ROLLOUT_SECONDS = 300.0
-"""The same while a rollout is under way. One of many servers at once takes minutes of which each
-changes the words; one that does not get on turns something, and that is written at once."""
+"""The same while its pods are replaced: what does not get on turns something."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class Statuses:
         self._api = api
         self._servers = servers
         self._clock = clock
+        self._spare = Spare(clock)
         self._futile: dict[Key, tuple[Object, Object | None]] = {}
         self._written: dict[Key, float] = {}
 
@@ -65,9 +73,7 @@ class Statuses:
         # A status that the API server stores in another way is not written again and again.
         if status == was or self._futile.get(key) == (status, was):
             return Written(is_new=False)
-        apart = ROLLOUT_SECONDS if _is_rolling(status) else DETAIL_SECONDS
-        wait = self._written.get(key, -apart) + apart - self._clock()
-        if was is not None and wait > 0 and _gist(was) == _gist(status):
+        if was is not None and _gist(was) == _gist(status) and (wait := self._wait(key, status)):
             return Written(is_new=False, again_seconds=wait)
         names = ("namespace", "name", "uid", "resourceVersion")
         manifest = {
@@ -87,10 +93,42 @@ class Statuses:
             self._futile[key] = (status, answer.get("status"))
         return Written(is_new=True)
 
+    def _wait(self, key: Key, status: Object) -> float:
+        """Say how long numbers and words have to wait."""
+        if key not in self._written:
+            return 0.0
+        since = self._clock() - self._written[key]
+        if since < SOON_SECONDS:
+            return SOON_SECONDS - since
+        apart = ROLLOUT_SECONDS if _is_rolling(status) else DETAIL_SECONDS
+        if since >= apart or self._spare.take():
+            return 0.0
+        return min(apart - since, DETAIL_SECONDS)
+
     def forget(self, key: Key) -> None:
         """Forget a server that is gone."""
         self._futile.pop(key, None)
         self._written.pop(key, None)
+
+
+class Spare:
+    """A few writes that nobody needs, as long as they stay few."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Begin with all."""
+        self._clock = clock
+        self._left = float(SPARE)
+        self._at = clock()
+
+    def take(self) -> bool:
+        """Take one; False: there is none."""
+        now = self._clock()
+        self._left = min(SPARE, self._left + (now - self._at) / SPARE_EVERY_SECONDS)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 def _is_rolling(status: Object) -> bool:

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from breakwater_operator.reconcile.servers import Servers
-from breakwater_operator.reconcile.statuses import DETAIL_SECONDS, ROLLOUT_SECONDS, Statuses
+from breakwater_operator.reconcile.statuses import (
+    DETAIL_SECONDS,
+    ROLLOUT_SECONDS,
+    SOON_SECONDS,
+    SPARE,
+    SPARE_EVERY_SECONDS,
+    Statuses,
+)
 
 Object = dict[str, Any]
 
@@ -35,8 +42,8 @@ def status(ready: int, *, turned: str = "True", message: str = "all is well") ->
     return {"observedGeneration": 1, "readyReplicas": ready, "conditions": [condition]}
 
 
-def server(said: Object | None) -> Object:
-    metadata = {"namespace": "team", "name": "crm", "uid": "u", "resourceVersion": "1"}
+def server(said: Object | None, name: str = "crm") -> Object:
+    metadata = {"namespace": "team", "name": name, "uid": "u", "resourceVersion": "1"}
     return {"metadata": metadata} | ({"status": said} if said is not None else {})
 
 
@@ -53,26 +60,43 @@ async def test_numbers_and_words_wait(ground: tuple[Statuses, FakeApi, Clock]) -
     later = await statuses.write(server(status(0)), status(1, message="1 of 2"))
 
     assert not later.is_new
-    assert later.again_seconds == pytest.approx(DETAIL_SECONDS)
-    clock.seconds += DETAIL_SECONDS
+    assert later.again_seconds == pytest.approx(SOON_SECONDS)
+    clock.seconds += SOON_SECONDS
     assert (await statuses.write(server(status(0)), status(2))).is_new
     assert api.written == [status(0), status(2)]
 
 
-async def test_they_wait_longer_while_pods_are_replaced(
-    ground: tuple[Statuses, FakeApi, Clock],
+ROLLING = [{"type": "Progressing", "status": "True", "reason": "RollingOut", "message": "0"}]
+BEGUN: Object = {"readyReplicas": 0, "conditions": ROLLING}
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "longest"),
+    [
+        pytest.param(BEGUN, BEGUN | {"readyReplicas": 1}, ROLLOUT_SECONDS, id="rolling-out"),
+        pytest.param(status(0), status(1), DETAIL_SECONDS, id="settled"),
+    ],
+)
+async def test_of_many_servers_at_once_a_few_are_written_and_the_others_wait_longer(
+    ground: tuple[Statuses, FakeApi, Clock], first: Object, later: Object, longest: float
 ) -> None:
     statuses, api, clock = ground
-    rolling = [{"type": "Progressing", "status": "True", "reason": "RollingOut", "message": "0"}]
-    begun = {"readyReplicas": 0, "conditions": rolling}
-    await statuses.write(server(None), begun)
-    clock.seconds += DETAIL_SECONDS
+    servers = [f"crm-{number}" for number in range(1000)]
+    for name in servers:
+        await statuses.write(server(None, name), first)
+    api.written.clear()
+    clock.seconds += SOON_SECONDS
 
-    later = await statuses.write(server(begun), begun | {"readyReplicas": 1})
+    waits = [(await statuses.write(server(first, name), later)).again_seconds for name in servers]
 
-    assert later.again_seconds == pytest.approx(ROLLOUT_SECONDS - DETAIL_SECONDS)
-    assert (await statuses.write(server(begun), status(2))).is_new
-    assert api.written == [begun, status(2)]
+    assert len(api.written) == SPARE
+    assert set(waits[:SPARE]) == {None}
+    assert set(waits[SPARE:]) == {min(longest - SOON_SECONDS, DETAIL_SECONDS)}
+    clock.seconds += SPARE_EVERY_SECONDS
+    one_more = [(await statuses.write(server(first, name), later)).is_new for name in servers[-2:]]
+    assert one_more == [True, False]
+    clock.seconds += longest
+    assert (await statuses.write(server(first, servers[-1]), later)).is_new
 
 
 async def test_what_turned_is_written_at_once(ground: tuple[Statuses, FakeApi, Clock]) -> None:
@@ -99,7 +123,7 @@ async def test_the_number_of_sessions_waits_too(
 
     later = await statuses.write(server(first), first | {"sessions": 2})
 
-    assert later.again_seconds == pytest.approx(DETAIL_SECONDS)
+    assert later.again_seconds == pytest.approx(SOON_SECONDS)
     assert api.written == [first]
 
 

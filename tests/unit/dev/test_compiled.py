@@ -74,6 +74,21 @@ def test_no_name_stands_for_exceptions_of_two_kinds_in_a_function() -> None:
     assert found == []
 
 
+def test_nothing_that_is_compiled_waits_on_its_way_out() -> None:
+    # It would raise what another task had on its mind meanwhile: of that, the fuzzer found one.
+    found = [
+        f"{module}:{part.lineno}"
+        for module in MODULES
+        for block in ast.walk(ast.parse((RUNTIME / f"{module}.py").read_text()))
+        if isinstance(block, ast.Try)
+        for statement in block.finalbody
+        for part in ast.walk(statement)
+        if isinstance(part, ast.Await | ast.AsyncWith | ast.AsyncFor)
+    ]
+
+    assert found == []
+
+
 def test_the_name_of_what_comes_out_follows_what_goes_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """One MCPServer object: answered by the SDK's own kernel, on our transport."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -9,22 +9,19 @@ from mcp.server.connection import Connection
 from mcp.server.mcpserver import MCPServer
 from mcp.server.runner import ServerRunner, aclose_shielded
 from mcp.server.subscriptions import ListenHandler
-from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import validate_mcp_param_headers, x_mcp_header_map
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
-from pydantic import ValidationError
 
-from breakwater_runtime.backends import encoding
 from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
 from breakwater_runtime.backends.python import envelopes, lifespan, request_state
-from breakwater_runtime.backends.python.exchange import Exchange, Outbound
+from breakwater_runtime.backends.python.exchange import Outbound
+from breakwater_runtime.backends.python.kernel import Kernel
 from breakwater_runtime.backends.python.listening import LISTEN, Listening
 from breakwater_runtime.backends.python.lists import Lists
 from breakwater_runtime.backends.python.loading import load
 from breakwater_runtime.backends.python.results import TOOLS_CALL
-from breakwater_runtime.backends.python.tools import Tools, outcome_of_error
+from breakwater_runtime.backends.python.tools import Tools
 from breakwater_runtime.backends.threads import Threads
-from breakwater_runtime.calls import Call, Channel, Peer, RpcError
+from breakwater_runtime.calls import Call, Channel, Peer
 from breakwater_runtime.sealing import Ring
 
 logger = logging.getLogger(__name__)
@@ -68,6 +65,7 @@ class PythonBackend:
         self.name = name
         self._mcp = mcp
         self._server = self._mcp._lowlevel_server
+        self._kernel = Kernel(self._server)
         known = envelopes.Envelopes()
         self._threads = Threads()
         self._tools = Tools(self._mcp, self._threads, known)
@@ -93,6 +91,7 @@ class PythonBackend:
 
     def _start(self, state: Any) -> None:
         self._lifespan, self._running = state, True
+        self._kernel.state = state
         self._tools.start(state)
 
     def _stop(self) -> None:
@@ -123,50 +122,24 @@ class PythonBackend:
         """Say whether a call of a tool does without the SDK's kernel."""
         return self._tools.find(call) is not None
 
-    async def answer_by_kernel(self, call: Call) -> bytes:
+    def answer_by_kernel(self, call: Call) -> Coroutine[Any, Any, bytes]:
         """Let the SDK's kernel answer.
 
         Raises:
             RpcError: There is no result.
         """
-        if isinstance(call.peer, PythonPeer):
-            return await self._answer(call.peer.runner, call)
-        runner = ServerRunner(self._server, _stateless(call), self._lifespan)
-        try:
-            return await self._answer(runner, call)
-        finally:
-            await aclose_shielded(runner.connection)
+        return self._kernel.answer(self._runner(call), call)
 
-    async def _answer(self, runner: ServerRunner[Any], call: Call) -> bytes:
-        try:
-            result = await runner.on_request(Exchange(call), call.method, call.params)
-        except MCPError as error:
-            raise RpcError(error.code, error.message, error.data) from error
-        except ValidationError as invalid:
-            # Not what pydantic says: it repeats what it was given.
-            raise RpcError(INVALID_PARAMS, "Invalid request parameters", "") from invalid
-        except Exception as failure:
-            logger.exception("request failed", extra={"method": call.method})
-            raise RpcError(INTERNAL_ERROR, "Internal server error") from failure
-        if call.method == TOOLS_CALL and result.get("isError"):
-            call.outcome = outcome_of_error(result)
-        return encoding.dumps(result)
+    def _runner(self, call: Call) -> ServerRunner[Any] | None:
+        return call.peer.runner if isinstance(call.peer, PythonPeer) else None
 
     def listen(self, call: Call, deliver: Deliver) -> Subscription | None:
         """Listen to the server's bus; None: the server has its own way, or a word to say."""
         return self._listening.open(call, deliver) if self._tools.has_no_middleware else None
 
-    async def note(self, call: Call) -> None:
+    def note(self, call: Call) -> Coroutine[Any, Any, None]:
         """Let the SDK's kernel take a notification."""
-        exchange = Exchange(call, is_request=False)
-        if isinstance(call.peer, PythonPeer):
-            await call.peer.runner.on_notify(exchange, call.method, call.params)
-            return
-        runner = ServerRunner(self._server, _stateless(call), self._lifespan)
-        try:
-            await runner.on_notify(exchange, call.method, call.params)
-        finally:
-            await aclose_shielded(runner.connection)
+        return self._kernel.note(self._runner(call), call)
 
     def has_tool(self, name: str) -> bool:
         """Say whether there is a tool of this name."""
@@ -259,7 +232,3 @@ class _Pairs(dict[str, str]):
 
     def items(self) -> Any:
         return self._pairs
-
-
-def _stateless(call: Call) -> Connection:
-    return envelopes.connection(call.version, (call.params or {}).get("_meta") or {})

@@ -134,6 +134,8 @@ def flood_stderr() -> None:
 def never_read() -> None:
     """Answer the greeting and read nothing more."""
     for message in messages():
+        if message.get("method") == "tools/call":
+            break
         if message.get("method") == "tools/list":
             say({"id": message["id"], "result": answer(message)})
             break

@@ -109,6 +109,14 @@ class Ground:
         (found,) = [each["findings"] for each in told["backends"] if each["name"] == backend]
         return list(found)
 
+    def serves_the_good_one(self) -> bool:
+        """Say whether the command that behaves can be called."""
+        assert self.runtime.process.poll() is None, self.runtime.log.read_text()
+        try:
+            return not self.findings("good")
+        except httpx2.TransportError:
+            return False
+
     async def until_found(self, reason: str | None, text: str) -> None:
         """Wait until that, and nothing else, is found."""
         async with asyncio.timeout(SECONDS_MAX):
@@ -139,9 +147,8 @@ def gateway(folder: Path, *mode: str, **more: Any) -> Iterator[Ground]:
             {"name": "bad", "container": {"stdio": {"socket": str(bad.socket)}, **more}},
         ]
         with running(prepare(folder / "runtime", content), ports) as runtime:
-            runtime.wait_until_ready()  # as soon as one of them answers
             ground = Ground(runtime, good, bad)
-            children.until(lambda: not ground.findings("good"), SECONDS_MAX)
+            children.until(ground.serves_the_good_one, SECONDS_MAX)
             yield ground
 
 

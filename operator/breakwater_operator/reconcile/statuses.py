@@ -21,11 +21,14 @@ them with every pod, and somebody may be looking."""
 SPARE = 20
 SPARE_EVERY_SECONDS = 10.0
 """How many such writes there may be of all servers together, and how often one more: each is one
-for the API server and one for everybody who watches. A thousand servers that change at once have
-others to wait for; once each is done something has turned, and all is written with that."""
+for the API server and one for everybody who watches."""
+
+ROLLOUTS_MAX = 10
+"""With how many rollouts at once nobody follows each: once one is done something has turned, and
+all is written with that."""
 
 DETAIL_SECONDS = 60.0
-"""Between two of one server where that is used up."""
+"""Between two of one server where there are none to spare."""
 
 ROLLOUT_SECONDS = 300.0
 """The same while its pods are replaced: what does not get on turns something."""
@@ -60,6 +63,7 @@ class Statuses:
         self._spare = Spare(clock)
         self._futile: dict[Key, tuple[Object, Object | None]] = {}
         self._written: dict[Key, float] = {}
+        self._rolling: set[Key] = set()
 
     async def write(self, live: Object, status: Object) -> Written:
         """Write a status where it differs, at once where it turned.
@@ -88,6 +92,7 @@ class Statuses:
             )
             self._servers.wrote(answer)
         self._written[key] = self._clock()
+        (self._rolling.add if _is_rolling(status) else self._rolling.discard)(key)
         self._futile.pop(key, None)
         if answer.get("status") != status:
             self._futile[key] = (status, answer.get("status"))
@@ -101,7 +106,7 @@ class Statuses:
         if since < SOON_SECONDS:
             return SOON_SECONDS - since
         apart = ROLLOUT_SECONDS if _is_rolling(status) else DETAIL_SECONDS
-        if since >= apart or self._spare.take():
+        if since >= apart or (len(self._rolling) <= ROLLOUTS_MAX and self._spare.take()):
             return 0.0
         return min(apart - since, DETAIL_SECONDS)
 
@@ -109,6 +114,7 @@ class Statuses:
         """Forget a server that is gone."""
         self._futile.pop(key, None)
         self._written.pop(key, None)
+        self._rolling.discard(key)
 
 
 class Spare:

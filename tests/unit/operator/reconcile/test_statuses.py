@@ -8,6 +8,7 @@ from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.statuses import (
     DETAIL_SECONDS,
     ROLLOUT_SECONDS,
+    ROLLOUTS_MAX,
     SOON_SECONDS,
     SPARE,
     SPARE_EVERY_SECONDS,
@@ -70,33 +71,46 @@ ROLLING = [{"type": "Progressing", "status": "True", "reason": "RollingOut", "me
 BEGUN: Object = {"readyReplicas": 0, "conditions": ROLLING}
 
 
-@pytest.mark.parametrize(
-    ("first", "later", "longest"),
-    [
-        pytest.param(BEGUN, BEGUN | {"readyReplicas": 1}, ROLLOUT_SECONDS, id="rolling-out"),
-        pytest.param(status(0), status(1), DETAIL_SECONDS, id="settled"),
-    ],
-)
-async def test_of_many_servers_at_once_a_few_are_written_and_the_others_wait_longer(
-    ground: tuple[Statuses, FakeApi, Clock], first: Object, later: Object, longest: float
-) -> None:
-    statuses, api, clock = ground
-    servers = [f"crm-{number}" for number in range(1000)]
+async def begin(statuses: Statuses, clock: Clock, first: Object, count: int) -> list[str]:
+    servers = [f"crm-{number}" for number in range(count)]
     for name in servers:
         await statuses.write(server(None, name), first)
-    api.written.clear()
     clock.seconds += SOON_SECONDS
+    return servers
+
+
+async def test_of_many_servers_at_once_a_few_are_written_and_the_others_wait_longer(
+    ground: tuple[Statuses, FakeApi, Clock],
+) -> None:
+    statuses, _, clock = ground
+    first, later = status(0), status(1)
+    servers = await begin(statuses, clock, first, 1000)
 
     waits = [(await statuses.write(server(first, name), later)).again_seconds for name in servers]
 
-    assert len(api.written) == SPARE
     assert set(waits[:SPARE]) == {None}
-    assert set(waits[SPARE:]) == {min(longest - SOON_SECONDS, DETAIL_SECONDS)}
+    assert set(waits[SPARE:]) == {DETAIL_SECONDS - SOON_SECONDS}
     clock.seconds += SPARE_EVERY_SECONDS
     one_more = [(await statuses.write(server(first, name), later)).is_new for name in servers[-2:]]
     assert one_more == [True, False]
-    clock.seconds += longest
-    assert (await statuses.write(server(first, servers[-1]), later)).is_new
+    clock.seconds += DETAIL_SECONDS
+    assert (await statuses.write(server(first, servers[-2]), status(2))).is_new
+
+
+async def test_a_few_rollouts_are_followed_and_many_are_not(
+    ground: tuple[Statuses, FakeApi, Clock],
+) -> None:
+    statuses, _, clock = ground
+    later = BEGUN | {"readyReplicas": 1}
+    servers = await begin(statuses, clock, BEGUN, ROLLOUTS_MAX + 1)
+
+    wait = (await statuses.write(server(BEGUN, servers[0]), later)).again_seconds
+    assert wait == DETAIL_SECONDS
+    await statuses.write(server(BEGUN, servers[-1]), status(2))
+
+    assert (await statuses.write(server(BEGUN, servers[0]), later)).is_new
+    clock.seconds += ROLLOUT_SECONDS
+    assert (await statuses.write(server(BEGUN, servers[1]), later)).is_new
 
 
 async def test_what_turned_is_written_at_once(ground: tuple[Statuses, FakeApi, Clock]) -> None:

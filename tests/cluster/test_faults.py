@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections import Counter
@@ -225,13 +226,18 @@ Fault: TypeAlias = "tuple[str, Callable[[], Any]]"
 
 
 def points() -> list[Fault]:
-    """Every fault on its own, often and less often."""
-    found: list[Fault] = []
-    for name, make in ANSWERS.items():
-        found += [(name, partial(_answers, n, make)) for n in (4, 7)]
-    for what in ("cut", "expire", "lose"):
-        found += [(f"watch {what}", partial(Watches, n, what)) for n in (1, 3, 7)]
-    return [*found, *(("stale list", partial(StaleLists, n)) for n in (5, 11))]
+    """Every fault on its own, often and less often: first of all each of them once."""
+    answers: list[list[Fault]] = [
+        [(name, partial(_answers, every, make)) for every in (4, 7)]
+        for name, make in ANSWERS.items()
+    ]
+    watches: list[list[Fault]] = [
+        [(f"watch {what}", partial(Watches, every, what)) for every in (1, 3, 7)]
+        for what in ("cut", "expire", "lose")
+    ]
+    stale: list[Fault] = [("stale list", partial(StaleLists, every)) for every in (5, 11)]
+    turns = itertools.zip_longest(*answers, *watches, stale)
+    return [point for turn in turns for point in turn if point is not None]
 
 
 def _answers(every: int, make: Callable[[], Rule]) -> Answers:

@@ -95,7 +95,7 @@ class Watches:
     events: int = 0
     lost: set[str] = field(default_factory=set)
     cut: set[bytes] = field(default_factory=set)
-    """Events at which a watch was cut: the next one begins with them and goes on."""
+    """Events at which a watch was cut, or which it lost: the next one begins with them."""
 
     def __call__(self, op: Ground) -> None:
         """Arrange it."""
@@ -118,6 +118,7 @@ class Watches:
             return None
         if self.what == "expire":
             return EXPIRED
+        self.cut.add(told)
         self.lost.add(seen.plural)
         threading.Timer(REPLAY_SECONDS, self.replay, [seen.plural]).start()
         return b""

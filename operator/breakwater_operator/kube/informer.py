@@ -19,6 +19,11 @@ WATCH_SECONDS = (300, 600)
 """How long one watch is asked to last; spread, so that they do not all end together."""
 
 
+BRIEF_SECONDS = 1.0
+"""A watch that ends sooner without a word has failed. One that lasted was quiet, and cut by a proxy
+that ends idle connections, maybe before a bookmark comes: each minute."""
+
+
 class Informer:
     """Follows one kind, in one namespace or in all of them.
 
@@ -109,15 +114,15 @@ class Informer:
             metadata_only=self.metadata_only,
             is_known=self._cache.is_own,
         )
-        is_told = False
+        is_told, opened = False, self._clock()
         async with aclosing(events):
             async for event in events:
                 is_told = True
                 if event["type"] != "BOOKMARK":
                     self._cache.saw(event["type"], event["object"])
                 self._hears(event["object"]["metadata"]["resourceVersion"])
-        if not is_told:
-            # Bookmarks come every minute. Who ends each watch at once is not to be asked in a loop.
+        if not is_told and self._clock() - opened < BRIEF_SECONDS:
+            # Who ends each watch at once is not to be asked in a loop.
             raise ApiError(f"watch {self.kind.name}: it ended before anything was told")
 
     def _hears(self, since: str) -> None:

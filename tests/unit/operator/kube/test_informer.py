@@ -1,7 +1,8 @@
 """An informer goes on from where it was, and lists anew only when it must."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from breakwater_operator.kube.cache import Cache
@@ -57,7 +58,9 @@ class FakeApi:
             yield found
 
 
-async def follow(api: FakeApi) -> tuple[Cache, list[float]]:
+async def follow(
+    api: FakeApi, clock: Callable[[], float] = time.monotonic
+) -> tuple[Cache, list[float]]:
     """Run an informer until nothing more happens."""
     waits: list[float] = []
 
@@ -66,7 +69,7 @@ async def follow(api: FakeApi) -> tuple[Cache, list[float]]:
 
     cache = Cache(lambda *_: None, lambda live: live)
     # The fake has just the verbs that an informer uses.
-    informer = Informer(api, SERVICE, cache, sleep=sleep)  # type: ignore[arg-type]
+    informer = Informer(api, SERVICE, cache, sleep=sleep, clock=clock)  # type: ignore[arg-type]
     task = asyncio.create_task(informer.run())
     await asyncio.wait_for(api.silent.wait(), 5)
     task.cancel()
@@ -86,6 +89,16 @@ async def test_a_watch_that_ends_goes_on_from_the_last_event() -> None:
 
     assert api.asked == ["list", "watch 5", "watch 7"]
     assert names(cache) == ["a", "b"]
+    assert waits == []
+
+
+async def test_a_watch_that_was_quiet_and_is_cut_is_opened_again_at_once() -> None:
+    api = FakeApi([([thing("a", 1)], "5")], [[], [event("ADDED", "b", 7)]])
+    times = iter(range(0, 1000, 30))
+
+    _, waits = await follow(api, clock=lambda: float(next(times)))
+
+    assert api.asked == ["list", "watch 5", "watch 5", "watch 7"]
     assert waits == []
 
 

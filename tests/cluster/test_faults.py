@@ -95,7 +95,8 @@ class Watches:
     events: int = 0
     lost: set[str] = field(default_factory=set)
     cut: set[bytes] = field(default_factory=set)
-    """Events at which a watch was cut, or which it lost: the next one begins with them."""
+    """Events at which a watch ended, or which it lost: the next one may begin with them, and gets
+    further."""
 
     def __call__(self, op: Ground) -> None:
         """Arrange it."""
@@ -113,12 +114,11 @@ class Watches:
         if is_bookmark or self.events % self.every or told in self.cut:
             return told
         self.hit += 1
+        self.cut.add(told)
         if self.what == "cut":
-            self.cut.add(told)
             return None
         if self.what == "expire":
             return EXPIRED
-        self.cut.add(told)
         self.lost.add(seen.plural)
         threading.Timer(REPLAY_SECONDS, self.replay, [seen.plural]).start()
         return b""

@@ -206,7 +206,7 @@ class Histories(RuleBasedStateMachine):
             if not wrong:
                 break
             if time.monotonic() > end:
-                print(self.op.operator.log[-4000:])  # noqa: T201
+                print(self.op.operator.log[-4000:])  # noqa: T201 - for who reads the failure
                 pytest.fail(f"after {PATIENCE_SECONDS:g} s: {wrong}", pytrace=False)
         self.op.proxy.rules.clear()
         self.count["times that all was quiet"] += 1

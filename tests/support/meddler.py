@@ -159,7 +159,7 @@ class Meddler:
         end = time.monotonic() + REPAIR_SECONDS
         while found := self._wrong(what, patches, before):
             if time.monotonic() > end:
-                print(self.op.operator.log[-3000:])  # noqa: T201
+                print(self.op.operator.log[-3000:])  # noqa: T201 - for who reads the failure
                 pytest.fail(f"{' '.join(what)} after {patches}: {found}", pytrace=False)
             time.sleep(0.03)
 

@@ -126,8 +126,8 @@ class Ground:
         try:
             eventually(is_so, f"{name} has {kind}={status} {reason}", seconds=seconds)
         except BaseException:
-            print(json.dumps((self.server(name) or {}).get("status"), indent=1))  # noqa: T201
-            print(self.operator.log[-3000:])  # noqa: T201
+            print(json.dumps((self.server(name) or {}).get("status"), indent=1))  # noqa: T201 - for who reads the failure
+            print(self.operator.log[-3000:])  # noqa: T201 - for who reads the failure
             raise
         return self.condition(name, kind)
 

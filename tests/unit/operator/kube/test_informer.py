@@ -68,8 +68,7 @@ async def follow(
         waits.append(seconds)
 
     cache = Cache(lambda *_: None, lambda live: live)
-    # The fake has just the verbs that an informer uses.
-    informer = Informer(api, SERVICE, cache, sleep=sleep, clock=clock)  # type: ignore[arg-type]
+    informer = Informer(api, SERVICE, cache, sleep=sleep, clock=clock)  # type: ignore[arg-type]  # it has the verbs that are used
     task = asyncio.create_task(informer.run())
     await asyncio.wait_for(api.silent.wait(), 5)
     task.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from itertools import groupby
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from breakwater_operator.kube.kinds import CONFIG_MAP, SECRET
-from breakwater_operator.reconcile.signing import ROTATED_ANNOTATION
+from breakwater_operator.probe.token import SigningKey
+from breakwater_operator.reconcile.signing import NEW, ROTATED_ANNOTATION
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, ground
 
@@ -45,13 +47,8 @@ def verified(op: Ground) -> list[Any]:
     return [(one["status"], one["lastTransitionTime"]) for one in found]
 
 
-def test_one_key_follows_another_in_steps_that_no_server_notices(op: Ground) -> None:
-    (first,), since = published(op, "one"), verified(op)
-    op.patch(
-        SECRET, KEY, {"metadata": {"annotations": {ROTATED_ANNOTATION: "2000-01-01T00:00:00Z"}}}
-    )
-    op.operator.stop()
-    op.operator.start()
+def follow(op: Ground, first: str) -> str:
+    """Watch one key follow another one in every server, by way of both; get the new one."""
     seen: dict[str, list[tuple[str, ...]]] = {server: [] for server in SERVERS}
 
     def is_over() -> bool:
@@ -66,8 +63,34 @@ def test_one_key_follows_another_in_steps_that_no_server_notices(op: Ground) -> 
     steps = [[keys for keys, _ in groupby(seen[server])] for server in SERVERS]
     (last,) = steps[0][-1]
     assert steps == [[(first,), (first, last), (last,)]] * len(SERVERS)
-    assert verified(op) == since
     assert sorted(op.find(SECRET, KEY)["data"]) == ["key.pem", "seed"]
+    return last
+
+
+def test_one_key_follows_another_in_steps_that_no_server_notices(op: Ground) -> None:
+    (first,), since = published(op, "one"), verified(op)
+    op.patch(
+        SECRET, KEY, {"metadata": {"annotations": {ROTATED_ANNOTATION: "2000-01-01T00:00:00Z"}}}
+    )
+    op.operator.stop()
+    op.operator.start()
+
+    follow(op, first)
+
+    assert verified(op) == since
+
+
+def test_an_operator_that_comes_to_lead_in_the_middle_of_it_asks_the_pods_first(
+    op: Ground,
+) -> None:
+    (first,), since = published(op, "one"), verified(op)
+    op.operator.stop()
+    following = SigningKey.fresh()
+    op.patch(SECRET, KEY, {"data": {NEW: base64.b64encode(following).decode()}})
+    op.operator.start()
+
+    assert follow(op, first) == SigningKey.read(following).public.kid
+    assert verified(op) == since
 
 
 def test_a_key_that_was_lost_while_no_operator_ran_is_replaced_and_pods_learn_of_it(

@@ -102,6 +102,8 @@ class Engine:
         self._servers = Servers(self._wake)
         self._settled: Settled[Seen] = Settled()
         self._paused: set[Key] = set()
+        self._looked_at: set[Key] = set()
+        """Servers that a pass has come to the end of since this one leads."""
         self._world = World(api, platform.watch_namespaces, self._changed, self._wake_soon)
         namespaces: Sequence[str | None] = platform.watch_namespaces or (None,)
         self._informers = [*self._servers.informers(api, namespaces), *self._world.informers]
@@ -219,6 +221,7 @@ class Engine:
             self._is_working = False
             self._queue.clear()
             self._paused.clear()
+            self._looked_at.clear()
             self._rounds.drop_all()
 
     async def _work_all(self, reconciler: Reconciler, known: Signing) -> None:
@@ -233,7 +236,7 @@ class Engine:
             try:
                 newest = known.keys[-1].public.kid
                 step = await signing.rotated(
-                    self._api, known, self._outside.now(), is_known=self._rounds.all_know(newest)
+                    self._api, known, self._outside.now(), is_known=self._is_known(newest)
                 )
                 if step is None:
                     await asyncio.sleep(TURN_SECONDS if known.is_turning else _spread(KEY_SECONDS))
@@ -246,6 +249,10 @@ class Engine:
             except ClusterError as error:
                 log.warning("signing keys stay as they are", extra={"error": str(error)})
                 await asyncio.sleep(TURN_SECONDS)
+
+    def _is_known(self, kid: str) -> bool:
+        """Whether every pod knows a key of ours: those of servers not looked at may not."""
+        return self._looked_at.issuperset(self._servers.keys()) and self._rounds.all_know(kid)
 
     def _reconciler(self, signing: Signing) -> Reconciler:
         upgrades = Upgrades(self._turn_came, lambda: under_way(self._world))
@@ -313,6 +320,8 @@ class Engine:
         except Exception:
             # One server that nobody thought of must not stop the passes over all others.
             log.exception("pass failed")
+        if result.outcome != "failed":
+            self._looked_at.add(key)
         self._schedule(key, result, has_written=bool(current.writes))
         return result
 

@@ -191,6 +191,31 @@ def session(desk: Desk) -> Session:
     return begun
 
 
+@pytest.mark.requirement("A5", "K2")
+def test_sessions_and_children_go_on_while_the_kubelet_is_away_and_after(
+    desk: Desk, session: Session
+) -> None:
+    before, since = desk.processes(), desk.ready_since()
+    assert since
+    kept = session.call("notes_keep", text="before")
+    cluster = desk.installation.cluster.cluster
+
+    cluster.kill("kubelet")
+    try:
+        during = session.call("notes_keep", text="during")
+    finally:
+        cluster.up()
+    after = session.call("notes_keep", text="after")
+    # A kubelet that starts takes nothing with a startup probe for started until it has asked once.
+    wait_until(lambda: desk.ready_since() not in {"", since}, at_most=ASKED_ANEW_SECONDS)
+    desk.wait_well()
+    later = session.call("notes_keep", text="later")
+
+    assert (during, after, later) == (kept + 1, kept + 2, kept + 3)
+    assert desk.processes() == before
+    assert not any(desk.restarts().values())
+
+
 @pytest.mark.requirement("A5", "G6")
 def test_a_command_that_listens_is_started_again_in_a_pod_that_stays_in_service(
     desk: Desk, session: Session
@@ -259,31 +284,6 @@ def test_a_runtime_that_is_killed_leaves_no_child_and_its_sessions_begin_anew(
     assert session.call("notes_keep", text="first again") == 1
     session.end()  # a pod that is deleted would wait for it
     assert desk.installation.condition(desk.team, NAME, "Ready")["status"] == "True"
-
-
-@pytest.mark.requirement("A5", "K2")
-def test_sessions_and_children_go_on_while_the_kubelet_is_away_and_after(
-    desk: Desk, session: Session
-) -> None:
-    before, since = desk.processes(), desk.ready_since()
-    assert since
-    kept = session.call("notes_keep", text="before")
-    cluster = desk.installation.cluster.cluster
-
-    cluster.kill("kubelet")
-    try:
-        during = session.call("notes_keep", text="during")
-    finally:
-        cluster.up()
-    after = session.call("notes_keep", text="after")
-    # A kubelet that starts takes nothing with a startup probe for started until it has asked once.
-    wait_until(lambda: desk.ready_since() not in {"", since}, at_most=ASKED_ANEW_SECONDS)
-    desk.wait_well()
-    later = session.call("notes_keep", text="later")
-
-    assert (during, after, later) == (kept + 1, kept + 2, kept + 3)
-    assert desk.processes() == before
-    assert not any(desk.restarts().values())
 
 
 @pytest.mark.requirement("A5", "K2", "K5")

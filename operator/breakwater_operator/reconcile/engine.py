@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,16 +10,16 @@ from datetime import datetime
 from breakwater_operator.api.errors import ClusterError
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
-from breakwater_operator.kube.backoff import Backoff
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.leadership import Leadership
 from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
-from breakwater_operator.reconcile import journal, signing
+from breakwater_operator.reconcile import journal
 from breakwater_operator.reconcile.events import Events
 from breakwater_operator.reconcile.followers import Followers
 from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
+from breakwater_operator.reconcile.keeper import Keeper, spread
 from breakwater_operator.reconcile.meters import Meters
 from breakwater_operator.reconcile.optional import OptionalKinds
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
@@ -51,12 +50,6 @@ groups, and each pass that sees a few of them may write a status."""
 
 REPORTS_APART_SECONDS = 1.0
 """From one pass over a server to the next one that reports wake: a rollout makes dozens of them."""
-
-KEY_SECONDS = 600.0
-"""Between two looks at our own Secret."""
-
-TURN_SECONDS = 5.0
-"""The same while one signing key follows another."""
 
 STUCK_SECONDS = 300.0
 """A pass that runs longer hangs, and a queue of which nothing is taken for that long too."""
@@ -102,8 +95,6 @@ class Engine:
         self._servers = Servers(self._wake)
         self._settled: Settled[Seen] = Settled()
         self._paused: set[Key] = set()
-        self._looked_at: set[Key] = set()
-        """Servers that a pass has come to the end of since this one leads."""
         self._world = World(api, platform.watch_namespaces, self._changed, self._wake_soon)
         namespaces: Sequence[str | None] = platform.watch_namespaces or (None,)
         self._informers = [*self._servers.informers(api, namespaces), *self._world.informers]
@@ -116,6 +107,9 @@ class Engine:
         self._signing: Signing | None = None
         self._rounds = Rounds(
             prober or HttpProber(lambda: self._known_signing().keys), self._answered, meters.probe
+        )
+        self._keeper = Keeper(
+            api, platform, self._servers, self._rounds, self._wake_all, outside.now, outside.entropy
         )
         self._issuer = ClusterIssuer(api, self._changed)
         self._events = Events(api, outside.instance, outside.now)
@@ -214,45 +208,21 @@ class Engine:
         await self._optional.looked.wait()
         self._is_working = True
         try:
-            self._signing = await self._load_signing()
+            self._signing = await self._keeper.load()
             self._wake_all()
             await self._work_all(self._reconciler(self._signing), self._signing)
         finally:
             self._is_working = False
             self._queue.clear()
             self._paused.clear()
-            self._looked_at.clear()
+            self._keeper.leave()
             self._rounds.drop_all()
 
     async def _work_all(self, reconciler: Reconciler, known: Signing) -> None:
         async with asyncio.TaskGroup() as workers:
             for _ in range(WORKERS):
                 workers.create_task(self._work(reconciler))
-            workers.create_task(self._keep_keys(known))
-
-    async def _keep_keys(self, known: Signing) -> None:
-        """Follow what becomes of our own Secret, and have its key followed by another in time."""
-        while True:
-            try:
-                newest = known.keys[-1].public.kid
-                step = await signing.rotated(
-                    self._api, known, self._outside.now(), is_known=self._is_known(newest)
-                )
-                if step is None:
-                    await asyncio.sleep(TURN_SECONDS if known.is_turning else _spread(KEY_SECONDS))
-                    step = await signing.load(
-                        self._api, self._platform, self._outside.entropy, known
-                    )
-                if known.take(step):
-                    log.info("signing keys changed", extra={"keys": len(known.keys)})
-                    self._wake_all()
-            except ClusterError as error:
-                log.warning("signing keys stay as they are", extra={"error": str(error)})
-                await asyncio.sleep(TURN_SECONDS)
-
-    def _is_known(self, kid: str) -> bool:
-        """Whether every pod knows a key of ours: those of servers not looked at may not."""
-        return self._looked_at.issuperset(self._servers.keys()) and self._rounds.all_know(kid)
+            workers.create_task(self._keeper.follow(known))
 
     def _reconciler(self, signing: Signing) -> Reconciler:
         upgrades = Upgrades(self._turn_came, lambda: under_way(self._world))
@@ -288,15 +258,6 @@ class Engine:
         self._settled.changed(key)
         self._wake(key, Priority.ROUTINE)
 
-    async def _load_signing(self) -> Signing:
-        backoff = Backoff(0.5, 30.0)
-        while True:
-            try:
-                return await signing.load(self._api, self._platform, self._outside.entropy)
-            except ClusterError as error:
-                log.error("no signing key, trying again", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
-                await asyncio.sleep(backoff.next_seconds())
-
     async def _work(self, reconciler: Reconciler) -> None:
         while True:
             key = await self._queue.get()
@@ -321,7 +282,7 @@ class Engine:
             # One server that nobody thought of must not stop the passes over all others.
             log.exception("pass failed")
         if result.outcome != "failed":
-            self._looked_at.add(key)
+            self._keeper.passed(key)
         self._schedule(key, result, has_written=bool(current.writes))
         return result
 
@@ -344,14 +305,9 @@ class Engine:
 
     async def _resync(self) -> None:
         while True:
-            await asyncio.sleep(_spread(RESYNC_SECONDS))
+            await asyncio.sleep(spread(RESYNC_SECONDS))
             self._wake_all()
 
 
 def _why(task: asyncio.Task[None]) -> str:
     return "it was cancelled" if task.cancelled() else repr(task.exception())
-
-
-def _spread(seconds: float) -> float:
-    # Spreading load needs no secrecy.
-    return seconds * (0.9 + 0.2 * random.random())  # noqa: S311  spreads load, guards nothing

@@ -346,16 +346,21 @@ async def test_changes_of_all_backends_are_heard_on_one_stream() -> None:
     assert first.ears == second.ears == []
 
 
+async def never(ended: asyncio.Event) -> bytes:
+    """Answer nothing, and tell when nobody waits for that any more."""
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        ended.set()
+    return b""
+
+
 async def test_a_backend_that_listens_by_a_call_is_called_and_let_go() -> None:
     ended = asyncio.Event()
 
     async def listen(asked: Call) -> bytes:
         await asked.channel.notify("notifications/tools/list_changed", {"x": 1})
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            ended.set()
-        return b""
+        return await never(ended)
 
     first = crm()
     first.work = listen
@@ -436,15 +441,8 @@ async def test_nobody_is_waited_for_any_more_when_the_gateway_ends(
     monkeypatch.setattr("breakwater_runtime.backends.gateway.lists.LIST_SECONDS", 0.01)
     ended = asyncio.Event()
 
-    async def stuck(_: Call) -> bytes:
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            ended.set()
-        return b""
-
     first = crm()
-    first.work = stuck
+    first.work = lambda _: never(ended)
     of = gateway(first, wiki())
     async with of.running():
         await asked(of, "tools/list")

@@ -15,8 +15,9 @@ from bench.processes import ROOT, ProcessError
 from bench.report import Bound, Report, Row, Table
 from bench.scale import LIBRARIES, Run
 from bench.scale_ground import client, cluster, operator, say
-from bench.scale_phases import LIVE, Phases
+from bench.scale_phases import LIVE, Ground, Phases
 from bench.scale_pods import Volumes
+from bench.scale_servers import Servers
 from breakwater_operator.kube.errors import ApiError
 from dev.cluster.api import Api
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bench.report import Options
-    from breakwater_operator.kube.api import KubeApi
 
 MANY = 5000
 QUICK_MANY = 100
@@ -67,9 +67,9 @@ def measure(options: Options) -> Report:
     many = options.servers or (QUICK_MANY if options.quick else MANY)
     few, all_of_them = Costs(max(1, many // TIMES)), Costs(many)
     try:
-        with cluster(ROOT) as kubeconfig, tempfile.TemporaryDirectory() as folder:
-            _more_services(kubeconfig)
-            run = Run(kubeconfig, Path(folder), many, options.quick)
+        with cluster(ROOT) as made, tempfile.TemporaryDirectory() as folder:
+            _more_services(made.kubeconfig)
+            run = Run(made.kubeconfig, made.pids, Path(folder), many, options.quick)
             uvloop.run(_measure(run, few, all_of_them))
     except* (ApiError, OSError) as errors:
         raise ProcessError(f"the cluster failed: {errors.exceptions[0]}") from errors
@@ -115,21 +115,23 @@ async def _measure(run: Run, few: Costs, many: Costs) -> None:
         client(run.kubeconfig) as api,
         client(run.kubeconfig) as mounted,
         Volumes(mounted).serving(run.pods),
+        Servers(api).following() as servers,
     ):
+        ground = Ground(api, servers, run.pids)
         with operator(run.kubeconfig, run.folder, run.pods) as one:
-            phases = Phases(api, one, few.servers)
+            phases = Phases(ground, one, few.servers)
             empty = one.rss_mib
             await _change(phases, "made", ONE_POD, range(few.servers), few)
             await _change(phases, "changed", ONE_POD | LIVE, range(few.servers), few)
             _remember_memory(few, one.rss_mib - empty)
-        await _restart(run, api, few)
+        await _restart(run, ground, few)
         with operator(run.kubeconfig, run.folder, run.pods) as one:
-            await Phases(api, one, few.servers).passed(600.0)
-            phases = Phases(api, one, many.servers)
+            await Phases(ground, one, few.servers).passed(600.0)
+            phases = Phases(ground, one, many.servers)
             await _change(phases, "made", ONE_POD, range(few.servers, many.servers), many)
             await _change(phases, "changed", ONE_POD | LIVE, range(many.servers), many)
             _remember_memory(many, one.rss_mib - empty)
-        await _restart(run, api, many)
+        await _restart(run, ground, many)
 
 
 async def _change(
@@ -145,10 +147,10 @@ def _remember_memory(costs: Costs, mib: float) -> None:
     costs.figures["resident memory, KiB"] = 1024 * mib / costs.servers
 
 
-async def _restart(run: Run, api: KubeApi, costs: Costs) -> None:
+async def _restart(run: Run, ground: Ground, costs: Costs) -> None:
     started = time.monotonic()
     with operator(run.kubeconfig, run.folder, run.pods) as one:
-        await Phases(api, one, costs.servers).passed(600.0)
+        await Phases(ground, one, costs.servers).passed(600.0)
         seconds, used = time.monotonic() - started, one.cpu_seconds
     say(f"restart with {costs.servers}: {seconds:.1f} s, {used:.1f} s of processor time")
     costs.figures["restart: processor time, ms"] = 1000 * used / costs.servers

@@ -14,15 +14,18 @@ import uvloop
 
 from bench import machine, scale_raw, scale_report
 from bench.processes import ROOT, ProcessError
+from bench.scale_cpu import Account
 from bench.scale_ground import client, cluster, operator, say, wait_ready
-from bench.scale_phases import IMAGE, LIVE, Done, Phases, foreign_secrets
+from bench.scale_phases import IMAGE, LIVE, Done, Ground, Phases, foreign_secrets
 from bench.scale_pods import Volumes
+from bench.scale_servers import Servers
 from breakwater_operator.kube.errors import ApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.report import Options, Report
     from bench.scale_ground import Operator
-    from breakwater_operator.kube.api import KubeApi
 
 LIBRARIES = ("aiohttp", "httptools", "kopf", "kubernetes", "orjson", "pydantic", "uvloop")
 SERVERS = 1000
@@ -55,6 +58,8 @@ class Measured:
     restart_requests: dict[str, int] = field(default_factory=dict)
     idle_seconds: float = IDLE_SECONDS
     idle_requests: dict[str, int] | None = None
+    account: Account = field(default_factory=Account)
+    """Who used the processors meanwhile."""
     stopped: str | None = None
     """Why the run ended before all was measured."""
 
@@ -64,8 +69,9 @@ class Measured:
             name: vars(one) | {"observed": _named(one.observed), "writes": _named(one.writes)}
             for name, one in self.phases.items()
         }
-        kept = {key: value for key, value in vars(self).items() if key != "phases"}
-        return {**kept, "phases": phases}
+        kept = {key: value for key, value in vars(self).items() if key not in {"phases", "account"}}
+        used = {stretch: vars(one) for stretch, one in self.account.stretches.items()}
+        return {**kept, "phases": phases, "processors": used}
 
     def keep(self) -> None:
         """Put what is known so far where it stays."""
@@ -94,11 +100,10 @@ def measure(options: Options) -> Report:
 def _measure(measured: Measured, *, is_quick: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for part in (_raw, _managed):
-            with cluster(ROOT) as kubeconfig:
+            with cluster(ROOT) as made:
                 say("a cluster is up")
-                uvloop.run(
-                    part(Run(kubeconfig, Path(folder), measured.servers, is_quick), measured)
-                )
+                run = Run(made.kubeconfig, made.pids, Path(folder), measured.servers, is_quick)
+                uvloop.run(part(run, measured))
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class Run:
     """Where and how much."""
 
     kubeconfig: Path
+    pids: Mapping[str, int]
+    """The cluster's processes, by their names."""
     folder: Path
     servers: int
     is_quick: bool
@@ -125,7 +132,8 @@ async def _raw(run: Run, measured: Measured) -> None:
     ):
         with operator(run.kubeconfig, run.folder, run.pods):
             server, children = await scale_raw.sample(api)
-        measured.raw_seconds = await scale_raw.seconds(api, server, children, run.servers)
+        with measured.account.counted("the same writes sent raw", run.pids):
+            measured.raw_seconds = await scale_raw.seconds(api, server, children, run.servers)
     measured.keep()
     say(f"written raw: {measured.raw_seconds:.1f} s")
 
@@ -136,12 +144,14 @@ async def _managed(run: Run, measured: Measured) -> None:
         client(run.kubeconfig) as api,
         client(run.kubeconfig) as mounted,
         Volumes(mounted).serving(run.pods),
+        Servers(api).following() as servers,
     ):
         await foreign_secrets(api, measured.foreign)
         say(f"{measured.foreign} foreign Secrets")
+        ground = Ground(api, servers, run.pids, measured.account)
         with operator(run.kubeconfig, run.folder, run.pods) as one:
-            await _life(run, Phases(api, one, run.servers, measured.phases), measured)
-        await _restarts(run, api, measured)
+            await _life(run, Phases(ground, one, run.servers, measured.phases), measured)
+        await _restarts(run, ground, measured)
 
 
 async def _life(run: Run, phases: Phases, measured: Measured) -> None:
@@ -165,11 +175,11 @@ async def _life(run: Run, phases: Phases, measured: Measured) -> None:
     measured.keep()
 
 
-async def _restarts(run: Run, api: KubeApi, measured: Measured) -> None:
+async def _restarts(run: Run, ground: Ground, measured: Measured) -> None:
     started = time.monotonic()
     with operator(run.kubeconfig, run.folder, run.pods) as one:
         ready = time.monotonic() - started
-        await Phases(api, one, run.servers).passed(600.0)
+        await Phases(ground, one, run.servers).passed(600.0)
         passed = time.monotonic() - started
         await asyncio.sleep(2)
         measured.restart_ready_seconds, measured.restart_passed_seconds = ready, passed
@@ -178,16 +188,16 @@ async def _restarts(run: Run, api: KubeApi, measured: Measured) -> None:
     say(f"restart: {passed:.1f} s")
     for number in range(RESYNC_EDITS):
         with operator(run.kubeconfig, run.folder, run.pods, waits=False) as one:
-            await _edit_in_resync(run, api, one, number, measured)
+            await _edit_in_resync(run, ground, one, number, measured)
         measured.keep()
 
 
 async def _edit_in_resync(
-    run: Run, api: KubeApi, one: Operator, number: int, measured: Measured
+    run: Run, ground: Ground, one: Operator, number: int, measured: Measured
 ) -> None:
     """Edit one server while the passes over all others run."""
     await asyncio.to_thread(wait_ready, one.port, lambda _: None)
-    phases = Phases(api, one, run.servers)
+    phases = Phases(ground, one, run.servers)
     seconds = await phases.edit(run.servers - 1 - number)
     left = max(0, run.servers - int(phases.passes()))
     measured.resync_edit_seconds.append(seconds)

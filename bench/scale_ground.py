@@ -54,8 +54,8 @@ def say(words: str) -> None:
 
 
 @contextmanager
-def cluster(root: Path) -> Iterator[Path]:
-    """Run a control plane with fake nodes, and the CRD in it; give the kubeconfig."""
+def cluster(root: Path) -> Iterator[LocalCluster]:
+    """Run a control plane with fake nodes, and the CRD in it."""
     made = LocalCluster(
         Settings.from_environment(),
         "bench-scale",
@@ -70,7 +70,7 @@ def cluster(root: Path) -> Iterator[Path]:
             install_crd(api, root)
             for name in (NAMESPACE, "raw", "foreign"):
                 api.create("/api/v1/namespaces", {"metadata": {"name": name}})
-        yield made.kubeconfig
+        yield made
     finally:
         made.down()
 
@@ -257,32 +257,6 @@ async def _answered(is_so: Callable[[], Awaitable[bool]]) -> bool:
         return False
 
 
-async def until_observed(
-    api: KubeApi, count: int, is_so: Callable[[Object], bool], seconds: float, what: str
-) -> None:
-    """Wait until so many servers are as they should be, and tell now and then how many are.
-
-    Raises:
-        ProcessError: They did not get there in time.
-    """
-    done, told = 0, time.monotonic()
-
-    async def all_are() -> bool:
-        nonlocal done, told
-        found, _ = await api.list(MCP_SERVER, NAMESPACE)
-        done = sum(map(is_so, found))
-        if time.monotonic() - told > TOLD_SECONDS:
-            told = time.monotonic()
-            say(f"  {what}: {done} of {count}")
-        return done >= count
-
-    try:
-        await until(all_are, seconds, "", every=0.25)
-    except ProcessError as error:
-        late = f"{what}: {done} of {count} servers within {seconds:.0f} s"
-        raise ProcessError(late) from error
-
-
 async def quiet(operator: Operator, seconds: float = 2.0, within: float = 300.0) -> None:
     """Wait until the operator has written nothing for a while.
 
@@ -298,15 +272,3 @@ async def quiet(operator: Operator, seconds: float = 2.0, within: float = 300.0)
             before, since = now, time.monotonic()
         if time.monotonic() > deadline:
             raise ProcessError(f"the operator was still writing after {within:.0f} s: {now}")
-
-
-def is_observed(server: Object) -> bool:
-    """Whether the operator has concluded over the newest spec."""
-    status = server.get("status") or {}
-    return bool(status.get("observedGeneration") == server["metadata"]["generation"])
-
-
-def is_ready(server: Object) -> bool:
-    """The same, and all pods are ready and current."""
-    conditions = {one["type"]: one["status"] for one in server["status"]["conditions"]}
-    return conditions.get("Ready") == "True" and conditions.get("Progressing") == "False"

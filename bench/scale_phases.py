@@ -6,22 +6,22 @@ import asyncio
 import statistics
 import time
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bench import scale_ground as ground
-from bench.scale_ground import NAMESPACE, manifest, side_by_side, until
-from breakwater_operator.kube.kinds import CONFIG_MAP, MCP_SERVER, SECRET
+from bench.scale_cpu import Account
+from bench.scale_ground import NAMESPACE, quiet, say, side_by_side, until
+from bench.scale_servers import PATIENCE_SECONDS
+from bench.scale_watch import Watched
+from breakwater_operator.kube.cache import version
+from breakwater_operator.kube.kinds import CONFIG_MAP, SECRET
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Mapping
 
     from bench.scale_ground import Operator
+    from bench.scale_servers import Servers
     from breakwater_operator.kube.api import KubeApi
-
-PATIENCE_SECONDS = 1800.0
-"""How long a phase may take on a machine that others keep busy."""
 
 PASSES = "breakwater_reconcile_duration_seconds_count"
 
@@ -50,11 +50,22 @@ class Done:
         return 1000 * self.cpu_seconds / max(1, self.observed.total())
 
 
+@dataclass(frozen=True)
+class Ground:
+    """A cluster, and what watches it."""
+
+    api: KubeApi
+    servers: Servers
+    pids: Mapping[str, int]
+    """The cluster's processes, by their names."""
+    account: Account = field(default_factory=Account)
+
+
 @dataclass
 class Phases:
     """One operator, and so many servers."""
 
-    api: KubeApi
+    ground: Ground
     operator: Operator
     count: int
     done: dict[str, Done] = field(default_factory=dict)
@@ -69,27 +80,23 @@ class Phases:
             spec: The spec.
             numbers: Which of them; None means all.
         """
+        chosen = list(range(self.count) if numbers is None else numbers)
+        account, servers = self.ground.account, self.ground.servers
+        pids = {"operator": self.operator.process.pid, **self.ground.pids}
         before, cpu = self.operator.writes(), self.operator.cpu_seconds
         passes = self.passes()
         started = time.monotonic()
-        await side_by_side(
-            range(self.count) if numbers is None else numbers,
-            lambda number: self.api.apply(
-                MCP_SERVER, manifest(f"s{number}", **spec), manager="user"
-            ),
-        )
-        await ground.until_observed(
-            self.api, self.count, ground.is_observed, PATIENCE_SECONDS, f"{name}, observed"
-        )
+        with account.counted(f"{name}, until all are observed", pids):
+            await servers.apply(chosen, spec)
+            await servers.observed(chosen, name)
         seconds, used = time.monotonic() - started, self.operator.cpu_seconds - cpu
         observed = self.operator.writes() - before
-        await ground.until_observed(
-            self.api, self.count, _is_settled, PATIENCE_SECONDS, f"{name}, rolled out"
-        )
-        await ground.quiet(self.operator, within=PATIENCE_SECONDS)
+        with account.counted(f"{name}, until nothing is left to do", pids):
+            await servers.settled(chosen, name)
+            await quiet(self.operator, within=PATIENCE_SECONDS)
         writes = self.operator.writes() - before
         done = self.done[name] = Done(seconds, used, observed, writes, self.passes() - passes)
-        ground.say(
+        say(
             f"{name}: {seconds:.1f} s, {done.cpu_ms_per_write:.2f} ms of processor time for each "
             f"write, {writes.total()} writes, {self.operator.rss_mib:.0f} MiB"
         )
@@ -97,29 +104,38 @@ class Phases:
     async def drift(self, times: int) -> list[float]:
         """Change children by hand, one after the other; give the seconds until each is repaired."""
         taken = []
-        for turn in range(times):
-            name = f"s{turn % self.count}-live"
-            before = await self.api.get(CONFIG_MAP, NAMESPACE, name)
-            wanted = before["data"]
-            change = {"data": {"v1.json": "{}"}}
-            started = time.monotonic()
-            await self.api.merge_patch(CONFIG_MAP, NAMESPACE, name, change, manager="user")
-            await until(partial(self._has, name, wanted), 60.0, "drift is repaired", every=0.002)
-            taken.append(time.monotonic() - started)
+        async with Watched(self.ground.api, CONFIG_MAP, dict).following() as settings:
+            for turn in range(times):
+                name = f"s{turn % self.count}-live"
+                taken.append(await self._repaired(settings, name))
         return sorted(taken)
+
+    async def _repaired(self, settings: Watched, name: str) -> float:
+        api = self.ground.api
+        wanted = (await api.get(CONFIG_MAP, NAMESPACE, name))["data"]
+        change = {"data": {"v1.json": "{}"}}
+        started = time.monotonic()
+        drifted = await api.merge_patch(CONFIG_MAP, NAMESPACE, name, change, manager="user")
+        at = version(drifted)
+        await settings.until(
+            [name],
+            lambda _, live: version(live) > at and live["data"] == wanted,
+            60.0,
+            "drift is repaired",
+        )
+        return time.monotonic() - started
 
     async def edit(self, number: int) -> float:
         """Change one server as a user does; give the seconds until it is observed."""
-        name = f"s{number}"
-        changed = manifest(name, **IMAGE, access={"origins": ["https://edit.example"]})
         started = time.monotonic()
-        await self.api.apply(MCP_SERVER, changed, manager="user")
-        await until(partial(self._is_observed, name), 60.0, "an edit is observed", every=0.002)
+        changed = {**IMAGE, "access": {"origins": ["https://edit.example"]}}
+        await self.ground.servers.apply([number], changed)
+        await self.ground.servers.observed([number], "an edit")
         return time.monotonic() - started
 
     async def idle(self, seconds: float) -> Counter[tuple[str, str]]:
         """Do nothing; give the requests that the operator makes meanwhile."""
-        await ground.quiet(self.operator, within=PATIENCE_SECONDS)
+        await quiet(self.operator, within=PATIENCE_SECONDS)
         before = self.operator.requests()
         await asyncio.sleep(seconds)
         return self.operator.requests() - before
@@ -134,13 +150,6 @@ class Phases:
 
         # Whoever asks more often keeps the operator busy with answering.
         await until(is_so, seconds, "every server had a pass", every=0.1)
-
-    async def _has(self, name: str, data: Any) -> bool:
-        live = await self.api.get(CONFIG_MAP, NAMESPACE, name)
-        return bool(live["data"] == data)
-
-    async def _is_observed(self, name: str) -> bool:
-        return ground.is_observed(await self.api.get(MCP_SERVER, NAMESPACE, name))
 
     def passes(self) -> float:
         """How many passes the operator has made."""
@@ -170,7 +179,3 @@ def _foreign(number: int) -> dict[str, Any]:
         "metadata": {"namespace": "foreign", "name": f"f{number:06}"},
         "data": {"token": "eHh4" * 64},
     }
-
-
-def _is_settled(server: dict[str, Any]) -> bool:
-    return ground.is_observed(server) and ground.is_ready(server)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from bench.scale_ground import AT_ONCE, NAMESPACE, is_observed, manifest, side_by_side, until
+from bench.scale_ground import AT_ONCE, NAMESPACE, manifest, side_by_side, until
 from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, POD, Kind
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def seconds(
 
 
 async def _observed(api: KubeApi) -> bool:
-    return is_observed(await api.get(MCP_SERVER, NAMESPACE, "sample"))
+    return bool((await api.get(MCP_SERVER, NAMESPACE, "sample")).get("status"))
 
 
 async def _is_gone(api: KubeApi, namespace: str) -> bool:

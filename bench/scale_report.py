@@ -40,7 +40,7 @@ def report(measured: Measured, versions: Mapping[str, str]) -> Report:
         title=f"Operator with {measured.servers} McpServers",
         text=TEXT.format(servers=measured.servers, foreign=measured.foreign),
         rows=[*_changes(measured), *_waits(measured), *_quiet(measured), *_memory(measured)],
-        tables=[_writes(measured), _memories(measured), _requests(measured)],
+        tables=[_writes(measured), _processors(measured), _memories(measured), _requests(measured)],
         stopped=measured.stopped,
         versions=versions,
         raw=measured.raw(),
@@ -187,3 +187,19 @@ def _line(name: str, done: Done, count: int) -> list[str]:
 def _requests(measured: Measured) -> Table:
     rows = [[name, str(count)] for name, count in measured.restart_requests.items()]
     return Table("Requests of a restart", ["request", "count"], rows)
+
+
+def _processors(measured: Measured) -> Table:
+    """Tell what the machine did, and so what a figure may be owed to."""
+    stretches = measured.account.stretches
+    names = list(dict.fromkeys(name for used in stretches.values() for name in used.cpu_seconds))
+    rows = [
+        [
+            stretch,
+            f"{used.seconds:.1f}",
+            *(f"{used.cpu_seconds.get(name, 0):.1f}" for name in names),
+        ]
+        for stretch, used in stretches.items()
+    ]
+    text = "Seconds of the stretch, and of processor time in it."
+    return Table("Who used the processors", ["", "seconds", *names], rows, text)

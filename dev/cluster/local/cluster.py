@@ -68,6 +68,11 @@ class LocalCluster:
         return self._layout.state
 
     @property
+    def pids(self) -> dict[str, int]:
+        """The processes of its services that run, by their names."""
+        return {name: one.pid for name, one in processes.running(self._layout).items()}
+
+    @property
     def capabilities(self) -> Capabilities:
         """What a test may count on."""
         record = self._recorded()

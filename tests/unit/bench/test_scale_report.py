@@ -5,6 +5,7 @@ import pytest
 
 from bench import linear
 from bench.scale import Measured
+from bench.scale_cpu import Used
 from bench.scale_phases import Done, percentile
 from bench.scale_report import report
 
@@ -88,6 +89,17 @@ def test_a_cost_that_grows_with_the_others_is_seen(few: float, many: float, is_m
     made = linear.report(before, after, {})
 
     assert [row.is_met for row in made.rows] == [is_met]
+
+
+def test_the_page_tells_who_used_the_processors() -> None:
+    ran = measured()
+    ran.account.stretches["create"] = Used(2.0, {"operator": 0.5, "kube-apiserver": 1.5})
+    ran.account.stretches["restart"] = Used(1.0, {"operator": 0.9})
+
+    (table,) = [one for one in report(ran, {}).tables if one.title == "Who used the processors"]
+
+    assert table.columns == ["", "seconds", "operator", "kube-apiserver"]
+    assert table.rows == [["create", "2.0", "0.5", "1.5"], ["restart", "1.0", "0.9", "0.0"]]
 
 
 def test_everything_goes_into_the_file_of_raw_figures() -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from dev.cluster.provider import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _REFERENCE_NAME = "org.opencontainers.image.ref.name"
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -120,9 +120,15 @@ def full_name(name: str) -> str:
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
-def write_single_program_archive(path: Path, program: Path, name: str) -> None:
-    """Make an image that holds one static program, the same bytes each time."""
-    layer = _tar({program.name: program.read_bytes()}, mode=0o755)
+def write_single_program_archive(
+    path: Path, program: Path, name: str, libraries: Iterable[Path] = ()
+) -> None:
+    """Make an image that holds one program, the same bytes each time.
+
+    A static one needs no more; what others load lies in the image where it lies on this machine.
+    """
+    files = {str(library).lstrip("/"): library.read_bytes() for library in libraries}
+    layer = _tar({program.name: program.read_bytes(), **files}, mode=0o755)
     digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps(
         {

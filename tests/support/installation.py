@@ -46,6 +46,18 @@ class Installation:
         self.cluster.load(built["tar"])
         return str(built["ref"])
 
+    def upgrade(self, **platform: Any) -> None:
+        """Install the chart, or upgrade it to other choices of the platform's owner."""
+        helm = self.cluster.cluster.program(HELM) / "helm"
+        command = [str(helm), "--kubeconfig", str(self.cluster.kubeconfig)]
+        chart = [*chart_arguments(self.images), "--set-json", f"platform={json.dumps(platform)}"]
+        wait = ["--namespace", SYSTEM, "--wait", "--timeout", f"{READY_SECONDS}s"]
+        subprocess.run(
+            [*command, "upgrade", "--install", "breakwater", *chart, *wait],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
     def namespace(self, name: str) -> str:
         """Make a namespace that lets in only hardened pods."""
         metadata = {"name": name, "labels": RESTRICTED}
@@ -135,14 +147,7 @@ def installation(node_cluster: RunningCluster) -> Installation:
     node_cluster.load(*(image["tar"] for image in built.values()))
     installed = Installation(node_cluster, built)
     installed.namespace(SYSTEM)
-    program = node_cluster.cluster.program(HELM) / "helm"
-    helm = [str(program), "--kubeconfig", str(node_cluster.kubeconfig)]
-    wait = ["--namespace", SYSTEM, "--wait", "--timeout", f"{READY_SECONDS}s"]
-    subprocess.run(
-        [*helm, "upgrade", "--install", "breakwater", *chart_arguments(built), *wait],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    installed.upgrade()
     return installed
 
 

@@ -1,24 +1,30 @@
-"""A real Redis on loopback, that tests stop, kill and start again."""
+"""A real Redis on loopback, that tests stop, kill and start again; and its image for a cluster."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.cluster.images import write_single_program_archive
 from dev.prerequisites import Program, find, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 BOUND_SECONDS = 60.0
+REDIS = (Program("redis-server", "redis-server"),)
+IMAGE = "breakwater.local/redis:1"
+LIBRARY = re.compile(r"(/\S+) \(0x")
+"""Where a library lies, in what ldd says of a program."""
 
 
 @dataclass
@@ -80,7 +86,7 @@ class RedisServer:
 @contextmanager
 def redis_server(folder: Path, *options: str, tls: bool = False) -> Iterator[RedisServer]:
     """Run a Redis until the end of the block."""
-    require([Program("redis-server", "redis-server")])
+    require(REDIS)
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
@@ -92,3 +98,13 @@ def redis_server(folder: Path, *options: str, tls: bool = False) -> Iterator[Red
         yield server
     finally:
         server.kill()
+
+
+def write_image(archive: Path) -> None:
+    """Make an image of Debian's Redis, which is this machine's, and of what it loads."""
+    require(REDIS)
+    program = find("redis-server")
+    assert program is not None
+    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    libraries = [Path(found) for found in LIBRARY.findall(said)]
+    write_single_program_archive(archive, Path(program), IMAGE, libraries)

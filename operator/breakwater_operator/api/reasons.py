@@ -112,6 +112,13 @@ class Reason(StrEnum):
         "SettingsRefused",
         "A pod refused changed keys or settings and goes on with the last good ones.",
     )
+    SHARED_RATES_AWAY = (
+        "SharedRatesAway",
+        (
+            "The Redis or Valkey of the platform's `sharedRates` does not answer a pod as it "
+            "should; until it does, `whenAway` says how rates are counted."
+        ),
+    )
     BACKEND_FAILED = ("BackendFailed", "A backend of a running pod does not work.")
     BACKEND_EXPOSED = (
         "BackendExposed",

@@ -212,6 +212,7 @@ def _health(said: dict[str, Any]) -> Probe:
         revision=said.get("revision"),
         live=said["loaded"].get("live"),
         settings_fault=(said.get("settings") or {}).get("fault"),
+        rates_fault=(said.get("sharedRates") or {}).get("fault"),
         findings=tuple(_findings(said)),
         sessions=int(said["sessions"]) if "sessions" in said else None,
         operator_keys=tuple(map(str, said.get("operatorKeys") or ())),

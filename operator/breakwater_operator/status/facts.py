@@ -48,6 +48,8 @@ class Probe:
     """The hash of the live settings that the pod says it has loaded."""
     settings_fault: str | None = None
     """Why the pod refused newer live settings."""
+    rates_fault: str | None = None
+    """Why the store of shared rates is not asked."""
     findings: tuple[Finding, ...] = ()
     """What is wrong with its backends."""
     server: ServerInfo | None = None

@@ -80,6 +80,11 @@ def _problems(pod: Pod) -> Iterator[tuple[Reason, str]]:
                 yield found
     if pod.probe is not None and pod.probe.settings_fault:
         yield Reason.SETTINGS_REFUSED, _short(pod.probe.settings_fault)
+    if pod.probe is not None and pod.probe.rates_fault:
+        yield (
+            Reason.SHARED_RATES_AWAY,
+            f"the store of shared rates: {_short(pod.probe.rates_fault)}",
+        )
     for finding in pod.probe.findings if pod.probe is not None else ():
         if finding.reason != Backend.STARTING.value:
             words = f"backend {finding.backend}: {_short(finding.message)}"

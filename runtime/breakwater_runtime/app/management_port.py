@@ -87,6 +87,7 @@ def _details(process: Process) -> dict[str, object]:
         "revision": process.settings.revision,
         "loaded": {"live": process.live.loaded.hash},
         "settings": {"fault": process.live.fault},
+        "sharedRates": {"fault": process.rates.shared.fault},
         "operatorKeys": sorted(process.live.loaded.operator_keys),
         "sessions": _sessions(process),
         "backends": [

@@ -71,7 +71,7 @@ async def test_health_tells_the_operator_what_is_loaded(
     body = response.json()
     assert body["revision"] == "abc"
     assert body["loaded"] == {"live": ""}
-    assert body["settings"] == {"fault": None}
+    assert body["settings"] == body["sharedRates"] == {"fault": None}
     assert body["sessions"] == 0
     assert len(body["operatorKeys"]) == 1
     assert body["backends"] == [

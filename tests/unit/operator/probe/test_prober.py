@@ -25,7 +25,8 @@ HEALTH = {
     "status": "ok",
     "revision": "abc",
     "loaded": {"live": "0123"},
-    "settings": {"fault": None},
+    "settings": {"fault": "alice: line 1: not a key"},
+    "sharedRates": {"fault": "valkey:6379: does not answer"},
     "operatorKeys": ["k1"],
     "sessions": 3,
     "backends": [
@@ -93,6 +94,8 @@ async def test_health_says_what_is_loaded_and_what_is_wrong(prober: HttpProber) 
 
     assert (probe.reached, probe.revision, probe.live) == (True, "abc", "0123")
     assert (probe.sessions, probe.operator_keys) == (3, ("k1",))
+    assert probe.settings_fault == "alice: line 1: not a key"
+    assert probe.rates_fault == "valkey:6379: does not answer"
     assert probe.findings == (
         Finding("old", "", "cannot import old"),
         Finding("new", "BackendExposed", "it is open"),

@@ -226,6 +226,11 @@ def test_an_hour_in_which_nothing_changes_changes_nothing() -> None:
             id="settings-refused",
         ),
         pytest.param(
+            {"pods": (pod(probe=replace(VERIFIED, rates_fault="valkey.platform.svc:6379: away")),)},
+            {"Degraded": ("True", "SharedRatesAway"), "Ready": ("True", "Ready")},
+            id="shared-rates-away",
+        ),
+        pytest.param(
             {
                 "server": server(suspend=True),
                 "deployment": deployment(0, 0),

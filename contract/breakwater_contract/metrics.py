@@ -169,6 +169,16 @@ SHARED_AWAY = Metric(
     "gauge",
     "Whether the store of shared rates is configured and does not answer.",
 )
+LARGE_ANSWERS = Metric(
+    "mcp_large_answer_bytes",
+    "gauge",
+    "Room that large answers of backends over HTTP have, from the 256th KiB until a client has it.",
+)
+LARGE_ANSWERS_WAITING = Metric(
+    "mcp_large_answers_waiting",
+    "gauge",
+    "Large answers of backends over HTTP that wait for room.",
+)
 FORWARDS = Metric(
     "mcp_forwards",
     "counter",
@@ -205,6 +215,8 @@ LIMIT_METRICS = (
     SHARED_CHARGES,
     SHARED_ROUND_TRIP,
     SHARED_AWAY,
+    LARGE_ANSWERS,
+    LARGE_ANSWERS_WAITING,
     DRAINING,
     CERTIFICATE_LOADS,
     CERTIFICATE_EXPIRES,

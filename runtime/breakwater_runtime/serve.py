@@ -45,6 +45,7 @@ from breakwater_runtime.observability.telemetry import Importing, Service, Telem
 from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.protocol.standard_streams import StandardStreams
 from breakwater_runtime.protocol.stdio import LocalClient
+from breakwater_runtime.resilience.answer_room import AnswerRoom
 from breakwater_runtime.settings import NOTHING_GIVEN, Given, SettingsError
 from breakwater_runtime.tools.shaped import Shaped
 
@@ -150,7 +151,7 @@ def serve(start: Start, times: DrainTimes, leave: Leave) -> None:
         metrics=metrics,
         live=live,
         telemetry=Telemetry(_service(start), metrics, start.importing),
-        backends=_backends(start, live),
+        backends=_backends(start, live, _room(settings, metrics)),
         health=health,
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
@@ -218,7 +219,15 @@ def _take(process: Process, loaded: Loaded) -> None:
         )
 
 
-def _backends(start: Start, live: Live) -> list[Shaped]:
+def _room(settings: RuntimeSettings, metrics: Metrics) -> AnswerRoom:
+    """Make room for the large answers of all backends."""
+    room = AnswerRoom(are_several=len(settings.backends) > 1)
+    metrics.gauge(catalogue.LARGE_ANSWERS).set_function(lambda: room.used)
+    metrics.gauge(catalogue.LARGE_ANSWERS_WAITING).set_function(lambda: room.waiting)
+    return room
+
+
+def _backends(start: Start, live: Live, room: AnswerRoom) -> list[Shaped]:
     """Make every backend, shaped as the live settings say at each moment.
 
     Raises:
@@ -227,7 +236,7 @@ def _backends(start: Start, live: Live) -> list[Shaped]:
     are_several = len(start.settings.backends) > 1
     return [
         Shaped(
-            _backend(each, start, live),
+            _backend(each, start, live, room),
             partial(_tools, live, each.name),
             f"{each.name}_" if are_several else "",
         )
@@ -239,7 +248,7 @@ def _tools(live: Live, backend: str) -> Tools | None:
     return live.loaded.tools.get(backend)
 
 
-def _backend(settings: BackendSettings, start: Start, live: Live) -> Backend:
+def _backend(settings: BackendSettings, start: Start, live: Live, room: AnswerRoom) -> Backend:
     """Make one backend.
 
     Raises:
@@ -247,10 +256,10 @@ def _backend(settings: BackendSettings, start: Start, live: Live) -> Backend:
     """
     if settings.container is not None:
         return containers.backend(
-            settings.name, settings.container, start.path.parent, _pod(start.settings)
+            settings.name, settings.container, start.path.parent, _pod(start.settings), room
         )
     if settings.remote is not None:
-        return remotes.backend(settings.name, settings.remote, start.path.parent)
+        return remotes.backend(settings.name, settings.remote, start.path.parent, room)
     if settings.python is not None:
         with start.importing():  # half a second, for those that serve an object of the SDK's alone
             from breakwater_runtime.backends.python import PythonBackend

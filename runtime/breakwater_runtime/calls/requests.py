@@ -55,6 +55,11 @@ class Request:
     """Called when its answer begins as a stream of events."""
     ends: list[Callable[["Request"], None]]
     """Called when everything about it is over, the last one first."""
+    is_over: bool = False
+    """Whether they have been."""
+    abandon: Callable[[], None] | None = None
+    """Ends the connection of a client that takes its large answer too slowly; None: it is not yet
+    being sent one."""
     forwarded: bool = False
     """Whether another pod passed it on; then it is answered here, or nowhere."""
     is_stream: bool = False

@@ -447,6 +447,11 @@ class Connection(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
+    def abandon(self) -> None:
+        """End the connection of a client that takes its answer so slowly that others wait."""
+        self.port.count_cut("slow_reader")
+        self.abort()
+
     def abort(self) -> None:
         """End the connection without a word."""
         self._phase = DEAF

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 BUFFER_BYTES: Final = 64 * 1024
 """How much of a body is taken from the network before the app has asked for it."""
 
+SLICE_BYTES: Final = 256 * 1024
+"""How much of a large answer is handed to the network at once."""
+
 STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -62,6 +65,7 @@ class Exchange:
         "_more",
         "_told",
         "_turn",
+        "_within",
         "complete",
         "keep_alive",
         "received",
@@ -91,6 +95,7 @@ class Exchange:
         self._changed: asyncio.Event | None = None
         self._expects_continue = expects_continue
         self._chunked = self._is_stream = False
+        self._within = False
         self._left: int | None = None
         self._head = b""
 
@@ -155,7 +160,7 @@ class Exchange:
         other.end_body()
         other.started = self.started
         other._chunked, other._left, other._head = self._chunked, self._left, self._head
-        other._is_stream = self._is_stream
+        other._is_stream, other._within = self._is_stream, self._within
         self.disconnect()
         return other
 
@@ -163,7 +168,8 @@ class Exchange:
         """Answer in place of the app, or bring what it has begun to an end.
 
         A stream of events without an end would look like a broken network, and its client would
-        wait or resume: it gets the error as its last event. Half a document cannot be ended well.
+        wait or resume: it gets the error as its last event. Half a document cannot be ended well,
+        and neither can half an event.
         """
         if self.complete or self._ended:
             return
@@ -173,7 +179,7 @@ class Exchange:
         try:
             if not self.started:
                 await self._refuse(problem, self.send)
-            elif self._is_stream:
+            elif self._is_stream and not self._within:
                 await self.send(await self._last_event(problem))
             else:
                 self._connection.abort()
@@ -252,10 +258,34 @@ class Exchange:
             await connection.unread.wait()
         if self._ended:
             return
-        if self.started:
-            self._send_body(message)
-        else:
+        if not self.started:
             self._send_head(message)
+        elif len(message.get("body", b"")) > SLICE_BYTES:
+            await self._send_large(message)
+        else:
+            self._send_body(message)
+
+    async def _send_large(self, message: Message) -> None:
+        """Send a large part in slices, each of them once the client has read the one before.
+
+        So it exists once while it is read, and not again in what waits for the network; and who
+        sends it knows when the client has it.
+        """
+        connection, body = self._connection, message["body"]
+        more, size = message.get("more_body", False), len(body)
+        request = Request.find(self.scope)
+        if request is not None:
+            request.abandon = connection.abandon
+        self._within = True
+        for start in range(0, size, SLICE_BYTES):
+            while connection.unread is not None:
+                await connection.unread.wait()
+            if self._ended:
+                return
+            end = start + SLICE_BYTES
+            self._within = end < size
+            part = {"type": message["type"], "body": body[start:end]}
+            self._send_body(part | {"more_body": more or self._within})
 
     def _send_head(self, message: Message) -> None:
         if message["type"] != "http.response.start":

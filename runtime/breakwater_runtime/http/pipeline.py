@@ -66,6 +66,7 @@ class Pipeline:
             request.give_up(Problem.SHUTTING_DOWN)
             raise
         finally:
+            request.is_over = True
             for end in reversed(request.ends):
                 end(request)
             CURRENT.reset(token)

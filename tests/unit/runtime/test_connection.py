@@ -1,6 +1,7 @@
 """What one client may do to a connection, and what it gets for it."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from breakwater_contract.limits import Bodies, Headers, Limits, Timeouts
 from breakwater_runtime.calls import Request
 from tests.unit.runtime.wire import (
+    BOUND_SECONDS,
     GET,
     HEAD,
     Serving,
@@ -339,6 +341,52 @@ def test_a_reader_that_keeps_the_pace_is_not_cut() -> None:
         threading.Event().wait(0.1)
 
         assert len(answer(client).body) == len(body)
+
+
+@pytest.mark.requirement("T5")
+@pytest.mark.parametrize("known_length", [True, False])
+def test_who_sends_a_large_answer_knows_when_its_client_has_it(known_length: bool) -> None:
+    sent, body = threading.Event(), bytes(range(256)) * 40_000
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        if known_length:
+            await reply(send, body)
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await send({"type": "http.response.body", "body": b"end"})
+        sent.set()
+
+    with serving(large) as server, connect(server.port, receive_buffer=4096) as client:
+        client.sendall(GET)
+        assert not sent.wait(0.3)
+        got = answer(client)
+        assert sent.wait(BOUND_SECONDS)
+        client.sendall(GET)
+        again = answer(client)
+
+    assert got.body == again.body == body + (b"" if known_length else b"end")
+
+
+def test_half_an_event_is_cut_and_not_ended_with_another() -> None:
+    half = b"data: " + b"x" * 10_000_000 + b"\n\n"
+    stream = [(b"content-type", b"text/event-stream")]
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": stream})
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+
+    with serving(large) as server, connect(server.port, receive_buffer=4096) as client:
+        client.sendall(GET)
+        got = client.recv(1000)
+        server.stop(within_seconds=0.1)
+        with contextlib.suppress(ConnectionError):
+            while part := client.recv(65536):
+                got += part
+
+    assert got.startswith(b"HTTP/1.1 200")
+    assert b"SHUTTING_DOWN" not in got
+    assert not got.endswith(b"0\r\n\r\n")
 
 
 async def until_disconnect(receive: Receive) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from breakwater_contract.backends import Reason
 from breakwater_runtime.backends import container
 from breakwater_runtime.backends.container import ContainerBackend, Pod
 from breakwater_runtime.calls import RpcError
+from breakwater_runtime.resilience import answer_room
+from breakwater_runtime.resilience.answer_room import AnswerRoom
 from tests.support.conformance import fronts
 from tests.unit.runtime import answering, containers
 from tests.unit.runtime.answering import Asked, echo, older, send, stream
@@ -25,11 +27,11 @@ ELSEWHERE = Pod()
 
 @asynccontextmanager
 async def starting(
-    port: int, pod: Pod = ELSEWHERE, **settings: Any
+    port: int, pod: Pod = ELSEWHERE, room: AnswerRoom | None = None, **settings: Any
 ) -> AsyncIterator[ContainerBackend]:
     http = {"port": port, **settings.pop("http", {})}
     told = Settings.model_validate({"http": http, **settings})
-    made = container.backend("main", told, Path("/"), pod)
+    made = container.backend("main", told, Path("/"), pod, room)
     async with made.running():
         yield made
 
@@ -167,6 +169,132 @@ async def test_an_answer_without_end_is_cut(shape: str) -> None:
         await containers.well(made)
         with pytest.raises(RpcError, match="more than 1048576 bytes"):
             await made.answer(tool("echo"))
+
+
+LARGE = 4 * answer_room.LARGE_BYTES
+
+
+def large(asked: Asked, size: int = LARGE) -> bytes:
+    return answering.result(asked, {"content": [{"type": "text", "text": "x" * size}]})
+
+
+async def as_json(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    await send(writer, 200, large(asked))
+
+
+async def as_event(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    await stream(writer, b"data: " + large(asked) + b"\n\n")
+
+
+@pytest.mark.parametrize("respond", [as_json, as_event])
+async def test_large_answers_are_read_in_turn(respond: answering.Respond) -> None:
+    room = AnswerRoom(2 * LARGE)
+    async with (
+        answering.answering(older(respond)) as server,
+        starting(server.port, room=room, message="1100Ki") as made,
+    ):
+        await containers.well(made)
+        held = await room.take("other", LARGE)
+        waiting = asyncio.ensure_future(made.answer(tool("echo")))
+        await eventually(lambda: room.waiting)
+        held.leave()
+        answers = [await waiting, *await asyncio.gather(*(made.answer(tool("echo")) for _ in "12"))]
+
+    assert [len(orjson.loads(each)["content"][0]["text"]) for each in answers] == [LARGE] * 3
+    assert room.used == 0
+
+
+@pytest.mark.parametrize("respond", [as_json, as_event])
+async def test_a_large_answer_without_room_is_refused(
+    respond: answering.Respond, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer_room, "WAIT_SECONDS", 0.05)
+    room = AnswerRoom(LARGE)
+    async with (
+        answering.answering(older(respond)) as server,
+        starting(server.port, room=room) as made,
+    ):
+        await containers.well(made)
+        held = await room.take("other", LARGE)
+        with pytest.raises(RpcError, match="than there is room for") as refused:
+            await made.answer(tool("echo"))
+        held.leave()
+        await made.answer(tool("echo"))
+
+    assert refused.value.data["code"] == "OVERLOADED"
+    assert refused.value.data["retryable"] is False
+    assert room.used == 0
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_a_large_answer_that_does_not_end_is_given_up_where_others_wait(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer_room, "HOLD_SECONDS", 0.0)
+    monkeypatch.setattr(answer_room, "LOOK_SECONDS", 0.05)
+    gone = asyncio.Event()
+
+    async def stall(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n"
+        writer.write(head.encode() + b"id: 1\ndata: " + large(asked)[:-1])
+        with suppress(ConnectionError):
+            while True:
+                await writer.drain()
+                await asyncio.sleep(0.01)
+                writer.write(b" ")
+        gone.set()
+
+    room = AnswerRoom(LARGE)
+    async with (
+        answering.answering(older(stall)) as server,
+        starting(server.port, room=room) as made,
+    ):
+        await containers.well(made)
+        asked = asyncio.ensure_future(made.answer(tool("echo")))
+        await eventually(lambda: room.used)
+        (await room.take("other", LARGE)).leave()
+        with pytest.raises(RpcError, match="others had to wait") as failed:
+            await asked
+        await gone.wait()
+
+    assert failed.value.data["code"] == "TIMEOUT"
+    assert room.used == 0
+
+
+async def test_what_says_that_it_is_too_long_is_not_read() -> None:
+    async def boast(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
+        writer.write(b"content-length: 99999999\r\n\r\n{")
+        await writer.drain()
+
+    async with (
+        answering.answering(older(boast)) as server,
+        starting(server.port, message="1Mi") as made,
+    ):
+        await containers.well(made)
+        with pytest.raises(RpcError, match="more than 1048576 bytes"):
+            await made.answer(tool("echo"))
+
+
+async def test_half_an_event_is_no_part_of_the_stream_that_goes_on() -> None:
+    async def promise(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        waiting.append(answering.result(asked, answering.ECHOED))
+        await stream(writer, b"id: 7\nretry: 10\ndata:\n\n", b'data: {"jsonrpc":"2.0",')
+
+    waiting: list[bytes] = []
+
+    async def resume(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if "last-event-id" in asked.headers:
+            await stream(writer, b"data: " + waiting.pop() + b"\n\n")
+        else:
+            await send(writer, 405)
+
+    async with (
+        answering.answering(older(promise), get=resume) as server,
+        starting(server.port) as made,
+    ):
+        await containers.well(made)
+        assert await text(made, tool("echo")) == "hello"
 
 
 async def test_a_stream_that_ends_early_is_taken_up_again() -> None:

@@ -187,12 +187,21 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(config: Path, ports: tuple[int, int], *, drain_seconds: int = 10) -> Iterator[Running]:
-    """Run the runtime until the end of the block, whatever state it is in then."""
+def running(
+    config: Path, ports: tuple[int, int], *, drain_seconds: int = 10, first: str = ""
+) -> Iterator[Running]:
+    """Run the runtime until the end of the block, whatever state it is in then.
+
+    Args:
+        config: Its settings file.
+        ports: Those that are in it.
+        drain_seconds: How long it may drain.
+        first: Python that it runs before.
+    """
     folder = config.parent
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER, str(config), str(drain_seconds)],
+            [sys.executable, "-c", first + LAUNCHER, str(config), str(drain_seconds)],
             env=environment(folder),
             stderr=log,
             text=True,

@@ -106,6 +106,15 @@ def too_slow(backend: str, message: str) -> RpcError:
     return _failed(Problem.TIMEOUT, backend, message, retryable=False)
 
 
+def crowded(backend: str, *, retryable: bool) -> RpcError:
+    """Make the answer of a call whose large answer found no room."""
+    message = (
+        f"Backend {backend} has a large answer, and there are more of them on their way here than "
+        "there is room for."
+    )
+    return _failed(Problem.OVERLOADED, backend, message, retryable=retryable)
+
+
 def _failed(problem: Problem, backend: str, message: str, *, retryable: bool) -> RpcError:
     answer = problem.value
     data = {"code": problem.name, "hint": answer.hint, "retryable": retryable, "backend": backend}

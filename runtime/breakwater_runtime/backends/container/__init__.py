@@ -10,17 +10,20 @@ from breakwater_runtime.backends.container.helper import Helper
 from breakwater_runtime.backends.container.http import HttpTransport, Pod
 from breakwater_runtime.backends.container.stdio import StdioTransport
 from breakwater_runtime.calls import StartError
+from breakwater_runtime.resilience.answer_room import AnswerRoom
 
 
-def backend(name: str, settings: Settings, folder: Path, pod: Pod) -> ContainerBackend:
-    """Make a backend; relative paths start at `folder`.
+def backend(
+    name: str, settings: Settings, folder: Path, pod: Pod, room: AnswerRoom | None = None
+) -> ContainerBackend:
+    """Make a backend; relative paths start at `folder`, large answers find room in `room`.
 
     Raises:
         StartError: It cannot be as it is configured.
     """
     if settings.http is not None:
         command = _command(name, settings.http, folder)
-        transport = HttpTransport(name, settings, settings.http, pod, command)
+        transport = HttpTransport(name, settings, settings.http, pod, room or AnswerRoom(), command)
         return ContainerBackend(name, settings, transport)
     if settings.stdio is None:
         raise StartError(f"backends[{name}].container: nothing to serve")

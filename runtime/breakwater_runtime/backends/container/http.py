@@ -17,6 +17,7 @@ from breakwater_runtime.backends.codec.instance import Sinks
 from breakwater_runtime.backends.container.command import Command
 from breakwater_runtime.backends.container.http_sessions import HttpSessions
 from breakwater_runtime.backends.container.listening import Listener, exposed, listeners
+from breakwater_runtime.resilience.answer_room import AnswerRoom
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,13 @@ class HttpTransport(HttpSessions[HttpSession]):
     """Asks it over pooled connections."""
 
     def __init__(
-        self, backend: str, settings: Settings, http: Http, pod: Pod, command: Command | None = None
+        self,
+        backend: str,
+        settings: Settings,
+        http: Http,
+        pod: Pod,
+        room: AnswerRoom,
+        command: Command | None = None,
     ) -> None:
         """Ask the server at a port; `command` starts it, where that is not left to others."""
         super().__init__(Connections(self._dial, CONNECTIONS_MAX), settings.start)
@@ -57,7 +64,7 @@ class HttpTransport(HttpSessions[HttpSession]):
         self._pod = pod
         self._command = command
         self._endpoint = Endpoint(
-            f"127.0.0.1:{http.port}", http.path, self.connections, param_headers=self.params
+            f"127.0.0.1:{http.port}", http.path, self.connections, room, param_headers=self.params
         )
         self._hosts: Sequence[str] = LOOPBACK
         self._listening = asyncio.Event()

@@ -13,18 +13,22 @@ from breakwater_runtime.backends.remote.credentials import ExchangedCredential, 
 from breakwater_runtime.backends.remote.exchange import Exchanger, post
 from breakwater_runtime.backends.remote.transport import RemoteTransport
 from breakwater_runtime.calls import StartError
+from breakwater_runtime.resilience.answer_room import AnswerRoom
 
 SESSIONS_MAX = 1000
 
 
-def backend(name: str, settings: Settings, folder: Path) -> RemoteBackend:
-    """Make a backend; relative paths start at `folder`.
+def backend(
+    name: str, settings: Settings, folder: Path, room: AnswerRoom | None = None
+) -> RemoteBackend:
+    """Make a backend; relative paths start at `folder`, large answers find room in `room`.
 
     Raises:
         StartError: It cannot be as it is configured.
     """
     trust = _trust(name, settings, folder)
-    transport = RemoteTransport(name, settings, trust, _credentials(name, settings, folder, trust))
+    credentials = _credentials(name, settings, folder, trust)
+    transport = RemoteTransport(name, settings, trust, credentials, room or AnswerRoom())
     # What is kept of its sessions is what is kept of those of a server in the pod.
     sessions = ContainerBackend(
         http=Http(port=1),

@@ -20,6 +20,7 @@ from breakwater_runtime.backends.codec.messages import Result
 from breakwater_runtime.backends.container.http_sessions import HttpSessions
 from breakwater_runtime.backends.remote.addresses import Addresses, ForbiddenError
 from breakwater_runtime.calls import Call, Problem, RpcError
+from breakwater_runtime.resilience.answer_room import AnswerRoom
 from breakwater_runtime.resilience.breaker import Breaker
 
 LOOK_SECONDS = 0.5
@@ -86,6 +87,7 @@ class RemoteTransport(HttpSessions[RemoteSession]):
         settings: Settings,
         trust: ssl.SSLContext | None,
         credentials: Credentials | None,
+        room: AnswerRoom,
     ) -> None:
         """Ask the server at a URL.
 
@@ -94,6 +96,7 @@ class RemoteTransport(HttpSessions[RemoteSession]):
             settings: Where it is.
             trust: Who vouches for it; None: it is asked without TLS.
             credentials: What it is told about who asks.
+            room: Where its large answers find room.
         """
         super().__init__(Connections(self._dial, settings.connections), settings.start)
         url = urllib.parse.urlsplit(settings.url)
@@ -104,7 +107,7 @@ class RemoteTransport(HttpSessions[RemoteSession]):
         self._port = url.port or PORTS[url.scheme]
         self._addresses = Addresses(settings.addresses)
         self._endpoint = Endpoint(
-            url.netloc, url.path or "/", self.connections, credentials, self.params
+            url.netloc, url.path or "/", self.connections, room, credentials, self.params
         )
         self._breaker: Breaker | None = None
         self._forbidden: str | None = None

@@ -6,15 +6,20 @@ call. Only what an MCP server may answer is understood.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
+from breakwater_runtime.resilience.answer_room import LARGE_BYTES
+
 if TYPE_CHECKING:
+    Large = Callable[[int], Awaitable[None]]
+    """Waits for room for an answer of at most so many bytes."""
+
     Done = Callable[["Connection"], None]
 
-BUFFER_BYTES = 256 * 1024
+BUFFER_BYTES = LARGE_BYTES
 """How much of an answer is taken from the network before somebody has read what came before."""
 
 HEADER_BYTES_MAX = 64 * 1024
@@ -84,7 +89,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio passes it
         """Tell whoever waits."""
-        if self._status and not self.complete and self._ends_with_connection:
+        # Where we ended it, nobody knows whether that was the answer's end.
+        if self._status and self._ends_with_connection and not (self.complete or self._closing):
             self.complete = True
         self._lost = self._closing = True
         self._parser = None
@@ -191,8 +197,12 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
         return part
 
-    async def body(self, bytes_max: int) -> bytes:
+    async def body(self, bytes_max: int, large: "Large | None" = None) -> bytes:
         """Wait for the whole body.
+
+        Args:
+            bytes_max: How long it may be.
+            large: What is waited for before more than the first of a large one is read.
 
         Raises:
             LostError: The connection ended before the body did.
@@ -203,15 +213,24 @@ class Connection(asyncio.Protocol):
             if len(part) > bytes_max:
                 raise TooLongError
             return part
+        longest = self._longest(bytes_max)
         parts, size = [part], len(part)
         while part:
-            if size > bytes_max:
+            if max(size, longest) > bytes_max:
                 self.abort()
                 raise TooLongError
+            if large is not None and size > LARGE_BYTES:
+                await large(longest or bytes_max)
+                large = None
             part = await self.part()
             parts.append(part)
             size += len(part)
         return b"".join(parts)
+
+    def _longest(self, bytes_max: int) -> int:
+        """Say how long a body is by its own word; 0: it has none."""
+        declared = self._headers.get(b"content-length", b"")
+        return min(int(declared[:19]), bytes_max + 1) if declared.isdigit() else 0
 
     async def _more(self) -> None:
         if self._lost or (self._closing and not self.complete):

@@ -22,6 +22,17 @@ class Events:
         self.retry_seconds = RETRY_MILLISECONDS / 1000
         """How long the server wants to be left alone after the stream's end."""
 
+    @property
+    def unfinished(self) -> int:
+        """How many bytes there are of an event that has not ended."""
+        return self._part_bytes + self._data_bytes
+
+    def forget(self) -> None:
+        """Let go of an event that has not ended: its stream has."""
+        self._parts.clear()
+        self._data.clear()
+        self._part_bytes = self._data_bytes = 0
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes and yield the data of the events that they complete.
 
@@ -63,5 +74,5 @@ class Events:
             self.retry_seconds = min(int(value[:9]), RETRY_MILLISECONDS_MAX) / 1000
 
     def _check(self) -> None:
-        if self._part_bytes + self._data_bytes > self._bytes_max:
+        if self.unfinished > self._bytes_max:
             raise LineTooLongError

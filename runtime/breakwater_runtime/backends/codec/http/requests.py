@@ -13,6 +13,7 @@ from breakwater_contract.mcp import (
 from breakwater_runtime.backends.codec import param_headers
 from breakwater_runtime.backends.codec.http.connections import Connections
 from breakwater_runtime.calls import Call
+from breakwater_runtime.resilience.answer_room import AnswerRoom
 
 SESSION_HEADER = "mcp-session-id"
 LAST_EVENT_HEADER = "last-event-id"
@@ -38,6 +39,8 @@ class Endpoint:
     """What `Host` says."""
     path: str
     connections: Connections
+    room: AnswerRoom
+    """Where large answers find room."""
     credentials: Credentials | None = None
     param_headers: ParamHeaders | None = None
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -29,7 +30,7 @@ from breakwater_runtime.backends.codec.http.requests import (
     SESSION_HEADER,
     Endpoint,
 )
-from breakwater_runtime.backends.codec.instance import Sinks, too_slow, unavailable
+from breakwater_runtime.backends.codec.instance import Sinks, crowded, too_slow, unavailable
 from breakwater_runtime.backends.codec.lines import LineTooLongError
 from breakwater_runtime.backends.codec.messages import Result
 from breakwater_runtime.backends.codec.pending import with_token
@@ -42,6 +43,7 @@ from breakwater_runtime.backends.codec.talk import (
 )
 from breakwater_runtime.calls import Call, RpcError
 from breakwater_runtime.observability import trace_context
+from breakwater_runtime.resilience.answer_room import LARGE_BYTES, CrowdedError
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +121,7 @@ class HttpSession(Talk):
         self._exchanges[exchange.number] = exchange
         if call is not None:
             self.calls[exchange.number] = call
+        result: Result | None = None
         try:
             async with asyncio.timeout(self._timeout_seconds if call is not None else None):
                 result = await self._ask(exchange, params)
@@ -130,6 +133,8 @@ class HttpSession(Talk):
             self._cancel(exchange)
             raise
         finally:
+            if exchange.held is not None:
+                exchange.settle(result)
             del self._exchanges[exchange.number]
             if call is not None:
                 del self.calls[exchange.number]
@@ -163,7 +168,7 @@ class HttpSession(Talk):
                     # The server closed it while it was idle. A tool may have been called all the
                     # same, and not every tool may be called twice.
                     continue
-                raise self._gone(executed=True) from error
+                raise self._late(exchange) or self._gone(executed=True) from error
             except (TooLongError, LineTooLongError) as error:
                 connection.abort()
                 raise self._too_long() from error
@@ -221,7 +226,7 @@ class HttpSession(Talk):
         try:
             await connection.send(request)
             await connection.head()
-            await connection.body(self._message_bytes)
+            await connection.body(LARGE_BYTES)
         except asyncio.CancelledError:
             connection.abort()
             raise
@@ -238,7 +243,7 @@ class HttpSession(Talk):
         if status == 200 and headers.get(b"content-type", b"").startswith(EVENT_STREAM):
             result = await self._take_stream(connection, exchange)
         else:
-            body = await connection.body(self._message_bytes)
+            body = await connection.body(self._message_bytes, partial(self._make_room, exchange))
             result = answers.read(self._backend, exchange.number, status, body)
         if exchange.method == INITIALIZE:
             self._begin(headers, result)
@@ -257,12 +262,15 @@ class HttpSession(Talk):
             try:
                 result = await self._hear_stream(connection, events, exchange)
             except LostError:
+                if self._late(exchange) is not None:
+                    raise
                 result = None
             finally:
                 if resumed:
                     self._endpoint.connections.end_stream(connection)
             if result is not None:
                 return result
+            exchange.release()
             if not events.last_id or SESSION_HEADER not in self._headers:
                 break
             await asyncio.sleep(events.retry_seconds)
@@ -276,12 +284,43 @@ class HttpSession(Talk):
         self, connection: Connection, events: Events, exchange: Exchange | None
     ) -> Result | None:
         """Hear a stream until it ends, or until the answer of an exchange came along it."""
-        while part := await connection.part():
-            for data in events.feed(part):
-                result = await self._hear(data, exchange)
-                if result is not None:
-                    return result
+        events.forget()
+        hearing = exchange or Exchange.listening(connection)
+        try:
+            while part := await connection.part():
+                for data in events.feed(part):
+                    result = await self._hear(data, exchange)
+                    if result is not None:
+                        return result
+                if events.unfinished <= LARGE_BYTES:
+                    hearing.release()
+                elif hearing.held is None:
+                    await self._make_room(hearing, self._message_bytes)
+        finally:
+            if exchange is None:
+                hearing.release()
         return None
+
+    async def _make_room(self, exchange: Exchange, size: int) -> None:
+        """Wait until a large answer may be read on.
+
+        Raises:
+            RpcError: There is no room for it.
+        """
+        try:
+            held = await self._endpoint.room.take(self._backend, size)
+        except CrowdedError as error:
+            exchange.abort()
+            raise crowded(self._backend, retryable=exchange.method != TOOLS_CALL) from error
+        held.cut = exchange.abort
+        exchange.held = held
+
+    def _late(self, exchange: Exchange) -> RpcError | None:
+        """Say that an answer was given up because it took so long that others had to wait."""
+        if exchange.held is None or not exchange.held.late:
+            return None
+        said = "Its large answer took so long to arrive that others had to wait for it."
+        return too_slow(self._backend, said)
 
     async def _resume(self, events: Events | None = None) -> Connection | None:
         """Open a stream of what the server says by itself, or what one that ended still owes.
@@ -321,7 +360,7 @@ class HttpSession(Talk):
             events = events or Events(self._message_bytes)
             try:
                 await self._hear_stream(connection, events, None)
-            except (LostError, LineTooLongError):
+            except (LostError, LineTooLongError, RpcError):
                 events = None
             finally:
                 self._endpoint.connections.end_stream(connection)

@@ -22,6 +22,10 @@ HEALTH_SECONDS = 30.0
 PENDING_SECONDS = 1.0
 """Between two looks at a pod that is to take over new settings, or that did not answer."""
 
+TAKEOVER_SECONDS = (0.1, 0.2, 0.4)
+"""Between the first looks at a pod that was just told of new settings: mostly it has them within
+half a second, and whoever changed them waits to see it."""
+
 FAILURES_MAX = 3
 """How many times in a row a pod may fail to answer before what it said last no longer counts."""
 
@@ -54,6 +58,8 @@ class _Pod:
     shaken: str | None = None
     """The live hash that its last handshake was made under."""
     failures: int = 0
+    looks: int = 0
+    """How often it was looked at since it was told of new settings."""
     awaited: bool = False
     """Whether a pass waits for the first answer, and need not be woken by it."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -153,6 +159,7 @@ class Rounds:
             one = known[pod.target.uid] = _Pod(pod, wanted)
             one.task = asyncio.create_task(self._keep_asking(key, one))
         elif one.followed != pod or one.wanted != wanted:
+            one.looks = one.looks if one.wanted == wanted else 0
             one.followed, one.wanted = pod, wanted
             one.nudged.set()
 
@@ -203,6 +210,9 @@ class Rounds:
         )
         if is_known and is_current and not one.failures:
             return HEALTH_SECONDS * (0.8 + 0.4 * self._chance())
+        one.looks += 1
+        if is_known and not one.failures and one.looks <= len(TAKEOVER_SECONDS):
+            return TAKEOVER_SECONDS[one.looks - 1]
         return min(HEALTH_SECONDS, PENDING_SECONDS * 2.0 ** max(0, one.failures - FAILURES_MAX))
 
 

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from breakwater_operator.probe import rounds as rounds_module
 from breakwater_operator.probe.prober import HandshakeError, Target
 from breakwater_operator.probe.rounds import FAILURES_MAX, Followed, Rounds
 from breakwater_operator.status.facts import Probe, ServerInfo
@@ -100,6 +103,22 @@ async def test_new_settings_are_asked_for_until_they_are_loaded() -> None:
     found = await made.follow(KEY, [pod()], "two")
     assert found["p"].live == "two"
     assert prober.greeted == 2
+    await made.close()
+
+
+async def test_what_a_pod_takes_over_at_once_is_seen_without_the_usual_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rounds_module, "PENDING_SECONDS", 3600.0)
+    prober = FakeProber()
+    made, told, _ = rounds(prober)
+    await made.follow(KEY, [pod()], "one")
+
+    await made.follow(KEY, [pod()], "two")
+    await until(lambda: prober.asked == 2)
+    prober.answer = Probe(reached=True, live="two")
+
+    await until(lambda: told == [KEY])
     await made.close()
 
 

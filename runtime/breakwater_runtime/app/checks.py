@@ -4,28 +4,17 @@ from collections.abc import Sequence
 from functools import partial
 
 from breakwater_contract.settings import RuntimeSettings
+from breakwater_runtime.app.process import Process
 from breakwater_runtime.backends.backend import Backend
-from breakwater_runtime.http.issuer_keys import IssuerKeys
-from breakwater_runtime.http.shared_buckets import Rates
-from breakwater_runtime.live import Live
-from breakwater_runtime.management.drain import Drain
 from breakwater_runtime.management.health import Check, Health
-from breakwater_runtime.observability.telemetry import Telemetry
 
 
-def register_checks(
-    health: Health,
-    live: Live,
-    backends: Sequence[Backend],
-    settings: RuntimeSettings,
-    drain: Drain,
-    issuer_keys: IssuerKeys,
-    telemetry: Telemetry,
-    rates: Rates,
-) -> None:
+def register_checks(process: Process) -> None:
     """Say what must be well before requests come, and what is worth a look."""
+    health, live, rates = process.health, process.live, process.rates
+    drain, issuer_keys, telemetry = process.drain, process.issuer_keys, process.telemetry
     health.register(Check("draining", lambda: "it was told to stop" if drain.begun else None))
-    _register_backends(health, backends, settings)
+    _register_backends(health, process.backends, process.settings)
     health.register(Check("keys", lambda: live.key_fault))
     # The last good settings still hold: no reason to send requests elsewhere.
     health.register(Check("live settings", lambda: live.fault, gates_traffic=False))

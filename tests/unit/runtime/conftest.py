@@ -115,7 +115,7 @@ def process(
         Source.of(settings, keys.parent / "config.json"), reloads=metrics.counter(LIVE_RELOADS)
     )
     live.load()
-    health, drain, ids = Health(), Drain(), count(1)
+    ids = count(1)
     sources = Sources(clock.now, clock.elapsed, lambda: f"made-{next(ids)}")
     issuer_keys = app.issuer_keys(live, metrics, sources)
     telemetry = Telemetry(Service("crm", "team-a", "1.2.3", "crm-0"), metrics)
@@ -128,17 +128,16 @@ def process(
         )
         for each in backends
     ]
-    app.register_checks(health, live, shaped, settings, drain, issuer_keys, telemetry, rates)
     sharing = app.sharing(live, Pod(), UID, metrics, sources)
-    return Process(
+    process = Process(
         settings,
         "1.2.3",
         sources,
         metrics,
         live,
         shaped,
-        health,
-        drain,
+        Health(),
+        Drain(),
         issuer_keys,
         sharing,
         Places(),
@@ -146,6 +145,8 @@ def process(
         telemetry,
         rates,
     )
+    app.register_checks(process)
+    return process
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from breakwater_contract.limits import Limits
 from breakwater_runtime.app import Process
-from breakwater_runtime.live import NOTHING
+from breakwater_runtime.live.loaded import NOTHING
 from tests.unit.runtime.fakes import ALICE, EXPIRED, FakeBackend, FakeClock
 
 PATHS = ["/mcp", "/mcp/", "/", "/unknown", "/metrics", "/metrics.json", "/health", "/ready"]

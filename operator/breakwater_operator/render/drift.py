@@ -16,7 +16,8 @@ MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "volumeMounts": ("mountPath",),
     "volumes": ("name",),
 }
-"""By what the items of a list are known, by the list's field. Other lists are one value."""
+"""By what the items of a list are known, by the list's field. Other lists are one value, and so is
+one in which two items are known by the same: a NetworkPolicy may name a port twice."""
 
 Key = tuple[Any, ...]
 
@@ -79,10 +80,11 @@ def by_key(items: Sequence[Mapping[str, Any]], keys: tuple[str, ...]) -> dict[Ke
 
 
 def _items(desired: list[Any], live: list[Any], keys: tuple[str, ...]) -> bool:
+    wanted = by_key(desired, keys)
+    if len(wanted) < len(desired):
+        return _values(desired, live)
     found = by_key(live, keys)
-    return all(
-        key in found and covers(item, found[key]) for key, item in by_key(desired, keys).items()
-    )
+    return all(key in found and covers(item, found[key]) for key, item in wanted.items())
 
 
 def _values(desired: list[Any], live: list[Any]) -> bool:

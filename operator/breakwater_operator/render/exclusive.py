@@ -132,6 +132,8 @@ def _more_fields(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
 
 def _more_items(live: list[Any], desired: list[Any], keys: tuple[str, ...]) -> bool:
     wanted = by_key(desired, keys)
+    if len(wanted) < len(desired):
+        return _more_values(live, desired)
     found = by_key(live, keys)
     return len(live) > len(found) or any(
         key not in wanted or exceeds(item, wanted[key]) for key, item in found.items()

@@ -52,6 +52,20 @@ def test_the_order_of_items_with_a_key_says_nothing() -> None:
     assert not exclusive.foreign(desired, found)
 
 
+def test_items_known_by_the_same_are_told_by_where_they_stand() -> None:
+    desired, found = live("NetworkPolicy", "crm")
+    twice = [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "port": 443, "endPort": 500}]
+    for policy in (desired, found):
+        policy["spec"]["egress"][0]["ports"] = copy.deepcopy(twice)
+    assert not drift.differs(desired, found)
+    assert not exclusive.foreign(desired, found)
+
+    found["spec"]["egress"][0]["ports"][0]["endPort"] = 9000
+    assert exclusive.foreign(desired, found)
+    found["spec"]["egress"][0]["ports"].pop(0)
+    assert drift.differs(desired, found)
+
+
 def test_an_added_variable_is_taken_away_with_the_container_as_it_should_be() -> None:
     desired, found = live("Deployment", "crm-a")
     containers = found["spec"]["template"]["spec"]["containers"]

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -25,8 +25,9 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from breakwater_contract.names import HEALTH_PATH, MANAGEMENT_PORT, MCP_PATH
+from breakwater_operator.probe.health import HEALTH_BYTES_MAX, read_health
 from breakwater_operator.probe.token import SigningKey, best
-from breakwater_operator.status.facts import Finding, Probe, ServerInfo
+from breakwater_operator.status.facts import Probe, ServerInfo
 
 PROTOCOL_VERSION = "2026-07-28"
 """The revision of MCP that needs one request to say hello; our runtime serves it."""
@@ -39,10 +40,6 @@ ANSWER_BYTES_MAX = 8 * 1024 * 1024
 
 PAGES_MAX = 20
 """Most pages of tools asked for, for the same reason."""
-
-
-KEY_UNKNOWN = "it does not know the operator's key yet"
-"""A pod that started before the key was announced: as good as not reached, and soon over."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class HttpProber:
         """Ask how a pod is."""
         try:
             body = await self._ask("GET", target, HEALTH_PATH, {}, None)
-            return _health(json.loads(body))
+            return read_health(json.loads(body))
         except (aiohttp.ClientError, OSError) as error:
             return Probe(reached=False, fault=f"{HEALTH_PATH} did not answer: {_why(error)}")
         except (ValueError, TypeError, LookupError, AttributeError):
@@ -187,9 +184,10 @@ class HttpProber:
             data=body,
             allow_redirects=False,
         ) as answer:
-            content = await answer.content.read(ANSWER_BYTES_MAX)
-            while not answer.content.at_eof() and len(content) < ANSWER_BYTES_MAX:
-                content += await answer.content.read(ANSWER_BYTES_MAX - len(content))
+            most = ANSWER_BYTES_MAX if path == MCP_PATH else HEALTH_BYTES_MAX
+            content = await answer.content.read(most)
+            while not answer.content.at_eof() and len(content) < most:
+                content += await answer.content.read(most - len(content))
             if path == MCP_PATH and answer.status != 200:
                 raise HandshakeError(f"{MCP_PATH} answered {answer.status} to {_method(body)}")
             return content
@@ -202,31 +200,6 @@ _META: Any = {
     ).model_dump(mode="json", by_alias=True, exclude_none=True),
     CLIENT_CAPABILITIES_META_KEY: {},
 }
-
-
-def _health(said: dict[str, Any]) -> Probe:
-    if "loaded" not in said:
-        return Probe(reached=False, fault=KEY_UNKNOWN)
-    return Probe(
-        reached=True,
-        revision=said.get("revision"),
-        live=said["loaded"].get("live"),
-        settings_fault=(said.get("settings") or {}).get("fault"),
-        rates_fault=(said.get("sharedRates") or {}).get("fault"),
-        findings=tuple(_findings(said)),
-        sessions=int(said["sessions"]) if "sessions" in said else None,
-        operator_keys=tuple(map(str, said.get("operatorKeys") or ())),
-    )
-
-
-def _findings(said: dict[str, Any]) -> Iterator[Finding]:
-    """Read what is wrong with backends; one that failed without saying more has its state."""
-    for backend in said.get("backends") or ():
-        name, found = str(backend["name"]), backend.get("findings") or ()
-        for each in found:
-            yield Finding(name, str(each["reason"]), str(each["message"]))
-        if not found and backend["state"] != "ready":
-            yield Finding(name, "", str(backend.get("message") or backend["state"]))
 
 
 def _result(method: str, body: bytes) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from breakwater_operator.api import names
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import POD
+from breakwater_operator.probe.health import KEY_UNKNOWN
 from breakwater_operator.probe.pods import followed
-from breakwater_operator.probe.prober import KEY_UNKNOWN
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import deployments
 from breakwater_operator.reconcile.queue import Key

@@ -5,17 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
+import orjson
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from breakwater_operator.probe.prober import (
-    KEY_UNKNOWN,
-    HandshakeError,
-    HttpProber,
-    Target,
-)
+from breakwater_operator.probe.health import HEALTH_BYTES_MAX, KEY_UNKNOWN
+from breakwater_operator.probe.prober import HandshakeError, HttpProber, Target
 from breakwater_operator.probe.token import SigningKey
 from breakwater_operator.status.facts import Finding
 
@@ -171,6 +168,52 @@ async def test_health_of_any_shape_is_survived(
 
     assert probe.live is None
     assert probe.fault is not None
+
+
+HALF = "\ud800"
+"""Half of a character: JSON can say it, and nobody can write it down."""
+
+
+@pytest.mark.parametrize(
+    "health",
+    [
+        pytest.param({"settings": {"fault": f"a{HALF}"}}, id="fault"),
+        pytest.param(
+            {
+                "backends": [
+                    {
+                        "name": "a",
+                        "state": "failed",
+                        "findings": [{"reason": HALF, "message": HALF}],
+                    }
+                ]
+            },
+            id="finding",
+        ),
+        pytest.param({"backends": [{"name": HALF, "state": HALF}]}, id="backend"),
+        pytest.param({"sessions": 10**30}, id="sessions"),
+        pytest.param({"backends": [{"name": "x" * 9, "state": "x"}] * 3000}, id="many"),
+        pytest.param({"settings": {"fault": "x" * 200_000}}, id="long"),
+    ],
+)
+async def test_what_is_kept_of_health_can_be_written_into_a_status(
+    prober: HttpProber, pod: FakePod, health: Any
+) -> None:
+    pod.health = {"loaded": {"live": "0123"}} | health
+
+    probe = await prober.health(TARGET)
+
+    assert probe.live == "0123"
+    kept = [probe.settings_fault, probe.sessions, *map(vars, probe.findings)]
+    assert len(orjson.dumps(kept)) < 100_000
+
+
+async def test_an_endless_answer_is_not_read_to_its_end(prober: HttpProber, pod: FakePod) -> None:
+    pod.health = {"loaded": {"live": "0123"}, "more": "x" * HEALTH_BYTES_MAX}
+
+    probe = await prober.health(TARGET)
+
+    assert (probe.live, probe.fault) == (None, "/health answered something else than health")
 
 
 async def test_a_pod_that_does_not_know_our_key_counts_as_not_reached(

@@ -301,6 +301,21 @@ PROBES = Metric(
     "Handshakes with the servers' pods, by what came of them.",
     ("outcome",),
 )
+SERVER_HEALTH = Metric(
+    "breakwater_server_health_checks",
+    "counter",
+    "Looks at a server, one every 30 s while pods of it are wanted: `healthy` where a pod that is "
+    "ready answered the operator, `unreached` where one is ready and none answers, `unhealthy` "
+    "where none is ready.",
+    ("namespace", "mcpserver", "outcome"),
+    values={"outcome": ("healthy", "unhealthy", "unreached")},
+)
+SERVER_FAILURES = Metric(
+    "breakwater_server_health_failures",
+    "gauge",
+    "How many of these looks in a row, up to now, did not find the server healthy.",
+    ("namespace", "mcpserver"),
+)
 LEADER = Metric(
     "breakwater_leader", "gauge", "Whether this replica of the operator leads: 1, or 0 if it waits."
 )
@@ -308,6 +323,11 @@ PAUSED_SERVERS = Metric(
     "breakwater_paused_servers",
     "gauge",
     "McpServers of which nothing is written for now, as breakwater.dev/paused-until says.",
+)
+FAILING_SERVERS = Metric(
+    "breakwater_failing_servers",
+    "gauge",
+    "McpServers whose last pass failed, since the API server refused or failed; it is tried again.",
 )
 INFORMER_AGE = Metric(
     "breakwater_informer_age_seconds",
@@ -322,7 +342,10 @@ OPERATOR_METRICS = (
     QUEUE_AGE,
     API_REQUESTS,
     PROBES,
+    SERVER_HEALTH,
+    SERVER_FAILURES,
     LEADER,
     PAUSED_SERVERS,
+    FAILING_SERVERS,
     INFORMER_AGE,
 )

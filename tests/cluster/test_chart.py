@@ -43,6 +43,7 @@ CHANGES = {
     "operator.affinity": {"podAntiAffinity": {}},
     "operator.priorityClassName": "high",
     "operator.serviceMonitor": "Always",
+    "operator.prometheusRule": "Always",
     "runtime.repository": "mirror/runtime",
     "runtime.tag": "2.0",
     "platform": {"gateway": "infra/public"},
@@ -226,6 +227,8 @@ def test_prometheus_finds_every_replica_by_a_service_monitor(
         selected = monitor["spec"]["selector"]["matchLabels"]
         assert selected.items() <= service["metadata"]["labels"].items()
         assert monitor["metadata"]["labels"]["team"] == "sre"
+        # Else what is told of servers would all be of the operator's namespace.
+        assert [one["honorLabels"] for one in monitor["spec"]["endpoints"]] == [True]
 
 
 def test_with_namespaces_named_the_operator_has_no_right_in_the_whole_cluster(helm: Helm) -> None:

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from breakwater_contract.metrics import OPERATOR_METRICS
-from breakwater_operator.kube.kinds import CHILDREN, REFERENCED, SERVICE
+from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, REFERENCED, SERVICE
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.faultproxy import Rule
 from tests.support.operator_ground import Ground, ground
@@ -211,3 +211,15 @@ def test_each_line_of_the_log_is_json_and_names_its_pass(op: Ground) -> None:
     assert {"outcome", "reconcile", "seconds", "writes"} <= last.keys()
     assert len(passes) > 1
     assert len({line["reconcile"] for line in passes}) == len(passes)
+
+
+def test_the_health_of_a_server_is_counted_from_its_first_pod_to_its_last(op: Ground) -> None:
+    op.ready("one")
+    looks = "breakwater_server_health_checks_total"
+    named = {"namespace": op.namespace, "mcpserver": "one"}
+    eventually(lambda: total(op, looks, outcome="healthy", **named) >= 1, "a look", seconds=90)
+    assert values(op, "breakwater_server_health_failures", **named) == [0.0]
+
+    op.delete(MCP_SERVER, "one")
+
+    eventually(lambda: values(op, looks, **named) == [], "it is no longer told of", seconds=90)

@@ -104,6 +104,7 @@ def test_a_value_that_is_no_time_stops_everything_and_says_what_to_write(op: Gro
 
     assert written(op, since) == []
     assert "'for an hour or so' is not a time with its zone; write one as in" in wrong["message"]
+    assert paused_servers(op).endswith(" 1.0")
     pause(op, "two", None)
     eventually(lambda: is_mended(op, "two"), "it goes on", seconds=90)
     op.wait("two", "Accepted", "True")

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from breakwater_contract.metrics import SERVER_HEALTH
 from breakwater_operator.probe.prober import HandshakeError, Prober, Target
 from breakwater_operator.status.facts import Probe
 
@@ -28,6 +29,8 @@ half a second, and whoever changed them waits to see it."""
 
 FAILURES_MAX = 3
 """How many times in a row a pod may fail to answer before what it said last no longer counts."""
+
+HEALTHY, UNHEALTHY, UNREACHED = SERVER_HEALTH.values["outcome"]
 
 FIRST_ANSWER_SECONDS = 1.0
 """How long a pass waits for pods that have never been asked.
@@ -127,6 +130,22 @@ class Rounds:
         """Get what each pod of a server said last, by its uid."""
         pods = self._pods.get(key, {}).items()
         return {uid: one.probe for uid, one in pods if one.probe is not None}
+
+    def keys(self) -> list[Key]:
+        """All servers that are followed."""
+        return list(self._pods)
+
+    def health(self, key: Key) -> str | None:
+        """Say how a server is, by what its pods answered last; None: that is not known yet."""
+        if key not in self._pods:
+            return None
+        ready = [one for one in self._pods[key].values() if one.followed.is_ready]
+        said = [one.probe for one in ready if one.probe is not None and not one.failures]
+        if any(probe.reached and probe.fault is None for probe in said):
+            return HEALTHY
+        if any(one.probe is None for one in ready):
+            return None
+        return UNREACHED if ready and not any(probe.reached for probe in said) else UNHEALTHY
 
     def all_know(self, kid: str) -> bool:
         """Whether every pod that is followed has said that it knows a key of ours."""

@@ -17,6 +17,7 @@ from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import journal
 from breakwater_operator.reconcile.events import Events
 from breakwater_operator.reconcile.followers import Followers
+from breakwater_operator.reconcile.healths import Healths
 from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.keeper import Keeper, spread
@@ -108,6 +109,7 @@ class Engine:
         self._rounds = Rounds(
             prober or HttpProber(lambda: self._known_signing().keys), self._answered, meters.probe
         )
+        self._healths = Healths(self._rounds, self._world)
         self._keeper = Keeper(
             api, platform, self._servers, self._rounds, self._wake_all, outside.now, outside.entropy
         )
@@ -115,9 +117,10 @@ class Engine:
         self._events = Events(api, outside.instance, outside.now)
         self._tasks: list[asyncio.Task[None]] = []
         meters.queue(lambda: len(self._queue), lambda: self._queue.oldest_seconds)
-        meters.paused(lambda: len(self._paused))
+        meters.servers(lambda: len(self._paused), lambda: self._queue.failing)
         meters.leader(lambda: self._leadership.leads)
         meters.informers(self._silent_seconds)
+        meters.show(self._healths)
 
     def start(self) -> None:
         """Start everything.
@@ -223,6 +226,7 @@ class Engine:
             for _ in range(WORKERS):
                 workers.create_task(self._work(reconciler))
             workers.create_task(self._keeper.follow(known))
+            workers.create_task(self._healths.run())
 
     def _reconciler(self, signing: Signing) -> Reconciler:
         upgrades = Upgrades(self._turn_came, lambda: under_way(self._world))

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from breakwater_contract.metric import Metric
 from breakwater_contract.metrics import (
     API_REQUESTS,
+    FAILING_SERVERS,
     INFORMER_AGE,
     LEADER,
     PAUSED_SERVERS,
@@ -43,6 +44,7 @@ class Meters:
         self._depth = Gauge(QUEUE_DEPTH.name, QUEUE_DEPTH.help, registry=registry)
         self._age = Gauge(QUEUE_AGE.name, QUEUE_AGE.help, registry=registry)
         self._paused = Gauge(PAUSED_SERVERS.name, PAUSED_SERVERS.help, registry=registry)
+        self._failing = Gauge(FAILING_SERVERS.name, FAILING_SERVERS.help, registry=registry)
         self._leader = Gauge(LEADER.name, LEADER.help, registry=registry)
         self._registry = registry
 
@@ -63,13 +65,18 @@ class Meters:
         self._depth.set_function(depth)
         self._age.set_function(age_seconds)
 
-    def paused(self, count: Callable[[], float]) -> None:
-        """Count the servers that are paused whenever somebody looks."""
-        self._paused.set_function(count)
+    def servers(self, paused: Callable[[], float], failing: Callable[[], float]) -> None:
+        """Count servers whose children may not be as they should whenever somebody looks."""
+        self._paused.set_function(paused)
+        self._failing.set_function(failing)
 
     def leader(self, leads: Callable[[], bool]) -> None:
         """Ask whether this process leads whenever somebody looks."""
         self._leader.set_function(lambda: float(leads()))
+
+    def show(self, collector: Collector) -> None:
+        """Show what somebody else counts."""
+        self._registry.register(collector)
 
     def informers(self, silent_seconds: Callable[[], Mapping[str, float]]) -> None:
         """Ask how long ago each kind's watch was heard of whenever somebody looks."""

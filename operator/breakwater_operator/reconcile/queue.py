@@ -69,6 +69,11 @@ class Queue:
         return len(self._waiting) + len(self._dirty)
 
     @property
+    def failing(self) -> int:
+        """How many keys' last pass failed, and is tried again."""
+        return len(self._failures)
+
+    @property
     def oldest_seconds(self) -> float:
         """How long the key that waits longest has waited, or the longest pass has run."""
         since = [added for _, added in self._waiting.values()] + list(self._busy.values())

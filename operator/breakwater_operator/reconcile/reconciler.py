@@ -88,7 +88,7 @@ class Reconciler:
             return self._gone(key)
         try:
             seen = await self._made(key, owner)
-            (self.paused.discard if seen.paused_until is None else self.paused.add)(key)
+            (self.paused.add if seen.is_paused else self.paused.discard)(key)
             if seen.failure is not None and seen.failure.namespace_ending:
                 self.ending[key] = owner["metadata"]["uid"]
                 return self._gone(key)
@@ -140,10 +140,10 @@ class Reconciler:
             allowed.check(server, self.platform)
         except SpecError as error:
             self.upgrades.leave(key)
-            return Seen(faults=error.faults)
+            return Seen(faults=error.faults, is_paused=True)
         self.upgrades.leave(key)
         stored = (owner.get("status") or {}).get("revision")
-        return Seen(server=server, revision=stored, paused_until=until)
+        return Seen(server=server, revision=stored, paused_until=until, is_paused=True)
 
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""

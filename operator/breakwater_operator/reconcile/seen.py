@@ -50,6 +50,8 @@ class Seen:
     """The hash of live settings that every pod should have loaded."""
     paused_until: datetime | None = None
     """Until when nothing is written, where somebody said so."""
+    is_paused: bool = False
+    """Whether nothing is written: also where nobody can read until when."""
 
 
 def concluded(seen: Seen, again_seconds: float | None) -> Result:

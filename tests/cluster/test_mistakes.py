@@ -242,6 +242,14 @@ MISTAKES = (
         tidy=((SECRET, "oops-cert"),),
     ),
     Mistake(
+        "missing-certificate-of-an-ingress",
+        {"expose": TLS["expose"] | {"ingressClassName": "nginx"}},
+        ("Degraded", "True", "CertificateMissing"),
+        "kubectl create secret tls",
+        mend=certificate("oops.example"),
+        tidy=((SECRET, "oops-cert"),),
+    ),
+    Mistake(
         "missing-claim",
         {"replicas": 1, "pod": {"volumes": [VOLUME]}},
         ("Progressing", "True", "ClaimMissing"),

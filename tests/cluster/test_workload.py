@@ -6,7 +6,7 @@ import base64
 import json
 import uuid
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ from breakwater_operator.kube.kinds import (
     SERVICE_MONITOR,
     Kind,
 )
-from tests.support.certificates import FOR_LONG, self_signed
+from tests.support.certificates import FOR_LONG, SINCE_LONG, self_signed
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, ground
 
@@ -177,9 +177,14 @@ def test_a_retained_key_outlives_its_server_and_is_taken_up_again(op: Ground) ->
 
 class TestTls:
     def secret(
-        self, op: Ground, name: str, host: str, until: datetime = FOR_LONG
+        self,
+        op: Ground,
+        name: str,
+        host: str,
+        until: datetime = FOR_LONG,
+        since: datetime = SINCE_LONG,
     ) -> dict[str, str]:
-        certificate, key = self_signed(host, until)
+        certificate, key = self_signed(host, until, since)
         data = {"tls.crt": certificate, "tls.key": key}
         encoded = {entry: base64.b64encode(value).decode() for entry, value in data.items()}
         if op.get(SECRET, name) is None:
@@ -230,6 +235,16 @@ class TestTls:
         assert op.find(SECRET, "shop-live")["data"][".tls.crt"] == good["tls.crt"]
         self.secret(op, "shop-cert", "shop.example")
         op.wait("shop", "Ready")
+
+    def test_a_certificate_that_is_not_valid_yet_is_taken_once_it_is(self, op: Ground) -> None:
+        begins = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=8)  # noqa: TID251 - as the operator's own clock says
+        self.secret(op, "early-cert", "early.example", since=begins)
+        expose = {"host": "early.example", "certificate": {"secretName": "early-cert"}}
+        op.apply("early", expose=expose)
+
+        op.wait("early", "Ready")
+
+        assert datetime.now(UTC) >= begins  # noqa: TID251 - as the operator's own clock says
 
     def test_a_missing_certificate_is_waited_for(self, op: Ground) -> None:
         expose = {"host": "late.example", "certificate": {"secretName": "late-cert"}}

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+SINCE_LONG = datetime(2020, 1, 1, tzinfo=UTC)
 FOR_LONG = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -20,7 +21,9 @@ def localhost_certificate(folder: Path) -> tuple[Path, Path]:
     return crt, private
 
 
-def self_signed(host: str, until: datetime = FOR_LONG) -> tuple[bytes, bytes]:
+def self_signed(
+    host: str, until: datetime = FOR_LONG, since: datetime = SINCE_LONG
+) -> tuple[bytes, bytes]:
     """Make a certificate and its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
@@ -30,7 +33,7 @@ def self_signed(host: str, until: datetime = FOR_LONG) -> tuple[bytes, bytes]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_before(since)
         .not_valid_after(until)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())

@@ -143,7 +143,7 @@ def _intent(op: Ground, server: McpServer, optional: Sequence[Kind]) -> Intent:
 
 
 def _certificate(op: Ground, server: McpServer) -> Object | None:
-    secret = server.certificate_secret if server.tls is not None else None
+    secret = serving_certificate.looked_at(server)
     return op.get(SECRET, secret) if secret else None
 
 

@@ -186,7 +186,7 @@ class Reason(StrEnum):
         "CertificateWrong",
         (
             "The certificate of `spec.expose` cannot be used: it does not fit its key, is not for "
-            "the host, or has ended."
+            "the host, is not valid yet, or has ended."
         ),
     )
     RATES_SECRET_MISSING = (

@@ -31,6 +31,7 @@ from breakwater_operator.render import (
     serving_certificate,
     sources,
 )
+from breakwater_operator.status.facts import Problem
 
 Object = dict[str, Any]
 
@@ -71,6 +72,9 @@ class Intents:
         seen.waits += sources.missing(server.namespace, consumed, reading.sources)
         waits = (keys.wait, certificate.wait, credentials.wait)
         seen.waits += [*reading.waits, *(wait for wait in waits if wait is not None)]
+        seen.until = certificate.until
+        if (wrong := certificate.problem) is not None:
+            seen.problems.append(Problem(wrong.reason, str(wrong)))
         seen.faults = claims.faults(server, reading.claims)
         held_ring = ring.read(reading.internal)
         intent = Intent(

@@ -13,7 +13,7 @@ from breakwater_operator.api.reasons import Reason
 from breakwater_operator.kube.kinds import CLAIM, CONFIG_MAP, CONTROLLER_REVISION, SECRET
 from breakwater_operator.reconcile import deployments
 from breakwater_operator.reconcile.world import World, controller
-from breakwater_operator.render import claims, revision, sources
+from breakwater_operator.render import claims, revision, serving_certificate, sources
 from breakwater_operator.render.secrets import key_secret_name
 
 Object = dict[str, Any]
@@ -32,7 +32,7 @@ class Reading:
     internal: Object | None
     """The Secret that the pods share."""
     certificate: Object | None
-    """The Secret with the certificate that pods end TLS with."""
+    """The Secret with the certificate of the host."""
     rate_store: Object | None
     """The Secret with what opens the platform's store of shared rates."""
     revisions: list[Object]
@@ -50,7 +50,8 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     """Look at everything that a server refers to; what has not changed costs no request."""
     secret = (SECRET, server.namespace, key_secret_name(server))
     named = [(CLAIM, server.namespace, name) for name in claims.named(server)]
-    tls = [(SECRET, server.namespace, name)] if (name := _certificate(server)) else []
+    name = serving_certificate.looked_at(server)
+    tls = [(SECRET, server.namespace, name)] if name else []
     rates = platform.shared_rates
     name = rates.secret_name if rates is not None else None
     store = [(SECRET, server.namespace, name)] if name else []
@@ -94,11 +95,6 @@ async def _secret(world: World, namespace: str, name: str) -> Object | None:
     """
     held = world.children[SECRET].get(namespace, name)
     return held or await world.references.read((SECRET, namespace, name))
-
-
-def _certificate(server: McpServer) -> str | None:
-    """The Secret whose certificate pods need; that of a Gateway or Ingress is theirs to read."""
-    return server.certificate_secret if server.tls is not None else None
 
 
 def revisions(

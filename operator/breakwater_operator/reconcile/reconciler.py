@@ -43,6 +43,9 @@ from breakwater_operator.status import Facts, Pod, conclude, rollout
 
 Object = dict[str, Any]
 
+LOOK_AGAIN_SECONDS = 3600.0
+"""The longest wait for a date on which something ends."""
+
 SHOWN_AFTER_FAILURES = 2
 """How often in a row the cluster may fail before the status says so: most failures pass."""
 
@@ -101,11 +104,13 @@ class Reconciler:
         return concluded(seen, self._again_seconds(seen, again))
 
     def _again_seconds(self, seen: Seen, again: float | None) -> float | None:
-        """Say when to look again: at the latest when a pause is over."""
-        if seen.paused_until is None:
-            return again
-        pause = max(0.0, (seen.paused_until - self.now()).total_seconds())
-        return pause if again is None else min(again, pause)
+        """Say when to look again: at the latest when a pause is over, or a certificate."""
+        now = self.now()
+        dates = [date for date in (seen.paused_until, seen.until) if date is not None]
+        waits = [max(0.0, (date - now).total_seconds()) for date in dates]
+        # Each pass plans the next one: far ahead, those would pile up.
+        waits = [min(wait, LOOK_AGAIN_SECONDS) for wait in waits]
+        return min(waits + ([again] if again is not None else []), default=None)
 
     def _is_ending(self, key: Key, owner: Object) -> bool:
         """Whether a server is on its way out; a namespace that ends never comes back."""
@@ -119,7 +124,7 @@ class Reconciler:
 
     async def _made(self, key: Key, owner: Object) -> Seen:
         """Make children what they should be, or know that they are."""
-        known = self._paused(key, owner) or self.settled.get(key, owner)
+        known = self._paused(key, owner) or self._settled(key, owner)
         if known is None:
             state = self.settled.state(key)
             known = await self._make(owner)
@@ -129,6 +134,11 @@ class Reconciler:
             await self.writer.prune(self._unused(known.server, known.revision))
         # What this pass finds out besides is its own.
         return replace(known, waits=[*known.waits], problems=[*known.problems])
+
+    def _settled(self, key: Key, owner: Object) -> Seen | None:
+        known = self.settled.get(key, owner)
+        is_over = known is not None and known.until is not None and known.until <= self.now()
+        return None if is_over else known
 
     def _paused(self, key: Key, owner: Object) -> Seen | None:
         """Say what stands of a server of which nothing is written for now; None of any other."""

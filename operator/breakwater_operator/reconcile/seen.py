@@ -46,6 +46,8 @@ class Seen:
     """Whether the pods wait for their turn to be upgraded."""
     is_settled: bool = False
     """Whether every child was found to be as it should be, and nothing else is to be said."""
+    until: datetime | None = None
+    """When all this has to be looked at anew although nothing changes."""
     live: str | None = None
     """The hash of live settings that every pod should have loaded."""
     paused_until: datetime | None = None

@@ -1,4 +1,4 @@
-"""The certificate that pods end TLS with: taken from its Secret, checked, and kept."""
+"""The certificate of a server: checked, and where pods end TLS with it taken over and kept."""
 
 import base64
 import binascii
@@ -26,7 +26,11 @@ class ServingCertificate:
     files: Mapping[str, bytes] = field(repr=False)
     """By the name of the file; empty where there has never been a good one."""
     wait: NotReadyError | None = None
-    """What is wrong with the newest one, if something is."""
+    """What is wrong with the newest one of the pods, if something is."""
+    problem: NotReadyError | None = None
+    """The same of one for the Gateway or Ingress; clients inside are served all the same."""
+    until: datetime | None = None
+    """When this has to be decided anew although nothing changes: a certificate begins, or ends."""
 
 
 NONE = ServingCertificate({})
@@ -35,42 +39,67 @@ NONE = ServingCertificate({})
 def resolve(
     server: McpServer, source: Live | None, copy: Live | None, now: datetime
 ) -> ServingCertificate:
-    """Decide which certificate pods show now.
+    """Decide which certificate pods show now, and whether it is a good one.
 
     Args:
-        server: A server whose pods end TLS; others need none.
-        source: The Secret with the certificate as it is; None where there is none.
+        server: The server.
+        source: The Secret that `looked_at` names, as it is; None where there is none.
         copy: The Secret `<name>-live` as it is; None where there is none.
         now: The time.
     """
-    if server.tls is None:
+    if looked_at(server) is None:
         return NONE
-    held = _read(copy, dict(zip(SOURCE, SOURCE, strict=True)))
-    where = f"Secret {server.namespace}/{server.certificate_secret}"
-    after = "; pods keep the one they have" if held else "; no pod gets ready until then"
-    if source is None:
-        return _waits(held, Reason.CERTIFICATE_MISSING, f"{where} {_absent(server)}{after}")
     found = _read(source, SOURCE)
+    wrong = _wrong(server, source, found, now)
+    until = _turns(found, now)
+    if server.tls is None:
+        after = "; the Gateway or Ingress cannot show it to clients"
+        return ServingCertificate({}, problem=_said(wrong, after), until=until)
+    if wrong is None:
+        return ServingCertificate(found, until=until)
+    held = _read(copy, dict(zip(SOURCE, SOURCE, strict=True)))
+    after = "; pods keep the one they have" if held else "; no pod gets ready until then"
+    return ServingCertificate(held, _said(wrong, after), until=until)
+
+
+def looked_at(server: McpServer) -> str | None:
+    """The Secret whose certificate we look at; None: there is none.
+
+    One that cert-manager makes for a Gateway or Ingress is between these.
+    """
+    expose = server.spec.expose
+    if expose is None or expose.certificate is None:
+        return None
+    return server.certificate_secret if expose.in_pod else expose.certificate.secret_name
+
+
+Wrong = tuple[Reason, str]
+
+
+def _wrong(
+    server: McpServer, source: Live | None, found: Mapping[str, bytes], now: datetime
+) -> Wrong | None:
+    where = f"Secret {server.namespace}/{server.certificate_secret}"
+    if source is None:
+        return Reason.CERTIFICATE_MISSING, f"{where} {_absent(server)}"
     if not found:
-        said = (
-            f"{where} has no tls.crt and tls.key; write both, as `kubectl create secret tls` does"
-        )
-        return _waits(held, Reason.CERTIFICATE_MISSING, said + after)
+        how = "write both, as `kubectl create secret tls` does"
+        return Reason.CERTIFICATE_MISSING, f"{where} has no tls.crt and tls.key; {how}"
     host = server.spec.expose.host if server.spec.expose is not None else ""
     if fault := _fault(found, host, now):
-        said = f"{where}: {fault}; write a certificate for {host} with its key{after}"
-        return _waits(held, Reason.CERTIFICATE_WRONG, said)
-    return ServingCertificate(found)
+        said = f"{where}: {fault}; write a certificate for {host} with its key"
+        return Reason.CERTIFICATE_WRONG, said
+    return None
+
+
+def _said(wrong: Wrong | None, after: str) -> NotReadyError | None:
+    return None if wrong is None else NotReadyError(wrong[0], wrong[1] + after)
 
 
 def _absent(server: McpServer) -> str:
     if server.tls is not None and server.tls.issuer is not None:
         return f"is not there yet: cert-manager's Certificate {server.name} says why"
     return "does not exist; create it as `kubectl create secret tls` does, or correct its name"
-
-
-def _waits(held: Mapping[str, bytes], reason: Reason, message: str) -> ServingCertificate:
-    return ServingCertificate(held, NotReadyError(reason, message))
 
 
 def _read(secret: Live | None, entries: Mapping[str, str]) -> dict[str, bytes]:
@@ -84,7 +113,7 @@ def _read(secret: Live | None, entries: Mapping[str, str]) -> dict[str, bytes]:
 def _fault(files: Mapping[str, bytes], host: str, now: datetime) -> str | None:
     """Say why a pair cannot be used; None: it can."""
     try:
-        certificate = x509.load_pem_x509_certificates(files[CERTIFICATE_FILE])[0]
+        certificate = _first(files)
         key = load_pem_private_key(files[PRIVATE_KEY_FILE], password=None)
     except (ValueError, TypeError) as error:
         # What the library says of a key may contain parts of it.
@@ -93,10 +122,27 @@ def _fault(files: Mapping[str, bytes], host: str, now: datetime) -> str | None:
         return "tls.key is not the key of the first certificate in tls.crt"
     if certificate.not_valid_after_utc <= now:
         return f"the certificate ended at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+    if certificate.not_valid_before_utc > now:
+        begins = certificate.not_valid_before_utc
+        return f"the certificate begins at {begins:%Y-%m-%d %H:%M} UTC and is not valid before"
     names = _names(certificate)
     if not any(_is_for(host, name) for name in names):
         return f"the certificate is for {', '.join(names) or 'nobody'}, not for {host}"
     return None
+
+
+def _first(files: Mapping[str, bytes]) -> x509.Certificate:
+    return x509.load_pem_x509_certificates(files[CERTIFICATE_FILE])[0]
+
+
+def _turns(files: Mapping[str, bytes], now: datetime) -> datetime | None:
+    """Say when a certificate begins or ends next; None: never again, or there is none."""
+    try:
+        certificate = _first(files)
+    except (KeyError, ValueError):
+        return None
+    dates = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    return min((date for date in dates if date > now), default=None)
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

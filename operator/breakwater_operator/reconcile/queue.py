@@ -59,6 +59,7 @@ class Queue:
         self._taken = 0.0
         self._dirty: dict[Key, Priority] = {}
         self._failures: dict[Key, Backoff] = {}
+        self._retries: dict[Key, float] = {}
         self._passed: dict[Key, float] = {}
         self._turn = asyncio.Lock()
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -132,6 +133,9 @@ class Queue:
     ) -> None:
         """Ask for another pass after a delay that grows with each failure.
 
+        A pass that something else woke before its time leaves the date of the retry as it is: what
+        happens meanwhile, as pods get ready, is no reason to wait longer.
+
         Args:
             key: The server.
             at_least_seconds: The shortest delay.
@@ -140,8 +144,11 @@ class Queue:
         """
         if got_somewhere:
             self.succeeded(key)
-        backoff = self._failures.setdefault(key, self._backoff())
-        self.add_after(key, max(backoff.next_seconds(), at_least_seconds))
+        now = self._clock()
+        if self._retries.get(key, now) <= now:
+            backoff = self._failures.setdefault(key, self._backoff())
+            self._retries[key] = now + backoff.next_seconds()
+        self.add_after(key, max(self._retries[key] - now, at_least_seconds))
 
     def failures(self, key: Key) -> int:
         """How many passes over a key have failed in a row."""
@@ -150,17 +157,18 @@ class Queue:
     def succeeded(self, key: Key) -> None:
         """Forget the failures of a key."""
         self._failures.pop(key, None)
+        self._retries.pop(key, None)
 
     def forget(self, key: Key) -> None:
         """Drop a key whose McpServer is gone."""
+        self.succeeded(key)
         self._due.pop(key, None)
-        self._failures.pop(key, None)
         self._dirty.pop(key, None)
         self._waiting.pop(key, None)
 
     def clear(self) -> None:
         """Drop all keys; those being worked on end by themselves."""
-        for known in (self._waiting, self._due, self._dirty, self._failures):
+        for known in (self._waiting, self._due, self._dirty, self._failures, self._retries):
             known.clear()
         self._ready.clear()
         self._later.clear()

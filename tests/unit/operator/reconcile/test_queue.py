@@ -143,6 +143,32 @@ async def test_a_failure_of_a_pass_that_got_somewhere_is_a_first_one(
     assert queue.failures(A) == 1
 
 
+async def test_a_pass_that_comes_before_the_retry_leaves_its_date(
+    queue: Queue, clock: Clock
+) -> None:
+    for _ in range(4):
+        queue.add_failed(A)
+        clock.now += 10
+        assert await queue.get() == A
+        queue.done(A)
+    queue.add_failed(A)
+    assert queue.due_seconds(A) == 8.0
+
+    for _ in range(3):
+        clock.now += 1
+        queue.add(A)
+        assert await queue.get() == A
+        queue.add_failed(A)
+        queue.done(A)
+
+    assert queue.due_seconds(A) == 5.0
+    assert queue.failures(A) == 5
+    clock.now += 5
+    assert await queue.get() == A
+    queue.add_failed(A)
+    assert queue.due_seconds(A) == 16.0
+
+
 async def test_a_change_does_not_wait_for_the_retry(queue: Queue) -> None:
     queue.add_failed(A, at_least_seconds=60)
 

@@ -171,7 +171,7 @@ class Engine:
     def _silent_seconds(self) -> dict[str, float]:
         """Since when the watch of each kind has said nothing; the longest of its namespaces."""
         silent: dict[str, float] = {}
-        for informer in self._informers:
+        for informer in (*self._informers, *self._optional.informers):
             name = informer.kind.name
             silent[name] = max(silent.get(name, 0.0), informer.silent_seconds)
         return silent

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.backoff import Backoff
 from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.informer import Informer
 from breakwater_operator.kube.kinds import OPTIONAL, Kind
 from breakwater_operator.reconcile.world import World
 
@@ -16,7 +18,26 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 30.0
 """Between two looks; one that finds nothing new costs an empty answer."""
 
+LATE_SECONDS = 15.0
+"""How long a look waits for kinds to be listed.
+
+One that cannot be, as where its own project's webhook is away, must not keep the operator from all
+servers, nor from the other kinds; it is taken up by the first look that finds it listed.
+"""
+
 Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """What follows one kind."""
+
+    informers: Sequence[Informer]
+    tasks: Sequence[asyncio.Task[None]]
+
+    @property
+    def is_full(self) -> bool:
+        return all(one.full.is_set() for one in self.informers)
 
 
 class OptionalKinds:
@@ -35,9 +56,15 @@ class OptionalKinds:
         self._changed = changed
         self._etag = ""
         self._named: set[Kind] = set()
-        self._watches: dict[Kind, list[asyncio.Task[None]]] = {}
+        self._watches: dict[Kind, _Watch] = {}
         self.looked = asyncio.Event()
-        """Set once the first look is over, and every kind that was found has been listed."""
+        """Set once the first look is over, and the kinds that were found have been listed, but for
+        those that cannot be."""
+
+    @property
+    def informers(self) -> list[Informer]:
+        """What follows the kinds that were found."""
+        return [one for watch in self._watches.values() for one in watch.informers]
 
     async def run(self) -> None:
         """Look now and then, until cancelled."""
@@ -57,14 +84,18 @@ class OptionalKinds:
 
     async def _look(self) -> None:
         answer = await self._api.discover(self._etag)
+        is_fewer = False
         if answer is not None:
             groups, etag = answer
             found = {kind for kind in OPTIONAL if (kind.api_version, kind.plural) in known(groups)}
             self._name_absent(found)
-            await self._close(self._watches.keys() - found)
-            await self._open(found - self._watches.keys())
+            is_fewer = await self._close(self._watches.keys() - found)
+            self._open(found - self._watches.keys())
             # Only now: a look that was cut short is made again.
             self._etag = etag
+        is_more = await self._take_up()
+        if is_fewer or is_more:
+            self._changed()
         self.looked.set()
 
     def _name_absent(self, found: set[Kind]) -> None:
@@ -74,29 +105,41 @@ class OptionalKinds:
                 log.info("the cluster does not know this kind", extra={"kind": kind.name})
         self._named -= found
 
-    async def _open(self, kinds: Iterable[Kind]) -> None:
-        new = {kind: self._world.informers_of(kind) for kind in kinds}
-        for kind, informers in new.items():
-            self._watches[kind] = [asyncio.create_task(one.run()) for one in informers]
-        if new:
-            waits = [one.full.wait() for informers in new.values() for one in informers]
-            await asyncio.gather(*waits)
-            self._tell()
+    def _open(self, kinds: Iterable[Kind]) -> None:
+        for kind in kinds:
+            informers = self._world.informers_of(kind)
+            tasks = [asyncio.create_task(one.run()) for one in informers]
+            self._watches[kind] = _Watch(informers, tasks)
 
-    async def _close(self, kinds: Iterable[Kind]) -> None:
+    async def _take_up(self) -> bool:
+        """Take up the kinds that are listed by now, and say whether there are more than before."""
+        waits = [
+            asyncio.ensure_future(one.full.wait())
+            for watch in self._watches.values()
+            for one in watch.informers
+            if not one.full.is_set()
+        ]
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=LATE_SECONDS)
+            for waiting in late:
+                waiting.cancel()
+        listed = {kind.name for kind, watch in self._watches.items() if watch.is_full}
+        is_more = listed > self._world.kinds
+        self._world.kinds = frozenset(listed)
+        return is_more
+
+    async def _close(self, kinds: Iterable[Kind]) -> bool:
+        """Follow these kinds no longer, and say whether there were any."""
         gone = list(kinds)
+        self._world.kinds -= {kind.name for kind in gone}
         for kind in gone:
-            for task in self._watches[kind]:
+            watch = self._watches.pop(kind)
+            for task in watch.tasks:
                 task.cancel()
-            await asyncio.gather(*self._watches.pop(kind), return_exceptions=True)
+            await asyncio.gather(*watch.tasks, return_exceptions=True)
             self._world.children[kind].clear()
             log.info("the cluster no longer knows this kind", extra={"kind": kind.name})
-        if gone:
-            self._tell()
-
-    def _tell(self) -> None:
-        self._world.kinds = frozenset(kind.name for kind in self._watches)
-        self._changed()
+        return bool(gone)
 
 
 def known(groups: Iterable[Object]) -> set[tuple[str, str]]:

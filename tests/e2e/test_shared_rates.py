@@ -224,4 +224,3 @@ def test_a_rate_holds_over_all_pods_and_the_choice_while_their_store_is_gone(
     assert RATE <= statuses(again)[200] <= RATE + refilled
     assert statuses(again).keys() == {200, 429}
     assert replicas.lives() == lives
-    wait_for_reason(installation, team, "weather", "Degraded", "AsExpected")

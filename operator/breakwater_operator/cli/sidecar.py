@@ -136,7 +136,7 @@ def sidecar(container: Manifest, made: Sidecar, machine: Machine) -> Sidecar:
     if command and machine.has(command[0]) and not machine.images:
         return made
     if machine.engine is None:
-        raise _impossible(made.name, container["image"], command)
+        raise _impossible(made.name, container["image"], command, machine)
     limits = container["resources"].get("limits", {})
     memory = _bytes(limits.get("memory"))
     has_entry_point = bool(command)
@@ -148,16 +148,16 @@ def _bytes(memory: str | None) -> str | None:
     return str(int(amount(memory))) if memory is not None else None
 
 
-def _impossible(name: str, image: str, command: Sequence[str]) -> SpecError:
-    engines = " nor ".join(ENGINES)
+def _impossible(name: str, image: str, command: Sequence[str], machine: Machine) -> SpecError:
+    lacking = f"of {' and '.join(ENGINES)} {machine.no_engine} to run {image}"
     if not command:
         message = (
-            f"it has no command that could run here, and neither {engines} is here to run {image}; "
-            "write its command, or install one of them"
+            f"it has no command that could run here, and {lacking}; write its command, or have one "
+            "of them run"
         )
     else:
         message = (
-            f"{command[0]} is no program of this machine, and neither {engines} is here to run "
-            f"{image}; install one of the three"
+            f"{command[0]} is no program of this machine, and {lacking}; install it, or have one "
+            "of them run"
         )
     return SpecError([Fault(f"spec.backends[{name}].container", message)])

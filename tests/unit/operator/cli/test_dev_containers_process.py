@@ -299,7 +299,8 @@ async def test_an_image_is_run_by_docker_where_its_command_is_not_here(
 
     assert found["arguments"] == words[2 if words[0] == "python" else 1 :]
     assert found["TOKEN"] == "t0ken"
-    calls = [json.loads(line) for line in record.read_text().splitlines()]
+    asked, *calls = [json.loads(line) for line in record.read_text().splitlines()]
+    assert asked[0] == ["info"]
     command = " ".join(calls[0][0])
     assert calls[0][0][0] == "run"
     assert f"--entrypoint {words[0]} registry.example/lean:1 {' '.join(words[1:])}" in command
@@ -318,7 +319,7 @@ async def test_an_image_is_run_by_docker_where_its_command_is_not_here(
         pytest.param(
             container("lean", stdio=["lean-server"]),
             "spec.backends[lean].container: lean-server is no program of this machine, and "
-            "neither docker nor podman is here to run registry.example/lean:1",
+            "of docker and podman none is here to run registry.example/lean:1",
             id="no-program",
         ),
         pytest.param(

@@ -1,6 +1,7 @@
 """What `breakwater dev` makes of manifests: what runs, what is refused, what has no effect."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from breakwater_contract.settings import LiveSettings, RuntimeSettings
-from breakwater_operator.api.errors import BreakwaterError
+from breakwater_operator.api.errors import BreakwaterError, SpecError
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.cli.folder import Folder
 from breakwater_operator.cli.machine import Machine
@@ -299,10 +300,21 @@ def contained(**container: Any) -> dict[str, Any]:
     return server() | {"spec": {"backends": [{"name": "crm", "container": container}]}}
 
 
-def machine(folder: Path, *programs: str, images: bool = False) -> Machine:
-    """Make a machine with some programs and no others."""
-    for name in programs:
-        (folder / name).touch(mode=0o755)
+SILENT = """#!/bin/sh
+echo "Client: 28.2"
+echo "Cannot connect to the daemon" >&2
+exit 1
+"""
+"""A client without its daemon."""
+
+
+def machine(
+    folder: Path, *programs: str, images: bool = False, silent: Sequence[str] = ()
+) -> Machine:
+    """Make a machine with some programs and no others, of which some are `silent`."""
+    for name in (*programs, *silent):
+        (folder / name).write_text(SILENT if name in silent else "#!/bin/sh\n")
+        (folder / name).chmod(0o755)
     return Machine(path=str(folder), user=1000, group=1000, home="/home/me", images=images)
 
 
@@ -391,17 +403,32 @@ def test_an_image_runs_as_hardened_as_an_engine_can(tmp_path: Path, engine: str)
         pytest.param(["crm", "docker"], False, None, id="its-command-though-docker-is-here"),
         pytest.param(["crm", "podman"], True, "podman", id="asked-for"),
         pytest.param(["docker", "podman"], False, "docker", id="no-such-command"),
+        pytest.param(["dead docker", "podman"], False, "podman", id="no-daemon"),
     ],
 )
 def test_an_image_is_run_where_its_command_cannot_be(
     tmp_path: Path, programs: list[str], images: bool, runs: str | None
 ) -> None:
-    here = machine(tmp_path, *programs, images=images)
+    silent = [each.removeprefix("dead ") for each in programs if each.startswith("dead ")]
+    alive = [each for each in programs if not each.startswith("dead ")]
+    here = machine(tmp_path, *alive, images=images, silent=silent)
 
     (sidecar,) = run_on(here, tmp_path, contained(stdio=["crm"])).pod.sidecars
 
     engine = Path(sidecar.image.engine).name if sidecar.image is not None else None
     assert engine == runs
+
+
+@pytest.mark.requirement("K8")
+def test_why_no_image_can_be_run_is_told(tmp_path: Path) -> None:
+    nobody = machine(tmp_path, silent=["docker"])
+
+    with pytest.raises(SpecError) as refused:
+        run_on(nobody, tmp_path, contained(stdio=["crm"]))
+
+    assert "of docker and podman none answers (docker: Cannot connect to the daemon)" in str(
+        refused.value
+    )
 
 
 async def test_a_folder_too_long_for_a_socket_is_told_before_anything_starts(

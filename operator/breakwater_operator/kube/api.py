@@ -1,30 +1,20 @@
 """A thin client of the API server: plain dictionaries in and out, every request counted."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cache
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import orjson
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 
 from breakwater_operator.kube import answers
 from breakwater_operator.kube.answers import Object
-from breakwater_operator.kube.errors import ApiError, from_answer
-from breakwater_operator.kube.kinds import LEASE, Kind
-from breakwater_operator.kube.pool import Pool
-from breakwater_operator.kube.wire import Address, Answer, request
+from breakwater_operator.kube.asking import Asking, Count, Headers
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import Kind
 
 Chunk = tuple[list[Object], str]
 """Some of the objects of a list, and the list's resourceVersion."""
-
-Count = Callable[[str, str, str], None]
-"""Told of each answer: verb, kind, status code."""
-
-REQUEST_SECONDS = 15.0
-"""How long one answer may take; the API server itself gives most requests up after a minute, but a
-pass that hangs that long keeps a user's next edit waiting."""
 
 STALLED_SECONDS = 75.0
 """A watch that says nothing for so long is dead: bookmarks come every minute."""
@@ -47,8 +37,6 @@ ever taking over what somebody else made.
 NON_RESOURCE = Kind("", "NonResource", "")
 """Stands in metrics and messages for paths that are no objects."""
 
-USER_AGENT = "breakwater-operator"
-
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
@@ -67,22 +55,19 @@ class KubeApi:
             configuration: Address and credentials; a changed token is picked up.
             count: Told of each answer.
         """
-        self._configuration = configuration
-        self._pool: Pool | None = None
-        where = urlsplit(configuration.host)
-        self._host, self._root = where.netloc, where.path.rstrip("/")
-        self._count = count
-        self.may_write: Callable[[], bool] = lambda: True
-        """Asked right before each write; the Lease that answers it is written all the same."""
+        self._asking = Asking(configuration, count)
+
+    def ask_before_writes(self, may_write: Callable[[], bool]) -> None:
+        """Have this say, right before each write but that of a Lease, whether it may be sent."""
+        self._asking.may_write = may_write
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._pool is not None:
-            await self._pool.close()
+        await self._asking.close()
 
     async def document(self, path: str) -> Object:
         """Read what the API server says of itself, as at `/openid/v1/jwks`."""
-        return await self._ask("get", "GET", NON_RESOURCE, path)
+        return await self._asking.ask("get", "GET", NON_RESOURCE, path)
 
     async def discover(self, etag: str) -> tuple[list[Object], str] | None:
         """Read which groups, versions and kinds there are.
@@ -93,8 +78,9 @@ class KubeApi:
         Returns:
             The groups and their etag; None where nothing has changed since that answer.
         """
-        headers = {"Accept": _DISCOVERY} | ({"If-None-Match": etag} if etag else {})
-        answer = await self._answer("get", "GET", NON_RESOURCE, "/apis", None, headers)
+        known = (("If-None-Match", etag),) if etag else ()
+        headers = (("Accept", _DISCOVERY), *known)
+        answer = await self._asking.answer("get", "GET", NON_RESOURCE, "/apis", None, headers)
         if answer.status == 304:
             return None
         try:
@@ -108,8 +94,8 @@ class KubeApi:
     ) -> Object:
         """Read one object."""
         accept = _METADATA.format("") if metadata_only else "application/json"
-        return await self._ask(
-            "get", "GET", kind, kind.path(namespace, name), headers={"Accept": accept}
+        return await self._asking.ask(
+            "get", "GET", kind, kind.path(namespace, name), headers=(("Accept", accept),)
         )
 
     async def list(
@@ -151,7 +137,9 @@ class KubeApi:
         query = {"limit": str(limit)} | ({"labelSelector": selector} if selector else {})
         while True:
             path = f"{kind.path(namespace)}?{urlencode(query)}"
-            answer = await self._ask("list", "GET", kind, path, headers={"Accept": accept})
+            answer = await self._asking.ask(
+                "list", "GET", kind, path, headers=(("Accept", accept),)
+            )
             # The items of a list leave out what the list itself says.
             said = {"apiVersion": kind.api_version, "kind": kind.name}
             yield (
@@ -170,7 +158,7 @@ class KubeApi:
         """
         path = kind.path(manifest["metadata"]["namespace"], manifest["metadata"]["name"], part)
         query = _query(fieldManager=manager, force="true")
-        return await self._ask(
+        return await self._asking.ask(
             "patch", "PATCH", kind, f"{path}?{query}", body=manifest, headers=_sends(APPLY)
         )
 
@@ -184,7 +172,7 @@ class KubeApi:
     ) -> Object:
         """Change one object step by step (RFC 6902)."""
         path = f"{kind.path(namespace, name)}?{_query(fieldManager=manager)}"
-        return await self._ask(
+        return await self._asking.ask(
             "patch", "PATCH", kind, path, body=list(steps), headers=_sends(JSON_PATCH)
         )
 
@@ -193,21 +181,23 @@ class KubeApi:
     ) -> Object:
         """Merge a change into one object (RFC 7386)."""
         path = f"{kind.path(namespace, name)}?{_query(fieldManager=manager)}"
-        return await self._ask(
+        return await self._asking.ask(
             "patch", "PATCH", kind, path, body=change, headers=_sends(MERGE_PATCH)
         )
 
     async def create(self, kind: Kind, manifest: Object, *, manager: str) -> Object:
         """Create an object; one that exists already is answered 409."""
         path = f"{kind.path(manifest['metadata']['namespace'])}?{_query(fieldManager=manager)}"
-        return await self._ask("create", "POST", kind, path, body=manifest, headers=_sends(JSON))
+        return await self._asking.ask(
+            "create", "POST", kind, path, body=manifest, headers=_sends(JSON)
+        )
 
     async def replace(self, kind: Kind, live: Object, *, manager: str) -> Object:
         """Write an object as a whole; 409 where it is no longer at its resourceVersion."""
         metadata = live["metadata"]
         query = _query(fieldManager=manager)
         path = f"{kind.path(metadata['namespace'], metadata['name'])}?{query}"
-        return await self._ask("update", "PUT", kind, path, body=live, headers=_sends(JSON))
+        return await self._asking.ask("update", "PUT", kind, path, body=live, headers=_sends(JSON))
 
     async def delete(self, kind: Kind, live: Object) -> Object:
         """Delete exactly this state of this object, and what it owns in the background."""
@@ -220,7 +210,9 @@ class KubeApi:
             },
         }
         path = kind.path(metadata["namespace"], metadata["name"])
-        return await self._ask("delete", "DELETE", kind, path, body=body, headers=_sends(JSON))
+        return await self._asking.ask(
+            "delete", "DELETE", kind, path, body=body, headers=_sends(JSON)
+        )
 
     async def watch(
         self,
@@ -256,14 +248,8 @@ class KubeApi:
         } | ({"labelSelector": selector} if selector else {})
         accept = _METADATA.format("") if metadata_only else "application/json"
         path = f"{kind.path(namespace)}?{urlencode(query)}"
-        message = await self._message("GET", path, {"Accept": accept}, None)
+        stream = await self._asking.open("watch", kind, path, (("Accept", accept),))
         try:
-            answer, stream = await self._connected().open(message, REQUEST_SECONDS)
-        except OSError as error:
-            self._count("watch", kind.name, "none")
-            raise ApiError(f"{_asked('watch', kind, path)}: {error!r}") from error
-        try:
-            self._checked("watch", kind, path, answer)
             while lines := await stream.lines(STALLED_SECONDS):
                 for line in lines:
                     yield answers.known(line, is_known) or answers.event(kind, line)
@@ -272,94 +258,6 @@ class KubeApi:
         finally:
             stream.close()
 
-    async def _ask(
-        self,
-        verb: str,
-        method: str,
-        kind: Kind,
-        path: str,
-        *,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Object:
-        answer = await self._answer(verb, method, kind, path, body, headers or {})
-        try:
-            # Only who reads a single object may want to know by whom it was written.
-            said: Object = (
-                orjson.loads(answer.body)
-                if verb == "get"
-                else answers.without_managers(answer.body)
-            )
-        except ValueError as error:
-            raise ApiError(f"{verb} {kind.name}: {error!r}") from error
-        return said
-
-    async def _answer(
-        self,
-        verb: str,
-        method: str,
-        kind: Kind,
-        path: str,
-        body: Any,
-        headers: Mapping[str, str],
-    ) -> Answer:
-        if method != "GET" and kind != LEASE and not self.may_write():
-            asked = _asked(verb, kind, path)
-            raise ApiError(f"{asked}: not sent, since another operator may be leading")
-        message = await self._message(method, path, headers, body)
-        try:
-            answer = await self._connected().ask(message, REQUEST_SECONDS, is_safe=method == "GET")
-        except OSError as error:
-            self._count(verb, kind.name, "none")
-            raise ApiError(f"{_asked(verb, kind, path)}: {error!r}") from error
-        return self._checked(verb, kind, path, answer)
-
-    def _checked(self, verb: str, kind: Kind, path: str, answer: Answer) -> Answer:
-        self._count(verb, kind.name, str(answer.status))
-        if answer.status >= 400:
-            asked, said = _asked(verb, kind, path), answers.status(answer.body)
-            raise from_answer(asked, answer.status, said, answer.headers)
-        return answer
-
-    async def _message(
-        self, method: str, path: str, headers: Mapping[str, str], body: Any
-    ) -> bytes:
-        settings = await self._configuration.auth_settings()
-        bearer = settings.get("BearerToken")
-        said = {"Host": self._host, "User-Agent": USER_AGENT, **headers}
-        if bearer and bearer["value"]:
-            said["Authorization"] = bearer["value"]
-        content = orjson.dumps(body) if body is not None else None
-        return request(method, self._root + path, said, content)
-
-    def _connected(self) -> Pool:
-        """Open connections only when there is a loop to have them in."""
-        if self._pool is None:
-            limit = self._configuration.connection_pool_maxsize
-            self._pool = Pool(address(self._configuration), limit)
-        return self._pool
-
-
-def address(configuration: Configuration) -> Address:
-    """Where an API server listens, and how to be sure of it.
-
-    The official client reads how to reach a cluster; its own requests cost several times as much.
-    """
-    where = urlsplit(configuration.host)
-    is_secure = where.scheme == "https"
-    proxy = urlsplit(configuration.proxy) if configuration.proxy else None
-    return Address(
-        host=where.hostname or "",
-        port=where.port or (443 if is_secure else 80),
-        tls=RESTClientObject(configuration).ssl_context if is_secure else None,
-        name=configuration.tls_server_name,
-        proxy=(proxy.hostname or "", proxy.port or 80) if proxy is not None else None,
-    )
-
-
-def _asked(verb: str, kind: Kind, path: str) -> str:
-    return f"{verb} {kind.name} {path.partition('?')[0]}"
-
 
 @cache
 def _query(**said: str) -> str:
@@ -367,5 +265,5 @@ def _query(**said: str) -> str:
     return urlencode(said)
 
 
-def _sends(content_type: str) -> dict[str, str]:
-    return {"Content-Type": content_type, "Accept": JSON}
+def _sends(content_type: str) -> Headers:
+    return ("Content-Type", content_type), ("Accept", JSON)

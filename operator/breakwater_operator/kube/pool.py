@@ -2,7 +2,7 @@
 
 import asyncio
 
-from breakwater_operator.kube.wire import Address, Answer, Stream, Wire, WireError, request
+from breakwater_operator.kube.wire import Address, Answer, Stream, Wire, WireError, lines, request
 
 CONNECT_SECONDS = 5.0
 
@@ -91,7 +91,7 @@ async def connect(address: Address, wire: Wire) -> Wire:
     where = f"{address.host}:{address.port}"
     # What follows the head of a good answer is the server's, not the proxy's.
     answer, _ = await between.open(
-        request("CONNECT", where, {"Host": where}, None), CONNECT_SECONDS
+        request("CONNECT", where, lines([("Host", where)]), None), CONNECT_SECONDS
     )
     if answer.status != 200:
         transport.abort()

@@ -3,8 +3,8 @@
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import cast
 
 import httptools
@@ -21,16 +21,16 @@ class Answer:
     """What a server answered."""
 
     status: int = 0
-    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """The lines of its head."""
+    head: bytes = b""
+    """What came until its head was complete, and maybe more."""
     body: bytes = b""
 
     @property
     def headers(self) -> dict[str, str]:
         """The head by lower-case names; hardly any answer's is looked at."""
-        return {
-            name.decode("latin-1").lower(): said.decode("latin-1") for name, said in self.fields
-        }
+        _, *lines = self.head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+        fields = (line.partition(":") for line in lines)
+        return {name.strip().lower(): said.strip() for name, _, said in fields}
 
 
 class WireError(OSError):
@@ -52,6 +52,7 @@ class Wire(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._head: asyncio.Future[Answer] | None = None
         self._answer = Answer()
+        self._in_head = False
         self._chunks: list[bytes] = []
         self._stream: Stream | None = None
         self.is_used = False
@@ -89,7 +90,7 @@ class Wire(asyncio.Protocol):
             raise WireError("not connected")
         waiter: asyncio.Future[Answer] = self._loop.create_future()
         self._head = waiter
-        self._answer, self._chunks = Answer(), []
+        self._answer, self._chunks, self._in_head = Answer(), [], True
         self._parser = httptools.HttpResponseParser(self)
         limit = self._loop.call_later(seconds, self._late)
         self._transport.write(request)
@@ -139,6 +140,9 @@ class Wire(asyncio.Protocol):
         if self._parser is None:
             self.close()
             return
+        if self._in_head:
+            # Taken as a whole: to be called for each of its lines costs more than all else here.
+            self._answer.head += data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -151,12 +155,9 @@ class Wire(asyncio.Protocol):
 
     # What httptools tells.
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._answer.fields.append((name, value))
-
     def on_headers_complete(self) -> None:
         """A stream is open from here on."""
+        self._in_head = False
         if self._parser is not None:
             self._answer.status = self._parser.get_status_code()
         if self._stream is not None and self._answer.status < 400:
@@ -296,16 +297,32 @@ class Address:
     """Host and port of an HTTP proxy in between."""
 
 
-def request(method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+def request(method: str, target: str, fields: bytes, body: bytes | None) -> bytes:
     """Write a request.
 
+    Args:
+        method: The method.
+        target: What is asked for.
+        fields: The lines of its head, from `lines`.
+        body: The body; None means that it has none.
+
     Raises:
-        ValueError: A header or the target would end its line.
+        ValueError: The target would end its line.
     """
-    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
-    if body is not None:
-        lines.append(f"Content-Length: {len(body)}")
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1:
+    first = f"{method} {target} HTTP/1.1\r\n"
+    if first.count("\n") != 1:
+        raise ValueError("a line break in the target of a request")
+    length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
+    return b"".join((first.encode("latin-1"), fields, length, b"\r\n", body or b""))
+
+
+def lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Write headers as the lines of a head.
+
+    Raises:
+        ValueError: One of them would end its line.
+    """
+    written = [f"{name}: {said}" for name, said in headers]
+    if any("\n" in line or "\r" in line for line in written):
         raise ValueError("a line break in the head of a request")
-    return head.encode("latin-1") + b"\r\n\r\n" + (body or b"")
+    return "".join(f"{line}\r\n" for line in written).encode("latin-1")

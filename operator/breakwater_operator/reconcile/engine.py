@@ -103,7 +103,7 @@ class Engine:
         self._leadership = Leadership(
             api, (platform.namespace, platform.instance), outside.instance, outside.now
         )
-        api.may_write = lambda: self._leadership.leads
+        api.ask_before_writes(lambda: self._leadership.leads)
         self._is_working = False
         self._signing: Signing | None = None
         self._rounds = Rounds(

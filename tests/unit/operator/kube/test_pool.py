@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from breakwater_operator.kube.pool import Pool
-from breakwater_operator.kube.wire import Address, request
+from breakwater_operator.kube.wire import Address, lines, request
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-GET = request("GET", "/", {"Host": "here"}, None)
-PATCH = request("PATCH", "/", {"Host": "here"}, b"{}")
+HEAD = lines([("Host", "here")])
+GET = request("GET", "/", HEAD, None)
+PATCH = request("PATCH", "/", HEAD, b"{}")
 FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Is: so\r\n\r\n{}"
 STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -226,7 +227,7 @@ async def test_a_proxy_that_refuses_is_an_error() -> None:
 @pytest.mark.parametrize("value", ["a\r\nX-More: b", "a\nb"])
 def test_a_header_cannot_bring_another_one(value: str) -> None:
     with pytest.raises(ValueError, match="line break"):
-        request("GET", "/", {"Authorization": value}, None)
+        lines([("Authorization", value)])
 
 
 async def test_a_stream_that_is_silent_for_too_long_is_an_error_however_much_came_before() -> None:
@@ -245,3 +246,8 @@ async def test_a_stream_that_is_silent_for_too_long_is_an_error_however_much_cam
         stream.close()
 
     assert found == [b"a"] * 3
+
+
+def test_a_line_break_in_a_target_makes_no_second_request() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        request("GET", "/\r\nX-Is: so", HEAD, None)

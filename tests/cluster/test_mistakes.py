@@ -358,6 +358,7 @@ REFUSED = [
     ({"access": {"addresses": {"allow": ["10.0.0.1/8"]}}}, "no bits beyond its prefix"),
     ({"egressRules": [{"cidr": "10.0.0.0/33"}]}, "write"),
     ({"limits": {"requestsPerMinute": {"principal": 0}}}, "greater than or equal to 1"),
+    ({"expose": {"host": "https://Shop.example"}}, "write one host name in lower case"),
 ]
 
 

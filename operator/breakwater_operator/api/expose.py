@@ -7,13 +7,17 @@ from pydantic import ConfigDict, model_validator
 from breakwater_contract.model import Model
 from breakwater_contract.rules import exactly_one_set, rule, rules
 from breakwater_contract.shapes import Shape
-from breakwater_operator.api.fields import DNS_LABEL, DnsSubdomain
+from breakwater_operator.api.fields import DNS_LABEL, DNS_SUBDOMAIN, DnsSubdomain
 
 GATEWAY_SHAPE = "write namespace/name of a Gateway, as in infra/public"
 ONE_SOURCE = "write issuer, for a certificate by cert-manager, or secretName, for one of your own"
 ONE_WAY = "write gateway or ingressClassName, not both"
 KIND_OF_ISSUER = "issuerKind goes with issuer; remove it"
 TLS_ELSEWHERE = "the Gateway or Ingress decides about TLS; remove certificate.minVersion"
+
+HOST_SHAPE = "write one host name in lower case, without scheme, port and '*', as in mcp.example"
+
+HostName = Annotated[str, Shape(DNS_SUBDOMAIN, 253, HOST_SHAPE)]
 
 LABEL = DNS_LABEL.strip("^$")
 GatewayName = Annotated[str, Shape(rf"^{LABEL}/{LABEL}(\.{LABEL})*$", 317, GATEWAY_SHAPE)]
@@ -65,7 +69,7 @@ class Expose(Model):
         )
     )
 
-    host: DnsSubdomain
+    host: HostName
     """The name that clients use, as in `mcp.example`."""
     gateway: GatewayName | None = None
     """A Gateway that leads to the server by an HTTPRoute, as `namespace/name`. It ends TLS."""

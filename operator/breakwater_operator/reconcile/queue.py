@@ -11,7 +11,8 @@ from enum import IntEnum
 from breakwater_operator.kube.backoff import Backoff
 
 FIRST_RETRY_SECONDS = 0.5
-LAST_RETRY_SECONDS = 300.0
+LAST_RETRY_SECONDS = 60.0
+"""Nobody tells us that a quota was raised: so long it may take until we find out."""
 
 REMEMBERED_SECONDS = 60.0
 """How long it is remembered when a key had a pass."""

@@ -29,6 +29,8 @@ REASONS = {
 }
 """Our reasons by those of runtimes; that a backend starts is nothing wrong."""
 
+OUT_OF_MEMORY = "OOMKilled"
+
 CONFIG_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 
 BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*"(: \w+)?(: )?')
@@ -123,9 +125,18 @@ def _last_words(ended: Mapping[str, Any]) -> str:
     reason = ended.get("reason")
     if reason not in {None, "Error", "Completed"}:
         how += f" ({reason})"
+    if reason == OUT_OF_MEMORY:
+        how += "; raise its memory limit"
     # The end of a log is where the reason stands.
-    words = " ".join(str(ended.get("message") or "").split())[-WORDS_MAX:]
+    words = " ".join(_plain(str(ended.get("message") or "")).split())[-WORDS_MAX:]
     return f"{how}: {words}" if words else how
+
+
+def _plain(message: str) -> str:
+    """What stands at the end of a log behind the lines that were logged as JSON, if anything."""
+    lines = message.rstrip().splitlines()
+    logged = [number for number, line in enumerate(lines) if line.rstrip().endswith("}")]
+    return "\n".join(lines[logged[-1] + 1 :] if logged else lines) or message
 
 
 def _condition(pod: Pod, kind: str) -> Mapping[str, Any]:

@@ -322,9 +322,25 @@ def waiting(reason: str, text: str) -> Object:
             id="crash",
         ),
         pytest.param(
+            ended(
+                '00Z","level":"INFO"}\n{"level":"INFO","message":"up"}\ncannot start: no module x\n'
+            ),
+            Reason.CONTAINER_CRASHING,
+            "Pod web-a-1: container runtime: ended with exit code 1: cannot start: no module x",
+            id="words-after-a-log",
+        ),
+        pytest.param(
+            ended('{"level":"ERROR","message":"no disk"}\n'),
+            Reason.CONTAINER_CRASHING,
+            "Pod web-a-1: container runtime: ended with exit code 1: "
+            '{"level":"ERROR","message":"no disk"}',
+            id="nothing-but-a-log",
+        ),
+        pytest.param(
             ended(code=137, reason="OOMKilled"),
             Reason.CONTAINER_CRASHING,
-            "Pod web-a-1: container runtime: ended with exit code 137 (OOMKilled)",
+            "Pod web-a-1: container runtime: ended with exit code 137 (OOMKilled); raise its "
+            "memory limit",
             id="memory",
         ),
     ],

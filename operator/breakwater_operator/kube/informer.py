@@ -19,6 +19,10 @@ WATCH_SECONDS = (300, 600)
 """How long one watch is asked to last; spread, so that they do not all end together."""
 
 
+LONGEST_WAIT_SECONDS = 10.0
+"""Between two attempts. Nothing is repaired until every kind is heard of again, and the watches of an
+operator are few."""
+
 BRIEF_SECONDS = 1.0
 """A watch that ends sooner without a word has failed. One that lasted was quiet, and cut by a proxy
 that ends idle connections, maybe before a bookmark comes: each minute."""
@@ -59,7 +63,7 @@ class Informer:
         """
         self._api = api
         self._cache = cache
-        self._backoff = backoff or Backoff(0.2, 30.0)
+        self._backoff = backoff or Backoff(0.2, LONGEST_WAIT_SECONDS)
         self._sleep = sleep
         self._clock = clock
         self._since = ""
@@ -133,6 +137,8 @@ class Informer:
     async def _failed(self, error: ApiError) -> None:
         if error.expired:
             self._since = ""
+            # It answers: what it was waited for during an outage is over.
+            self._backoff.reset()
         wait = max(self._backoff.next_seconds(), error.retry_after_seconds or 0.0)
         log.warning(
             "watch failed, trying again",

@@ -141,6 +141,19 @@ async def test_history_that_is_gone_is_listed_anew_and_compared() -> None:
     assert names(cache) == ["b"]
 
 
+async def test_history_that_went_during_an_outage_is_listed_anew_at_once() -> None:
+    outage = [ApiError("connection refused") for _ in range(12)]
+    gone = ApiError("too old", status=410, reason="Expired")
+    watches = [*([one] for one in outage), [gone]]
+    api = FakeApi([([], "5"), ([], "9")], watches)
+
+    _, waits = await follow(api)
+
+    assert len(waits) == len(watches)
+    assert max(waits[:-1]) > 4
+    assert waits[-1] <= 0.2
+
+
 async def test_a_server_that_asks_for_patience_gets_it() -> None:
     busy = ApiError("busy", status=429, retry_after_seconds=7.0)
     api = FakeApi([busy, ([], "5")], [])

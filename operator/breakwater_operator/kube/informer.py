@@ -20,8 +20,8 @@ WATCH_SECONDS = (300, 600)
 
 
 LONGEST_WAIT_SECONDS = 10.0
-"""Between two attempts. Nothing is repaired until every kind is heard of again, and the watches of an
-operator are few."""
+"""Between two attempts. What happens meanwhile is not seen, and the watches of an operator are
+few."""
 
 BRIEF_SECONDS = 1.0
 """A watch that ends sooner without a word has failed. One that lasted was quiet, and cut by a proxy

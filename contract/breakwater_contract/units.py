@@ -35,7 +35,10 @@ class _Unit(str):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
             cls,
-            core_schema.str_schema(max_length=32),
+            # Who writes a number, without quotes and unit, is told what to write, too.
+            core_schema.custom_error_schema(
+                core_schema.str_schema(max_length=32), "unit", custom_error_message=cls.WANTED
+            ),
             serialization=core_schema.to_string_ser_schema(),
         )
 

@@ -58,6 +58,28 @@ def test_every_fault_is_listed_with_path_found_and_accepted(tmp_path: Path) -> N
     assert len(faults) == 6
 
 
+@pytest.mark.requirement("W5")
+@pytest.mark.parametrize(
+    ("field", "content", "wanted"),
+    [
+        pytest.param("queue", {"wait": 10}, "found 10; write a duration with its", id="number"),
+        pytest.param("queue", {"wait": "10"}, "write a duration with its", id="no-unit"),
+        pytest.param("bodies", {"max": 5}, "found 5; write a size in bytes", id="size"),
+    ],
+)
+def test_what_has_a_unit_and_lacks_it_is_told_what_to_write(
+    tmp_path: Path, field: str, content: dict[str, object], wanted: str
+) -> None:
+    path = tmp_path / "config.json"
+    live = {"keysDirectory": "keys", "limits": {field: content}}
+    path.write_text(json.dumps({"backends": [{"python": {"server": "a:b"}}], "live": live}))
+
+    (fault,) = faults_of(path)
+
+    (member,) = content
+    assert fault.startswith(f"config.json: live.limits.{field}.{member}: {wanted}")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [

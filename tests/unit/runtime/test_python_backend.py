@@ -61,7 +61,7 @@ def test_an_mcpserver_object_is_found() -> None:
         pytest.param(
             "no_such_module:server",
             "backends[main].python.server: module no_such_module cannot be imported: "
-            "ModuleNotFoundError: No module named 'no_such_module'; searched: ",
+            "ModuleNotFoundError: No module named 'no_such_module'; install it beside the runtime",
             id="no-module",
         ),
         pytest.param(

@@ -7,6 +7,8 @@ from mcp.server import MCPServer
 
 from breakwater_runtime.calls import StartError
 
+CURE = "install it beside the runtime, or put the folder that it lies in into PYTHONPATH; "
+
 
 def load(entry_point: str, where: str) -> MCPServer:
     """Import the MCPServer object that a setting names.
@@ -18,9 +20,10 @@ def load(entry_point: str, where: str) -> MCPServer:
     try:
         module = import_module(module_name)
     except Exception as error:
+        cure = CURE if isinstance(error, ModuleNotFoundError) else ""
         raise StartError(
             f"{where}: module {module_name} cannot be imported: {type(error).__name__}: {error}; "
-            f"searched: {', '.join(filter(None, sys.path))}"
+            f"{cure}searched: {', '.join(filter(None, sys.path))}"
         ) from error
     if not hasattr(module, attribute):
         servers = [name for name, value in vars(module).items() if isinstance(value, MCPServer)]

@@ -49,8 +49,8 @@ test: fast ## Everything a change must not break: fast, the runtime as its image
 
 .PHONY: test-processes test-clusters
 test-processes: venv
-	$(BIN)/pytest tests/unit -m "process and not prove" --ignore tests/unit/runtime -n $(WORKERS) --quiet
-	PYTHONPATH="$$($(BIN)/python -m dev.compiled):$(CURDIR)" $(BIN)/pytest tests/unit/runtime -m "not prove" -n $(WORKERS) --quiet
+	$(BIN)/pytest tests/unit -m "process and not prove" --ignore tests/unit/runtime --ignore tests/unit/hostile -n $(WORKERS) --quiet
+	PYTHONPATH="$$($(BIN)/python -m dev.compiled):$(CURDIR)" $(BIN)/pytest tests/unit/runtime tests/unit/hostile -m "not prove" -n $(WORKERS) --quiet
 # These wait more than they work: what runs beside them costs them little.
 test-clusters: venv
 	$(BIN)/pytest tests/cluster tests/e2e -m "not prove"

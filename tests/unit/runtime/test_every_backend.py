@@ -6,7 +6,7 @@ oracle of what they answer.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +180,32 @@ async def test_what_there_is_not_is_an_error_of_the_specification(
         await backend.answer(call("resources/read", {"uri": "test://nothing"}, version=version))
 
     assert failed.value.code in {-32002, -32602}
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "test_simple_text", "arguments": {}, "_meta": "x"}),
+        ("tools/call", {"name": "test_simple_text", "arguments": {}, "_meta": [1]}),
+        ("tools/call", {"name": "test_simple_text", "_meta": {"progressToken": {}}}),
+        ("tools/call", {"name": {}, "arguments": []}),
+        ("tools/call", {"arguments": 7}),
+        ("tools/list", {"_meta": 7}),
+        ("tools/list", {"cursor": {}}),
+        ("resources/read", {"uri": None, "_meta": False}),
+        ("prompts/get", {"name": [], "arguments": "x"}),
+        ("completion/complete", {"ref": "x", "argument": 1}),
+        ("logging/setLevel", {"level": 1}),
+    ],
+)
+async def test_parameters_of_another_type_are_the_callers_fault(
+    backend: Backend, method: str, params: dict[str, Any]
+) -> None:
+    if isinstance(backend, FakeBackend):
+        backend.work = FakeBackend().work
+    # Some servers take what others refuse; nobody fails.
+    with suppress(RpcError):
+        assert orjson.loads(await backend.answer(call(method, params, version=OLDER))) is not None
 
 
 async def test_it_knows_its_tools(backend: Backend) -> None:

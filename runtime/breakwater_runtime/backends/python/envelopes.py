@@ -25,9 +25,11 @@ KNOWN = frozenset(
 )
 
 
-def connection(version: str, meta: dict[str, Any]) -> Connection:
-    """Make the SDK's idea of a client that is known by one request only."""
-    if version in MODERN_PROTOCOL_VERSIONS:
+def connection(version: str, params: dict[str, Any] | None) -> Connection:
+    """Make the SDK's idea of a client that is known by the parameters of one request only."""
+    # Where it is no object, the SDK's own check of the parameters says so.
+    meta = params.get("_meta") if params is not None else None
+    if version in MODERN_PROTOCOL_VERSIONS and isinstance(meta, dict):
         return Connection.from_envelope(
             version, meta.get(CLIENT_INFO_META_KEY), meta.get(CLIENT_CAPABILITIES_META_KEY)
         )

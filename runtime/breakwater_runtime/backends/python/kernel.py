@@ -59,7 +59,7 @@ class Kernel:
             await aclose_shielded(runner.connection)
 
     def _stateless(self, call: Call) -> ServerRunner[Any]:
-        client = envelopes.connection(call.version, (call.params or {}).get("_meta") or {})
+        client = envelopes.connection(call.version, call.params)
         return ServerRunner(self._server, client, self.state)
 
 

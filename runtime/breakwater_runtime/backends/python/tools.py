@@ -236,7 +236,7 @@ class Tools:
         meta = (call.params or {}).get("_meta")
         typed = RequestParams.model_validate({"_meta": meta}, by_name=False).meta if meta else None
         exchange = Exchange(call)
-        known = client or connection(call.version, meta or {})
+        known = client or connection(call.version, call.params)
         return ServerRequestContext(
             session=ServerSession(exchange, known, request_meta=typed),
             lifespan_context=self._lifespan,

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -54,7 +55,7 @@ class _Unit(str):
         Raises:
             ValueError: The text does not match the pattern.
         """
-        if not re.fullmatch(cls.PATTERN, text):
+        if not _fits(cls.PATTERN, text):
             raise ValueError(cls.WANTED)
         return super().__new__(cls, text)
 
@@ -69,8 +70,7 @@ class Duration(_Unit):
     @property
     def seconds(self) -> float:
         """The same length of time in seconds."""
-        parts = re.findall(r"([0-9.]+)(ms|s|m|h)", self)
-        return float(sum(Decimal(number) * SECONDS[unit] for number, unit in parts))
+        return _seconds(str(self))
 
 
 @dataclass(frozen=True)
@@ -118,3 +118,18 @@ class Quantity(_Unit):
         if match is None:  # the pattern above has already been checked
             raise ValueError(self)
         return int(Decimal(match[1]) * BYTES[match[2]])
+
+
+KNOWN_MAX = 1024
+"""Texts that need not be looked at again: a manifest has two dozen, and nearly all are defaults."""
+
+
+@lru_cache(KNOWN_MAX)
+def _fits(pattern: str, text: str) -> bool:
+    return re.fullmatch(pattern, text) is not None
+
+
+@lru_cache(KNOWN_MAX)
+def _seconds(text: str) -> float:
+    parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
+    return float(sum(Decimal(number) * SECONDS[unit] for number, unit in parts))

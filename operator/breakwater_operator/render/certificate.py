@@ -4,6 +4,7 @@ Its authority signs it and nothing else: that key is thrown away. The same bytes
 give the same certificate.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -21,6 +22,9 @@ away for long."""
 SKEW = timedelta(hours=1)
 """How far the clock of a node may be behind ours."""
 
+AUTHORITY = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "breakwater pods")])
+POD = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "breakwater pod")])
+
 
 @dataclass(frozen=True)
 class Made:
@@ -36,43 +40,22 @@ def make(server_uid: str, now: datetime, authority_seed: bytes, seed: bytes) -> 
     signer = Ed25519PrivateKey.from_private_bytes(authority_seed)
     key = Ed25519PrivateKey.from_private_bytes(seed)
     host = internal_host(server_uid)
-    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "breakwater pods")])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "breakwater pod")])
-    authority = (
-        _builder(issuer, issuer, now, signer, signer)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .sign(signer, None)
-    )
-    certificate = (
-        _builder(subject, issuer, now, key, signer)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage(
-                [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-            ),
-            critical=False,
-        )
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(signer, None)
-    )
+    authority = _signed(_builder(AUTHORITY, now, signer, signer), OF_AN_AUTHORITY, signer)
+    names = x509.SubjectAlternativeName([x509.DNSName(host)])
+    extensions = (*OF_A_POD, (names, False))
+    certificate = _signed(_builder(POD, now, key, signer), extensions, signer)
     return Made(_pem(authority), _pem(certificate), _key_pem(key))
 
 
 def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    now: datetime,
-    key: Ed25519PrivateKey,
-    signer: Ed25519PrivateKey,
+    subject: x509.Name, now: datetime, key: Ed25519PrivateKey, signer: Ed25519PrivateKey
 ) -> x509.CertificateBuilder:
     public, signing = key.public_key(), signer.public_key()
     identifier = x509.SubjectKeyIdentifier.from_public_key(public)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(issuer)
+        .issuer_name(AUTHORITY)
         .public_key(public)
         # No other certificate has this key, so that none has this number.
         .serial_number(int.from_bytes(identifier.digest[:16], "big") >> 1 or 1)
@@ -81,6 +64,14 @@ def _builder(
         .add_extension(identifier, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing), critical=False)
     )
+
+
+def _signed(
+    builder: x509.CertificateBuilder, extensions: "Extensions", signer: Ed25519PrivateKey
+) -> x509.Certificate:
+    for extension, is_critical in extensions:
+        builder = builder.add_extension(extension, critical=is_critical)
+    return builder.sign(signer, None)
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
@@ -95,6 +86,24 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+Extensions = Sequence[tuple[x509.ExtensionType, bool]]
+"""Each with whether it is critical."""
+
+OF_AN_AUTHORITY: Extensions = (
+    (x509.BasicConstraints(ca=True, path_length=0), True),
+    (_usage(signs_certificates=True), True),
+)
+OF_A_POD: Extensions = (
+    (x509.BasicConstraints(ca=False, path_length=None), True),
+    (_usage(signs_certificates=False), True),
+    (
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+        False,
+    ),
+)
+"""What every certificate says: made once, since each costs as much as a signature."""
 
 
 def _pem(certificate: x509.Certificate) -> str:

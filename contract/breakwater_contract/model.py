@@ -2,8 +2,12 @@
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from breakwater_contract.words import words
 
 
 class Model(BaseModel):
@@ -18,7 +22,6 @@ class Model(BaseModel):
         extra="forbid",
         frozen=True,
         populate_by_name=True,
-        use_attribute_docstrings=True,
         validate_default=True,
     )
 
@@ -29,3 +32,17 @@ class Model(BaseModel):
         """
         del memo
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe each field by its docstring, where its own type says nothing else."""
+        found = handler(schema)
+        properties = handler.resolve_ref_schema(found).get("properties", {})
+        said = words(cls)
+        for name, field in cls.model_fields.items():
+            described = properties.get(field.alias or name)
+            if described is not None and name in said:
+                described.setdefault("description", said[name])
+        return found

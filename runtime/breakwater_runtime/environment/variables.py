@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from breakwater_contract.settings import RuntimeSettings
+from breakwater_contract.words import words
 
 PREFIX = "BREAKWATER_"
 
@@ -92,6 +93,7 @@ def _common(names: list[str]) -> str:
 
 
 def _walk(model: type[BaseModel], path: Path, prefix: str) -> Iterator[Variable]:
+    said = words(model)
     for name, field in model.model_fields.items():
         here = (*path, field.alias or name)
         if here in NOT_OFFERED:
@@ -102,14 +104,14 @@ def _walk(model: type[BaseModel], path: Path, prefix: str) -> Iterator[Variable]
                 plain, here, prefix if here in WITHOUT_NAME else f"{prefix}{name}_".upper()
             )
             continue
-        yield _variable(f"{prefix}{name}".upper(), here, field, plain)
+        kind, default = _kind(plain), _default(field)
+        yield Variable(f"{prefix}{name}".upper(), here, kind, said.get(name, ""), default)
         if here in SINGULAR:
             yield from _walk(_item(plain), (*here, 0), f"{prefix}{SINGULAR[here]}_")
 
 
-def _variable(name: str, path: Path, field: FieldInfo, plain: Any) -> Variable:
-    default = None if field.is_required() else field.get_default(call_default_factory=True)
-    return Variable(name, path, _kind(plain), field.description or "", default)
+def _default(field: FieldInfo) -> Any:
+    return None if field.is_required() else field.get_default(call_default_factory=True)
 
 
 def _kind(plain: Any) -> Kind:

@@ -205,10 +205,20 @@ def test_failing_requests_change_neither_the_end_nor_what_is_made(
     check(run, undisturbed, hits)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(partial(Watches, 9, "lose"), id="lost"),
+        pytest.param(partial(StaleLists, 11), id="expired-and-listed-as-they-were"),
+    ],
+)
 def test_watches_that_miss_things_change_neither_the_end_nor_what_is_made(
-    control_plane: RunningCluster, undisturbed: End, tmp_path: Path
+    control_plane: RunningCluster,
+    undisturbed: End,
+    tmp_path: Path,
+    make: Callable[[], Watches],
 ) -> None:
-    run, hits = disturbed(control_plane, tmp_path, Watches(9, "lose"))
+    run, hits = disturbed(control_plane, tmp_path, make())
 
     check(run, undisturbed, hits)
 

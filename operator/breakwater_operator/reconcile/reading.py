@@ -1,6 +1,5 @@
 """Everything that a pass looks at besides the children: keys, claims, what pods say."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +62,7 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     world.references.use(
         (server.namespace, server.name), [*keys, *tls, *store, *named, *consumed.values()]
     )
-    found = await asyncio.gather(*(world.references.read(reference) for reference in named))
+    found = [await world.references.read(reference) for reference in named]
     read_at_start = [await world.references.read(reference) for reference in consumed.values()]
     return Reading(
         source=await _secret(world, server.namespace, secret[2]),

@@ -9,6 +9,7 @@ from typing import Any
 from breakwater_contract.names import REVISION_LABEL
 from breakwater_operator.api.leaves import Effect, select
 from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.once import Once
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.render import pod, sources
 from breakwater_operator.render.manifest import Live
@@ -53,6 +54,7 @@ class Revision:
         return found
 
 
+@Once
 def spec_hash(server: McpServer) -> str:
     """Hash the revisioned leaves of a spec.
 
@@ -214,7 +216,8 @@ _ORDERLESS = {"volumes": "name", "volumeMounts": "mountPath"}
 
 
 def _sorted(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    # Asking for a Mapping is slow.
+    if type(value) is dict:
         return {key: _in_order(key, _sorted(item)) for key, item in value.items()}
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 

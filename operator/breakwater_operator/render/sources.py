@@ -13,6 +13,7 @@ from typing import Any
 
 from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.models import McpServer
+from breakwater_operator.api.once import Once
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.render.manifest import Live
 
@@ -65,6 +66,7 @@ class Source:
         }
 
 
+@Once
 def consumed(server: McpServer) -> tuple[Consumed, ...]:
     """Name what the pods of a server read when they start, by kind and name."""
     spec = server.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -150,8 +152,9 @@ def _consumed(kind: str, name: str, entries: Sequence[tuple[str, bool]]) -> Cons
 
 def _references(value: Any) -> Iterator[Mapping[str, Any]]:
     """Every `valueFrom`, wherever a backend has it."""
-    if isinstance(value, Mapping):
-        if isinstance(reference := value.get("valueFrom"), Mapping):
+    # Asking for a Mapping is slow.
+    if type(value) is dict:
+        if isinstance(reference := value.get("valueFrom"), dict):
             yield reference
         for inner in value.values():
             yield from _references(inner)

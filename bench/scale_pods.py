@@ -40,6 +40,10 @@ Object = dict[str, Any]
 SELECTOR = f"app.kubernetes.io/managed-by={MANAGER}"
 
 
+NO_MORE = b"null\n"
+"""Ends what is known already; what comes after it is news."""
+
+
 class Volumes:
     """What the volumes of each server's pods say, as the hash that its pods report."""
 
@@ -74,6 +78,7 @@ class Volumes:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for key, loaded in self._hashes.items():
             writer.write(_line(key, loaded))
+        writer.write(NO_MORE)
         self._listeners.add(writer)
         with contextlib.suppress(OSError):
             await reader.read()
@@ -115,12 +120,15 @@ class PretendingProber:
         """
         self._path = path
         self._hashes: dict[Key, str] = {}
+        self._is_told = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
 
     async def health(self, target: Target) -> Probe:
         """Say that a pod is well; until its volumes are known it does not answer."""
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen())
+        # A pod that runs has mounted something: it is only we who may not have heard of it yet.
+        await self._is_told.wait()
         loaded = self._hashes.get(target.server)
         if loaded is None:
             return Probe(reached=False, fault="nothing is mounted yet")
@@ -140,6 +148,9 @@ class PretendingProber:
     async def _listen(self) -> None:
         reader, _ = await asyncio.open_unix_connection(self._path)
         async for line in reader:
+            if line == NO_MORE:
+                self._is_told.set()
+                continue
             namespace, server, loaded = json.loads(line)
             self._hashes[namespace, server] = loaded
 

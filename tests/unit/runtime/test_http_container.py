@@ -222,6 +222,7 @@ async def test_a_large_answer_without_room_is_refused(
         await made.answer(tool("echo"))
 
     assert refused.value.data["code"] == "OVERLOADED"
+    assert "Ask for less" in refused.value.data["hint"]
     assert refused.value.data["retryable"] is False
     assert room.used == 0
 

@@ -112,7 +112,9 @@ def crowded(backend: str, *, retryable: bool) -> RpcError:
         f"Backend {backend} has a large answer, and there are more of them on their way here than "
         "there is room for."
     )
-    return _failed(Problem.OVERLOADED, backend, message, retryable=retryable)
+    error = _failed(Problem.OVERLOADED, backend, message, retryable=retryable)
+    error.data["hint"] = "Ask for less at once, or later; what was asked may have had its effect."
+    return error
 
 
 def _failed(problem: Problem, backend: str, message: str, *, retryable: bool) -> RpcError:

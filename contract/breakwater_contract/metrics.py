@@ -172,12 +172,12 @@ SHARED_AWAY = Metric(
 LARGE_ANSWERS = Metric(
     "mcp_large_answer_bytes",
     "gauge",
-    "Room that large answers of backends over HTTP have, from the 256th KiB until a client has it.",
+    "Room that large answers have, of more than 256 KiB, until their clients have them.",
 )
 LARGE_ANSWERS_WAITING = Metric(
     "mcp_large_answers_waiting",
     "gauge",
-    "Large answers of backends over HTTP that wait for room.",
+    "Large answers that wait for room.",
 )
 FORWARDS = Metric(
     "mcp_forwards",

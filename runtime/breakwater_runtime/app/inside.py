@@ -54,6 +54,7 @@ def inside(process: Process) -> Inside:
         charges.tool,
         lambda: live.loaded.wire.response_bytes,
         lambda: live.loaded.wire.call_seconds,
+        process.room,
     )
     guarded = [Guarded(each, check, bounds, partial(_prefix, each)) for each in process.backends]
     backend = composed(process, guarded, bounds.hold)

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from breakwater_contract import metrics as catalogue
@@ -22,6 +22,7 @@ from breakwater_runtime.protocol.homes import Homes, resolver
 from breakwater_runtime.protocol.introductions import introduced
 from breakwater_runtime.protocol.session_ids import Pod
 from breakwater_runtime.protocol.sharing import Shared, Sharing
+from breakwater_runtime.resilience.answer_room import AnswerRoom
 from breakwater_runtime.tools.shaped import Shaped
 
 JSON_RPC_PATHS = frozenset({MCP_PATH, MESSAGES_PATH, RPC_PATH})
@@ -48,6 +49,8 @@ class Process:
     telemetry: Telemetry
     rates: Rates
     """How often who has asked lately."""
+    room: AnswerRoom = field(default_factory=AnswerRoom)
+    """Where large answers find room."""
     homes: Homes | None = None
     """Where principals are at home; None: wherever they ask."""
     profiling: bool = False

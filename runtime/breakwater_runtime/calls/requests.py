@@ -57,6 +57,8 @@ class Request:
     """Called when everything about it is over, the last one first."""
     is_over: bool = False
     """Whether they have been."""
+    answers_with_room: int = 0
+    """How many large answers are on their way to it that have room already."""
     abandon: Callable[[], None] | None = None
     """Ends the connection of a client that takes its large answer too slowly; None: it is not yet
     being sent one."""

@@ -1,15 +1,19 @@
-"""Room for large answers of servers behind HTTP: they are read in turn, under one bound for all.
+"""Room for large answers: under one bound for all, until their clients have them.
 
-Up to `LARGE_BYTES` an answer is read whenever it comes. Beyond that it needs room, from then on
-until its client has it: many callers of one server would else fill the memory of the pod at once.
+Up to `LARGE_BYTES` an answer goes its way whenever it comes. Beyond that it needs room: many
+callers would else fill the memory of the pod at once. What comes over HTTP is read on once it has
+room; the answers of others are there as a whole before anybody knows how large they are.
 """
 
 import asyncio
 from collections import Counter, deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from breakwater_runtime.calls import Request
 
 LARGE_BYTES = 256 * 1024
 """From here on an answer needs room: as much of it is taken from the network in any case."""
@@ -49,6 +53,17 @@ class Held:
         self.late = False
         """Whether that was done."""
 
+    def until_sent(self, request: "Request") -> None:
+        """Have the room until a request is over, whose client is cut where it does not read."""
+        self.cut = partial(self._abandon, request)
+        request.ends.append(lambda _: self.leave())
+
+    def _abandon(self, request: "Request") -> None:
+        if request.abandon is not None:
+            request.abandon()
+        else:  # its client gets other answers first: that is no reason to cut it
+            self.leave()
+
     def shrink(self, size: int) -> None:
         """Need no more than so much, as is known by now."""
         self._room.shrink(self, size)
@@ -69,6 +84,7 @@ class AnswerRoom:
         self._of_backend: Counter[str] = Counter()
         self._waiting: deque[tuple[Held, asyncio.Future[None]]] = deque()
         self._look: asyncio.TimerHandle | None = None
+        self._whole_bytes = 0
         self.used = 0
         """How many bytes are had."""
 
@@ -76,6 +92,20 @@ class AnswerRoom:
     def waiting(self) -> int:
         """How many answers wait."""
         return len(self._waiting)
+
+    async def take_whole(self, backend: str, size: int) -> Held:
+        """Get room for an answer that is there already: no more of them wait than have room.
+
+        Raises:
+            CrowdedError: There was none in time, or too many wait.
+        """
+        if self._whole_bytes + size > self._total:
+            raise CrowdedError
+        self._whole_bytes += size
+        try:
+            return await self.take(backend, size)
+        finally:
+            self._whole_bytes -= size
 
     async def take(self, backend: str, size: int) -> Held:
         """Get room for an answer of a backend, of at most `size` bytes.

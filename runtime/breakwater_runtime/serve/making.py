@@ -43,6 +43,7 @@ def process(start: Start, metrics: Metrics) -> Process:
     live = _live(start, metrics)
     sharing = app.sharing(live, _here(start), settings.server.uid, metrics, start.sources)
     health = Health()
+    room = _room(settings, metrics)
     made = Process(
         settings=settings,
         version=start.version,
@@ -50,7 +51,7 @@ def process(start: Start, metrics: Metrics) -> Process:
         metrics=metrics,
         live=live,
         telemetry=Telemetry(_service(start), metrics, start.importing),
-        backends=_backends(start, live, _room(settings, metrics)),
+        backends=_backends(start, live, room),
         health=health,
         drain=Drain(),
         issuer_keys=app.issuer_keys(live, metrics, start.sources),
@@ -58,6 +59,7 @@ def process(start: Start, metrics: Metrics) -> Process:
         places=Places(),
         peer_places=Places(),
         rates=Rates.of(settings.server, metrics, start.sources.elapsed),
+        room=room,
         homes=app.homes(settings, sharing, health),
         profiling=start.profiling,
     )

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 
 from breakwater_contract.mcp import INTERNAL_ERROR
-from breakwater_runtime.calls import Call, RpcError
+from breakwater_runtime.backends.codec.instance import crowded
+from breakwater_runtime.calls import Call, Request, RpcError
+from breakwater_runtime.resilience.answer_room import LARGE_BYTES, AnswerRoom, CrowdedError
 from breakwater_runtime.tools.deadlines import Deadlines
 
 Charge = Callable[[object], Awaitable[None] | None]
@@ -18,6 +20,7 @@ class Bounds:
         charge: Charge,
         response_bytes_max: Callable[[], int],
         seconds_max: Callable[[], float],
+        room: AnswerRoom,
     ) -> None:
         """Charge tools by `charge`, and let results of up to `response_bytes_max` pass.
 
@@ -25,7 +28,9 @@ class Bounds:
             charge: Charges a call to its tool.
             response_bytes_max: How large a result may be.
             seconds_max: How long a backend may take for it.
+            room: Where large ones find room until their clients have them.
         """
+        self._room = room
         self._charge = charge
         self._response_bytes_max = response_bytes_max
         self.deadlines = Deadlines(seconds_max)
@@ -62,3 +67,29 @@ class Bounds:
                 "retryable": False,
             },
         )
+
+    def keep(self, call: Call, backend: str, result: bytes) -> Awaitable[None] | None:
+        """Have room for a result until its client has it.
+
+        Returns:
+            What is to be awaited where it is large. It raises RpcError where there is no room.
+        """
+        if len(result) <= LARGE_BYTES:
+            return None
+        request = Request.find(call.scope)
+        if request is None or request.is_over:
+            return None
+        if request.answers_with_room:
+            request.answers_with_room -= 1
+            return None
+        return self._keep(call, request, backend, len(result))
+
+    async def _keep(self, call: Call, request: Request, backend: str, size: int) -> None:
+        try:
+            held = await self._room.take_whole(backend, size)
+        except CrowdedError as error:
+            raise crowded(backend, retryable=call.method != "tools/call") from error
+        if request.is_over:
+            held.leave()
+        else:
+            held.until_sent(request)

@@ -103,7 +103,11 @@ class Guarded:
             result = await self._timed(call)
         if has_policies and (listed := LISTS.get(call.method)):
             result = self._shown(call, result, listed)
-        return self._bounds.hold(result)
+        result = self._bounds.hold(result)
+        keeping = self._bounds.keep(call, self.name, result)
+        if keeping is not None:
+            await keeping
+        return result
 
     async def _timed(self, call: Call) -> bytes:
         deadlines = self._bounds.deadlines

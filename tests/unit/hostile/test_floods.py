@@ -1,6 +1,7 @@
 """Clients that only occupy a place: the others are served, and memory stays within bounds."""
 
 import asyncio
+import re
 import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -125,17 +126,28 @@ async def test_who_does_not_read_is_cut_and_holds_up_nobody(target: Target) -> N
         lines = [await dial(target.port, buffer=4096) for _ in range(20)]
         for line in lines:
             line.send(large)
-        cut = "mcp_cut_total"
-        await asyncio.to_thread(
-            target.until, lambda: target.metric(cut, reason="slow_reader") >= len(lines)
-        )
+        heads = [asyncio.create_task(line.head()) for line in lines]
+
+        def ended() -> float:
+            """Count who was cut, and who was told that there are too many large answers."""
+            return target.metric("mcp_cut_total", reason="slow_reader") + refusals(heads)
+
+        await asyncio.to_thread(target.until, lambda: ended() >= len(lines))
         peak = target.rss_bytes()
+        await asyncio.gather(*heads, return_exceptions=True)
         for line in lines:
             line.reset()
 
     # What waits for them is the result, and what the transport holds of it.
     assert peak - before < len(lines) * 3 * 4_000_000
+    assert refusals(heads) < len(lines) // 2
     target.assert_well()
+
+
+def refusals(heads: list[asyncio.Task[tuple[int, bytes]]]) -> int:
+    """Count the answers that are here and not large."""
+    here = [each.result()[1] for each in heads if each.done() and not each.exception()]
+    return sum(re.search(rb"content-length: [0-9]{1,4}\r", head) is not None for head in here)
 
 
 async def test_what_is_sent_ahead_is_not_worked_off(target: Target) -> None:

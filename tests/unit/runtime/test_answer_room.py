@@ -129,3 +129,17 @@ async def test_what_takes_long_is_cut_only_where_others_wait(
         await room.take("a", 10)
     assert cut == ["a"]
     assert held.late
+
+
+async def test_of_what_is_there_already_no_more_waits_than_has_room() -> None:
+    room = AnswerRoom(10)
+    held = await room.take_whole("a", 10)
+    waiting = asyncio.create_task(room.take_whole("a", 8))
+    await settled()
+
+    with pytest.raises(CrowdedError):
+        await room.take_whole("a", 4)
+
+    held.leave()
+    await waiting
+    assert room.used == 8

@@ -32,7 +32,7 @@ from tests.unit.runtime.test_process import (
 
 pytestmark = [pytest.mark.process, pytest.mark.requirement("T5", "G7")]
 
-CALLERS, SLEEPERS = 64, 4
+CALLERS, SLEEPERS, MANY_SLEEPERS = 64, 4, 40
 TEXT = b"x" * (16 * 1024 * 1024 - 4096)
 SLICE = 256 * 1024
 GROWTH_MAX = 320 * 1024 * 1024
@@ -43,6 +43,15 @@ SECONDS_MAX = 180
 """How long anything may take on a busy machine; never what a test is about."""
 
 BUFFER_BYTES = 64 * 1024
+PYTHON = """
+from mcp.server import MCPServer
+
+mcp = MCPServer("big")
+
+@mcp.tool(structured_output=False)
+async def large() -> str:
+    return "x" * (15 * 1024 * 1024)
+"""
 HASTE = "from breakwater_runtime.resilience import answer_room; answer_room.HOLD_SECONDS = 2.0\n"
 
 
@@ -98,10 +107,10 @@ async def gateway(folder: Path, respond: Respond, first: str = "") -> AsyncItera
                 yield runtime
 
 
-def big() -> bytes:
+def asking(tool: str = "big_echo") -> bytes:
     """Ask for a large answer."""
-    headers = modern("tools/call", "big_echo")
-    body = message("tools/call", name="big_echo", arguments={})
+    headers = modern("tools/call", tool)
+    body = message("tools/call", name=tool, arguments={})
     return http("POST", "/mcp", headers, json.dumps(body).encode())
 
 
@@ -114,7 +123,7 @@ async def told(runtime: Running) -> str:
     """Call, read the answer as it comes, keep none of it, and say what it was."""
     line = await caller(runtime)
     try:
-        line.send(big())
+        line.send(asking())
         async with asyncio.timeout(SECONDS_MAX):
             return await outcome(line)
     finally:
@@ -168,7 +177,7 @@ async def test_who_does_not_read_is_cut_where_others_wait(tmp_path: Path) -> Non
         before = resident(runtime.process.pid)
         sleepers = [await caller(runtime) for _ in range(SLEEPERS)]
         for each in sleepers:
-            each.send(big())
+            each.send(asking())
         async with asyncio.timeout(SECONDS_MAX):
             while not (await runtime.metrics()).get("mcp_large_answers_waiting"):  # noqa: ASYNC110 - it is a figure, and no event
                 await asyncio.sleep(0.05)
@@ -183,4 +192,31 @@ async def test_who_does_not_read_is_cut_where_others_wait(tmp_path: Path) -> Non
     assert used > len(TEXT)
     assert awake == "whole"
     assert 1 <= cut <= SLEEPERS
+    assert grown < GROWTH_MAX
+
+
+async def test_answers_of_other_backends_have_a_bound_while_nobody_reads_them(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "big.py").write_text(PYTHON)
+    with reserved() as ports:
+        content = settings(ports)
+        content["backends"] = [{"python": {"server": "big:mcp"}}]
+        with running(prepare(tmp_path, content), ports, first=HASTE) as runtime:
+            await runtime.ready()
+            before = resident(runtime.process.pid)
+            lines = [await caller(runtime) for _ in range(MANY_SLEEPERS)]
+            for each in lines:
+                each.send(asking("large"))
+            answers = [asyncio.create_task(each.head()) for each in lines]
+            done, waiting = await asyncio.wait(answers, timeout=5)
+            for task in waiting:
+                task.cancel()
+            grown = peak(runtime.process.pid) - before
+            metrics = await runtime.metrics()
+            for each in lines:
+                each.reset()
+
+    print(f"python: +{grown / 1e6:.0f} MB, {len(done)} of {len(lines)} answered")  # noqa: T201 - a figure
+    assert metrics["mcp_large_answer_bytes"] > len(TEXT) // 2
     assert grown < GROWTH_MAX

@@ -1,6 +1,5 @@
 """One request of ours under way at a server behind HTTP."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from breakwater_runtime.backends.codec.messages import Result
@@ -62,13 +61,5 @@ class Exchange:
             held.leave()
             return
         held.shrink(len(result.raw))
-        held.cut = partial(_cut, request, held)
-        request.ends.append(lambda _: held.leave())
-
-
-def _cut(request: Request, held: "Held") -> None:
-    """End the way to a client that does not read; who gets other answers first is left alone."""
-    if request.abandon is not None:
-        request.abandon()
-    else:
-        held.leave()
+        held.until_sent(request)
+        request.answers_with_room += 1

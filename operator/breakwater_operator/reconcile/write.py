@@ -133,7 +133,7 @@ class Writer:
         """
         if self._futile.get(child.title) == plan.fingerprint(child):
             return
-        child = await self._clean(child)
+        dirty, child = child, await self._clean(child)
         live = child.live
         if live is not None and not plan.is_clean(child):
             await self._hand_over(child)
@@ -142,6 +142,8 @@ class Writer:
                 live = await self._api.apply(child.kind, manifest, manager=MANAGER)
                 child = self._wrote(child, live)
             journal.note("applied", child.title)
+        if child is not dirty:
+            child = await self._disown(child)
         self._remember(child)
 
     async def _hand_over(self, child: Child) -> None:
@@ -179,6 +181,29 @@ class Writer:
             child = self._wrote(child, live)
         journal.note("cleaned", child.title)
         return child
+
+    async def _disown(self, child: Child) -> Child:
+        """Own what was cleaned by nothing but the apply.
+
+        What a patch has set belongs to its sender by that patch too, and an apply that leaves it
+        out later lets it stay: a volume whose Secret is gone by then keeps pods from starting.
+        """
+        named = child.desired["metadata"]
+        live = await self._api.get(child.kind, named["namespace"], named["name"])
+        steps = exclusive.disowned(live, MANAGER)
+        if not steps:
+            return child
+        try:
+            with self._writing(child):
+                live = await self._api.json_patch(
+                    child.kind, named["namespace"], named["name"], steps, manager=MANAGER
+                )
+                return self._wrote(child, live)
+        except ApiError as error:
+            # Somebody wrote in between, which wakes another pass; the next cleaning does it too.
+            if not error.conflict:
+                raise
+            return child
 
     def _writing(self, child: Child) -> AbstractContextManager[None]:
         metadata = child.desired["metadata"]

@@ -60,11 +60,13 @@ OURS: Mapping[str, tuple[str, ...]] = {
 }
 """Parts in which everything is ours."""
 
+VOLUMES = "/spec/template/spec/volumes"
+
 OUR_ITEMS: Mapping[str, tuple[str, ...]] = {
     "Deployment": (
         "/spec/template/spec/containers",
         "/spec/template/spec/initContainers",
-        "/spec/template/spec/volumes",
+        VOLUMES,
     ),
 }
 """Lists in which an item that we render is wholly ours, and every other one somebody else's."""
@@ -97,8 +99,41 @@ def foreign(desired: Manifest, live: Live) -> list[Operation]:
     if not removed and not replaced:
         return []
     together = [_replace(path, _get(desired, path)) for path in TOGETHER.get(kind, ())]
+    replaced = [*_volumes(desired, live), *replaced]
     version = live["metadata"]["resourceVersion"]
     return [_replace("/metadata/resourceVersion", version), *removed, *(together or replaced)]
+
+
+def disowned(live: Live, manager: str) -> list[Operation]:
+    """Give the JSON patch after which a manager owns only what it applies; empty where it does.
+
+    Args:
+        live: The object with its managedFields.
+        manager: Whose updates are forgotten.
+    """
+    entries = live["metadata"].get("managedFields") or ()
+    # From the end, since each removal moves those behind it.
+    updated = [
+        _remove(f"/metadata/managedFields/{index}")
+        for index, entry in reversed([*enumerate(entries)])
+        if entry.get("manager") == manager
+        and entry.get("operation") == "Update"
+        and not entry.get("subresource")
+    ]
+    version = live["metadata"]["resourceVersion"]
+    return [_replace("/metadata/resourceVersion", version), *updated] if updated else []
+
+
+def _volumes(desired: Manifest, live: Live) -> Iterator[Operation]:
+    """Add what is not there yet and a container that is put right may mount."""
+    ours, theirs = _get(desired, VOLUMES) or (), _get(live, VOLUMES)
+    if ours and theirs is None:
+        yield _add(VOLUMES, ours)
+        return
+    there = by_key(theirs or (), ("name",))
+    for volume in ours:
+        if (volume["name"],) not in there:
+            yield _add(f"{VOLUMES}/-", volume)
 
 
 def exceeds(live: Any, desired: Any, field: str = "") -> bool:
@@ -171,6 +206,10 @@ def _is_empty(value: Any) -> bool:
 
 def _remove(path: str) -> Operation:
     return {"op": "remove", "path": path}
+
+
+def _add(path: str, value: Any) -> Operation:
+    return {"op": "add", "path": path, "value": value}
 
 
 def _replace(path: str, value: Any) -> Operation:

@@ -84,6 +84,45 @@ def test_an_added_variable_is_taken_away_with_the_container_as_it_should_be() ->
     ]
 
 
+def test_what_a_container_mounts_is_there_once_it_is_put_right() -> None:
+    desired, found = live("Deployment", "crm-a")
+    pods = found["spec"]["template"]["spec"]
+    pods["containers"][0]["env"].append({"name": "X", "value": "y"})
+    volume = next(it for it in pods["volumes"] if it["name"] == "scratch")
+    pods["volumes"].remove(volume)
+    _, *steps = exclusive.foreign(desired, found)
+    assert steps[0] == {"op": "add", "path": "/spec/template/spec/volumes/-", "value": volume}
+
+    del pods["volumes"]
+    _, *steps = exclusive.foreign(desired, found)
+    assert [(step["op"], step["path"]) for step in steps] == [
+        ("add", "/spec/template/spec/volumes"),
+        ("replace", "/spec/template/spec/containers/0"),
+    ]
+
+
+def test_what_a_manager_updated_is_its_own_by_its_apply_alone() -> None:
+    def entry(manager: str, operation: str, **more: str) -> Object:
+        return {"manager": manager, "operation": operation, **more}
+
+    entries = [
+        entry("us", "Update"),
+        entry("us", "Apply"),
+        entry("us", "Update", subresource="status"),
+        entry("somebody", "Update"),
+        entry("us", "Update"),
+    ]
+    found = {"metadata": {"resourceVersion": "7", "managedFields": entries}}
+
+    assert exclusive.disowned(found, "us") == [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
+        {"op": "remove", "path": "/metadata/managedFields/4"},
+        {"op": "remove", "path": "/metadata/managedFields/0"},
+    ]
+    assert exclusive.disowned(found, "others") == []
+    assert exclusive.disowned({"metadata": {"resourceVersion": "7"}}, "us") == []
+
+
 def test_a_service_is_put_right_as_a_whole() -> None:
     desired, found = live("Service", "crm")
     found["spec"]["externalIPs"] = ["198.18.0.9"]

@@ -155,6 +155,9 @@ class Life:
             lambda: not any(self.op.children(name) for name in GONE), "all is gone", seconds=60
         )
         self._settle(*SURVIVORS)
+        # Where watches are behind, it may be a while until it knows of the pods that it asks.
+        for name in SURVIVORS:
+            self._wait(name, "Verified", "True")
 
     def _apply(self, name: str, **change: Any) -> None:
         self.specs[name] |= change

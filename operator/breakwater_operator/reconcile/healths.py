@@ -51,13 +51,9 @@ class Healths(Collector):
         """Look until cancelled."""
         try:
             while True:
-                keys = self.rounds.keys()
-                for key in self.found.keys() - set(keys):
-                    del self.found[key]
                 for part in range(PARTS):
                     await self.sleep(PART_SECONDS)
-                    for key in keys[part::PARTS]:
-                        self._look(key)
+                    self._look_at(part)
         finally:
             # Another process may lead, and count, from now on.
             self.found.clear()
@@ -66,12 +62,23 @@ class Healths(Collector):
         """Show what was found."""
         counts = CounterMetricFamily(*_named(SERVER_HEALTH), labels=SERVER_HEALTH.labels)
         failures = GaugeMetricFamily(*_named(SERVER_FAILURES), labels=SERVER_FAILURES.labels)
-        for key, looks in self.found.items():
+        for key, looks in self._known():
             failures.add_metric(key, looks.failures)
             for outcome, count in looks.counts.items():
                 counts.add_metric((*key, outcome), count)
         yield counts
         yield failures
+
+    def _look_at(self, part: int) -> None:
+        if part == 0:
+            self.found = dict(self._known())
+        for key in self.rounds.keys():  # noqa: SIM118 - not a mapping
+            if hash(key) % PARTS == part:
+                self._look(key)
+
+    def _known(self) -> list[tuple[Key, _Looks]]:
+        """What was found of the servers that are still there."""
+        return [(key, self.found[key]) for key in self.rounds.keys() if key in self.found]  # noqa: SIM118 - not a mapping
 
     def _look(self, key: Key) -> None:
         outcome = self.rounds.health(key)

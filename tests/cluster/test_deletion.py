@@ -11,7 +11,7 @@ import pytest
 
 from breakwater_operator.kube.kinds import CHILDREN, CONFIG_MAP, MCP_SERVER, SECRET
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.operator_ground import Ground, ground
+from tests.support.operator_ground import Ground, ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"gone-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+    with own_ground(control_plane, tmp_path_factory, "gone") as made:
         yield made
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from breakwater_operator.kube.kinds import DEPLOYMENT
-from tests.support.operator_ground import Ground, ground
+from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.cluster import RunningCluster
 
-ROOT = Path(__file__).parents[2]
 MOUNTS = {"volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]}
 SCRATCH: dict[str, Any] = {
     "backends": [{"name": "main", "python": {"server": "weather.main:mcp", **MOUNTS}}],
@@ -27,9 +24,7 @@ OURS = {"breakwater", "breakwater-keys", "breakwater-internal", "breakwater-tmp"
 
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"left-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+    with own_ground(control_plane, tmp_path_factory, "left") as made:
         yield made
 
 

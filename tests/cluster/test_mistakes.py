@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,12 +17,11 @@ from breakwater_operator.kube.kinds import CLAIM, MCP_SERVER, POD, SECRET, Kind
 from dev.cluster.api import ApiError
 from tests.support.certificates import FOR_LONG, self_signed
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.operator_ground import Ground, ground
+from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
@@ -39,10 +37,8 @@ Act = Callable[[Ground], object]
 
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"oops-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
     platform = {"allowed": {"registries": ["registry.example/*", "breakwater.local/*"]}}
-    with ground(control_plane.kubeconfig, name, folder, ROOT, platform=platform) as made:
+    with own_ground(control_plane, tmp_path_factory, "oops", platform=platform) as made:
         yield made
 
 

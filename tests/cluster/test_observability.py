@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,22 +14,19 @@ from breakwater_contract.metrics import OPERATOR_METRICS
 from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, REFERENCED, SERVICE
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.faultproxy import Rule
-from tests.support.operator_ground import Ground, ground
+from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
 STUCK_SECONDS = 3.0
 """How long a pass may take before this operator calls itself unhealthy; others wait minutes."""
 
 
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"seen-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
     patience = {"BREAKWATER_TEST_STUCK_SECONDS": str(STUCK_SECONDS)}
-    with ground(control_plane.kubeconfig, name, folder, ROOT, environment=patience) as made:
+    with own_ground(control_plane, tmp_path_factory, "seen", environment=patience) as made:
         yield made
 
 

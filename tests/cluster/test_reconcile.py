@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import uuid
 from collections import Counter
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,12 +25,11 @@ from breakwater_operator.kube.kinds import (
 )
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.faultproxy import Rule, Seen
-from tests.support.operator_ground import KINDS, Ground, ground, said
+from tests.support.operator_ground import KINDS, Ground, own_ground, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
 MANAGED = "app.kubernetes.io/managed-by"
 CONTAINER = "/spec/template/spec/containers/0"
 
@@ -40,9 +37,7 @@ CONTAINER = "/spec/template/spec/containers/0"
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """An operator that all tests of this module share, each with servers of its own."""
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"op-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+    with own_ground(control_plane, tmp_path_factory, "op") as made:
         yield made
 
 

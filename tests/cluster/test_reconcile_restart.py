@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from breakwater_operator.kube.kinds import CHILDREN, DEPLOYMENT, MCP_SERVER
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.operator_ground import Ground, ground
+from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """An operator that tests stop and start, with two servers that are ready."""
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"op-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+    with own_ground(control_plane, tmp_path_factory, "op") as made:
         made.ready("one")
         made.ready("two")
         made.quiet()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +9,11 @@ import pytest
 from breakwater_operator.kube.kinds import DEPLOYMENT, Kind
 from breakwater_operator.reconcile.upgrades import AT_ONCE
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.operator_ground import Ground, ground
+from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
 OLD, NEW = "breakwater.local/runtime:n", "breakwater.local/runtime:n-plus-1"
 CAREFUL, IN_WAVES = "careful", ["a", "b", "c", "d", "e"]
 SECONDS = 120
@@ -28,9 +25,7 @@ FULL = {"hard": {"pods": str(2 * (1 + len(IN_WAVES)))}}
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     """An operator of version N that is stopped, and servers that are ready."""
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"up-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    with ground(control_plane.kubeconfig, name, folder, ROOT, image=OLD) as made:
+    with own_ground(control_plane, tmp_path_factory, "up", image=OLD) as made:
         made.apply(CAREFUL)
         for server in IN_WAVES:
             made.apply(server, upgradePolicy="InWaves")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +30,7 @@ from breakwater_operator.kube.kinds import (
 )
 from tests.support.certificates import FOR_LONG, SINCE_LONG, self_signed
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.operator_ground import Ground, ground
+from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,9 +41,7 @@ LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("operator")
-    name = f"work-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    with ground(control_plane.kubeconfig, name, folder, ROOT) as made:
+    with own_ground(control_plane, tmp_path_factory, "work") as made:
         yield made
 
 

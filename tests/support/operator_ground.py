@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,9 +21,12 @@ from tests.support.operator import OperatorProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from tests.support.cluster import RunningCluster
 
 Object = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
 
 KINDS = {kind.name: kind for kind in CHILDREN}
 MERGE = "application/merge-patch+json"
@@ -237,3 +242,13 @@ def ground(
                 yield Ground(api, namespace, proxy, operator)
         finally:
             api.delete(f"/api/v1/namespaces/{namespace}")
+
+
+@contextmanager
+def own_ground(
+    cluster: RunningCluster, folders: pytest.TempPathFactory, name: str, **options: Any
+) -> Iterator[Ground]:
+    """Start an operator for a namespace of its own, named after what is tested there."""
+    namespace = f"{name}-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    with ground(cluster.kubeconfig, namespace, folders.mktemp("operator"), ROOT, **options) as made:
+        yield made

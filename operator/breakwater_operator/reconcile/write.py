@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
+DISOWN_TRIES = 3
+"""How often the entries of managedFields may have moved before they are patched."""
+
 
 @dataclass
 class Written:
@@ -188,22 +191,24 @@ class Writer:
         What a patch has set belongs to its sender by that patch too, and an apply that leaves it
         out later lets it stay: a volume whose Secret is gone by then keeps pods from starting.
         """
-        named = child.desired["metadata"]
-        live = await self._api.get(child.kind, named["namespace"], named["name"])
-        steps = exclusive.disowned(live, MANAGER)
-        if not steps:
-            return child
-        try:
-            with self._writing(child):
-                live = await self._api.json_patch(
-                    child.kind, named["namespace"], named["name"], steps, manager=MANAGER
-                )
-                return self._wrote(child, live)
-        except ApiError as error:
-            # Somebody wrote in between, which wakes another pass; the next cleaning does it too.
-            if not error.conflict:
-                raise
-            return child
+        where = (
+            child.kind,
+            child.desired["metadata"]["namespace"],
+            child.desired["metadata"]["name"],
+        )
+        for _ in range(DISOWN_TRIES):
+            steps = exclusive.disowned(await self._api.get(*where), MANAGER)
+            if not steps:
+                break
+            try:
+                with self._writing(child):
+                    live = await self._api.json_patch(*where, steps, manager=MANAGER)
+                    return self._wrote(child, live)
+            except ApiError as error:
+                if not error.conflict and not error.refused:
+                    raise
+        # Else the entries of others came and went all the time; the next cleaning does it too.
+        return child
 
     def _writing(self, child: Child) -> AbstractContextManager[None]:
         metadata = child.desired["metadata"]

@@ -107,21 +107,26 @@ def foreign(desired: Manifest, live: Live) -> list[Operation]:
 def disowned(live: Live, manager: str) -> list[Operation]:
     """Give the JSON patch after which a manager owns only what it applies; empty where it does.
 
+    It fails where the entries have moved. It is not bound to a resourceVersion, since controllers
+    write the object's status all the time.
+
     Args:
         live: The object with its managedFields.
         manager: Whose updates are forgotten.
     """
+    steps: list[Operation] = []
     entries = live["metadata"].get("managedFields") or ()
     # From the end, since each removal moves those behind it.
-    updated = [
-        _remove(f"/metadata/managedFields/{index}")
-        for index, entry in reversed([*enumerate(entries)])
-        if entry.get("manager") == manager
-        and entry.get("operation") == "Update"
-        and not entry.get("subresource")
-    ]
-    version = live["metadata"]["resourceVersion"]
-    return [_replace("/metadata/resourceVersion", version), *updated] if updated else []
+    for index, entry in reversed([*enumerate(entries)]):
+        said = entry.get("manager"), entry.get("operation"), entry.get("subresource", "")
+        if said == (manager, "Update", ""):
+            path = f"/metadata/managedFields/{index}"
+            steps += [
+                {"op": "test", "path": f"{path}/manager", "value": manager},
+                {"op": "test", "path": f"{path}/operation", "value": "Update"},
+                _remove(path),
+            ]
+    return steps
 
 
 def _volumes(desired: Manifest, live: Live) -> Iterator[Operation]:

@@ -112,15 +112,19 @@ def test_what_a_manager_updated_is_its_own_by_its_apply_alone() -> None:
         entry("somebody", "Update"),
         entry("us", "Update"),
     ]
-    found = {"metadata": {"resourceVersion": "7", "managedFields": entries}}
+    found: Object = {"metadata": {"managedFields": entries}}
 
     assert exclusive.disowned(found, "us") == [
-        {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
-        {"op": "remove", "path": "/metadata/managedFields/4"},
-        {"op": "remove", "path": "/metadata/managedFields/0"},
+        step
+        for path in ("/metadata/managedFields/4", "/metadata/managedFields/0")
+        for step in (
+            {"op": "test", "path": f"{path}/manager", "value": "us"},
+            {"op": "test", "path": f"{path}/operation", "value": "Update"},
+            {"op": "remove", "path": path},
+        )
     ]
     assert exclusive.disowned(found, "others") == []
-    assert exclusive.disowned({"metadata": {"resourceVersion": "7"}}, "us") == []
+    assert exclusive.disowned({"metadata": {}}, "us") == []
 
 
 def test_a_service_is_put_right_as_a_whole() -> None:

@@ -246,7 +246,7 @@ def told(op: Ground, name: str, optional: tuple[Kind, ...]) -> Object:
         for what, live in owned(op, name, optional).items()
         if what[0] != "ControllerRevision" or what[1].endswith(revision)
     }
-    if f"HorizontalPodAutoscaler {name}" in children:
+    if f"HorizontalPodAutoscaler {name}-a" in children:
         # How many there are is the autoscaler's; that there are some is ours.
         spec = children[f"Deployment {name}-a"]["spec"]
         spec["replicas"] = spec["replicas"] > 0

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -12,21 +13,22 @@ from pydantic_core import CoreSchema, core_schema
 from breakwater_contract.rules import Schema, like, rule, rules
 
 SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
+SUFFIXES = {1024: ("", "Ki", "Mi", "Gi", "Ti"), 1000: ("", "k", "M", "G", "T")}
 BYTES = {
-    "": Decimal(1),
-    "k": Decimal(1000),
-    "M": Decimal(1000) ** 2,
-    "G": Decimal(1000) ** 3,
-    "T": Decimal(1000) ** 4,
-    "Ki": Decimal(1024),
-    "Mi": Decimal(1024) ** 2,
-    "Gi": Decimal(1024) ** 3,
-    "Ti": Decimal(1024) ** 4,
+    suffix: base**power
+    for base, suffixes in SUFFIXES.items()
+    for power, suffix in enumerate(suffixes)
 }
+MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
+
+TEXT_MAX = 32
 
 
 class _Unit(str):
-    """A string that is validated on the way in and kept as it was written."""
+    """A string that is validated on the way in, and kept in the one spelling of what it says.
+
+    `60s` and `1m` are the same: who writes the other one changes nothing.
+    """
 
     __slots__ = ()
     PATTERN: ClassVar[str]
@@ -38,7 +40,7 @@ class _Unit(str):
             cls,
             # Who writes a number, without quotes and unit, is told what to write, too.
             core_schema.custom_error_schema(
-                core_schema.str_schema(max_length=32), "unit", custom_error_message=cls.WANTED
+                core_schema.str_schema(max_length=TEXT_MAX), "unit", custom_error_message=cls.WANTED
             ),
             serialization=core_schema.to_string_ser_schema(),
         )
@@ -55,9 +57,14 @@ class _Unit(str):
         Raises:
             ValueError: The text does not match the pattern.
         """
-        if not _fits(cls.PATTERN, text):
+        if (kept := _kept(cls, text)) is None:
             raise ValueError(cls.WANTED)
-        return super().__new__(cls, text)
+        return super().__new__(cls, kept)
+
+    @classmethod
+    def spelled(cls, text: str) -> str:
+        """Write what a text says in its one spelling."""
+        raise NotImplementedError
 
 
 class Duration(_Unit):
@@ -71,6 +78,19 @@ class Duration(_Unit):
     def seconds(self) -> float:
         """The same length of time in seconds."""
         return _seconds(str(self))
+
+    @classmethod
+    def spelled(cls, text: str) -> str:
+        """Write it in hours, minutes, seconds and milliseconds; with less than one, it stays."""
+        parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
+        length = sum(Fraction(number) * MILLISECONDS[unit] for number, unit in parts)
+        rest, found = int(length), ""
+        if rest != length:
+            return text
+        for unit, one in MILLISECONDS.items():
+            count, rest = divmod(rest, one)
+            found += f"{count}{unit}" if count else ""
+        return found or "0s"
 
 
 @dataclass(frozen=True)
@@ -114,10 +134,13 @@ class Quantity(_Unit):
     @property
     def bytes(self) -> int:
         """The same size in bytes, rounded down."""
-        match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", self)
-        if match is None:  # the pattern above has already been checked
-            raise ValueError(self)
-        return int(Decimal(match[1]) * BYTES[match[2]])
+        return _bytes(self)
+
+    @classmethod
+    def spelled(cls, text: str) -> str:
+        """Write it as briefly as possible."""
+        value = _bytes(text)
+        return min((_with_suffix(value, base) for base in SUFFIXES), key=len)
 
 
 KNOWN_MAX = 1024
@@ -125,11 +148,28 @@ KNOWN_MAX = 1024
 
 
 @lru_cache(KNOWN_MAX)
-def _fits(pattern: str, text: str) -> bool:
-    return re.fullmatch(pattern, text) is not None
+def _kept(unit: type[_Unit], text: str) -> str | None:
+    if re.fullmatch(unit.PATTERN, text) is None:
+        return None
+    kept = unit.spelled(text)
+    # What is longer would not be read again.
+    return kept if len(kept) <= TEXT_MAX else text
 
 
 @lru_cache(KNOWN_MAX)
 def _seconds(text: str) -> float:
     parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
     return float(sum(Decimal(number) * SECONDS[unit] for number, unit in parts))
+
+
+@lru_cache(KNOWN_MAX)
+def _bytes(text: str) -> int:
+    number = text.rstrip("kKMGTi")
+    return int(Fraction(number) * BYTES[text[len(number) :]])
+
+
+def _with_suffix(value: int, base: int) -> str:
+    step = 0
+    while value and value % base == 0 and step + 1 < len(SUFFIXES[base]):
+        value, step = value // base, step + 1
+    return f"{value}{SUFFIXES[base][step]}"

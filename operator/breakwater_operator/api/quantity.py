@@ -5,7 +5,7 @@ the API server gives back, and what we hash must not change with the spelling, s
 rewritten as soon as they are read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -37,11 +37,15 @@ def amount(text: str) -> Decimal:
 
 def canonical(text: str) -> str:
     """Write an amount as the API server does: a whole number and the largest suffix that fits."""
-    value = amount(text)
-    binary = text.endswith("i")
-    if binary and value == int(value) and value >= 1024:
-        return _largest(int(value), 1024, ["", *BINARY_SUFFIXES])
-    return _largest(int(value * 1000), 1000, list(DECIMAL_SUFFIXES))
+    return _largest(int(amount(text) * 1000), 1000, list(DECIMAL_SUFFIXES))
+
+
+def canonical_bytes(text: str) -> str:
+    """The same for memory and disk, with the suffixes that make it shorter."""
+    value, decimal = amount(text), canonical(text)
+    if value != int(value):
+        return decimal
+    return min(_largest(int(value), 1024, ["", *BINARY_SUFFIXES]), decimal, key=len)
 
 
 def _largest(value: int, base: int, suffixes: list[str]) -> str:
@@ -55,7 +59,7 @@ def _wanted(example: str) -> str:
     return f"this is not an amount; write one as in {example}"
 
 
-def _checked(pattern: str, example: str) -> BeforeValidator:
+def _checked(pattern: str, example: str, spelled: Callable[[str], str]) -> BeforeValidator:
     def check(value: object) -> str:
         number = isinstance(value, int) and not isinstance(value, bool)
         text = str(value)
@@ -65,7 +69,7 @@ def _checked(pattern: str, example: str) -> BeforeValidator:
             or (number and int(text) > INTEGER_MAX)
         ):
             raise ValueError(_wanted(example))
-        return canonical(text)
+        return spelled(text)
 
     return BeforeValidator(check)
 
@@ -90,12 +94,16 @@ def _said(pattern: str, example: str) -> Mapping[str, Any]:
 CPU_EXAMPLE = "500m or 2"
 BYTES_EXAMPLE = "512Mi"
 
-Cpu = Annotated[str, _checked(CPU, CPU_EXAMPLE), _schema(_said(CPU, CPU_EXAMPLE))]
+Cpu = Annotated[str, _checked(CPU, CPU_EXAMPLE, canonical), _schema(_said(CPU, CPU_EXAMPLE))]
 """Processors, as in `500m` or `2`."""
 
-Bytes = Annotated[str, _checked(BYTES, BYTES_EXAMPLE), _schema(_said(BYTES, BYTES_EXAMPLE))]
+Bytes = Annotated[
+    str, _checked(BYTES, BYTES_EXAMPLE, canonical_bytes), _schema(_said(BYTES, BYTES_EXAMPLE))
+]
 """Memory or disk, as in `512Mi`."""
 
-ListedBytes = Annotated[str, _checked(BYTES, BYTES_EXAMPLE), _schema({"pattern": BYTES})]
+ListedBytes = Annotated[
+    str, _checked(BYTES, BYTES_EXAMPLE, canonical_bytes), _schema({"pattern": BYTES})
+]
 """The same inside lists: the API server takes a value that may be a number to be as long as a
 whole request, and refuses rules about 32 of those as too costly."""

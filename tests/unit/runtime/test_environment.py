@@ -131,7 +131,7 @@ def leaves(schema: dict[str, Any]) -> set[tuple[str | int, ...]]:
             ("live", "otlp", "endpoint"),
             "http://collector.example:4318",
         ),
-        ("HEARTBEAT_MS", "15000", ("live", "limits", "timeouts", "heartbeat"), "15000ms"),
+        ("HEARTBEAT_MS", "15000", ("live", "limits", "timeouts", "heartbeat"), "15s"),
         ("MAX_RESPONSE_SIZE_KB", "512", ("live", "limits", "responses", "max"), "512Ki"),
     ],
 )

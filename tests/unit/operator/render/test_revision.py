@@ -42,6 +42,18 @@ def resources(**limits: str) -> dict[str, Any]:
         pytest.param({}, {"pod": {}, "runtime": {}}, True, id="defaults-written-out"),
         pytest.param({"pod": resources(cpu="1")}, {"pod": resources(cpu="1000m")}, True, id="unit"),
         pytest.param({"pod": resources(cpu="1")}, {"pod": resources(cpu="2")}, False, id="cpu"),
+        pytest.param(
+            {"pod": resources(memory="128Mi")},
+            {"pod": resources(memory="134217728")},
+            True,
+            id="binary-or-decimal",
+        ),
+        pytest.param(
+            {"limits": {"sessions": {"drain": "90s"}}},
+            {"limits": {"sessions": {"drain": "1m30s"}}},
+            True,
+            id="spelling-of-a-duration",
+        ),
         pytest.param({}, {"runtime": {"image": "x:1"}}, False, id="image"),
         pytest.param(
             {"pod": {"volumes": [{"name": n, "emptyDir": {}} for n in "ab"]}},

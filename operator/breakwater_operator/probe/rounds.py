@@ -131,7 +131,7 @@ class Rounds:
         pods = self._pods.get(key, {}).items()
         return {uid: one.probe for uid, one in pods if one.probe is not None}
 
-    def keys(self) -> list[Key]:
+    def followed(self) -> list[Key]:
         """All servers that are followed."""
         return list(self._pods)
 

@@ -189,7 +189,7 @@ class Engine:
     def _wake_all(self) -> None:
         """Ask for a full pass over everything, after whatever users wait for."""
         self._settled.all_changed()
-        for key in self._servers.keys():  # noqa: SIM118 - not a mapping
+        for key in self._servers.all():
             self._wake(key, Priority.ROUTINE)
 
     def _wake_soon(self, key: Key) -> None:

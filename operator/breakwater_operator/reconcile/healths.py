@@ -72,13 +72,13 @@ class Healths(Collector):
     def _look_at(self, part: int) -> None:
         if part == 0:
             self.found = dict(self._known())
-        for key in self.rounds.keys():  # noqa: SIM118 - not a mapping
+        for key in self.rounds.followed():
             if hash(key) % PARTS == part:
                 self._look(key)
 
     def _known(self) -> list[tuple[Key, _Looks]]:
         """What was found of the servers that are still there."""
-        return [(key, self.found[key]) for key in self.rounds.keys() if key in self.found]  # noqa: SIM118 - not a mapping
+        return [(key, self.found[key]) for key in self.rounds.followed() if key in self.found]
 
     def _look(self, key: Key) -> None:
         outcome = self.rounds.health(key)

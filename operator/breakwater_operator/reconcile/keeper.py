@@ -73,7 +73,7 @@ class Keeper:
 
     def _is_known(self, kid: str) -> bool:
         """Whether every pod knows a key of ours: those of servers not looked at may not."""
-        return self.looked_at.issuperset(self.servers.keys()) and self.rounds.all_know(kid)
+        return self.looked_at.issuperset(self.servers.all()) and self.rounds.all_know(kid)
 
     def passed(self, key: Key) -> None:
         """Know that a server was looked at, or is no longer there."""

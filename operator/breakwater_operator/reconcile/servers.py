@@ -42,7 +42,7 @@ class Servers:
             Informer(api, MCP_SERVER, self._cache, namespace=namespace) for namespace in namespaces
         ]
 
-    def keys(self) -> list[Key]:
+    def all(self) -> list[Key]:
         """All servers."""
         return [key for key, _, _ in self._cache.states()]
 

@@ -37,9 +37,9 @@ def test_a_server_that_is_gone_is_told_and_another_one_may_have_its_name() -> No
 
     servers.gone(server("a", 3))
 
-    assert servers.keys() == []
+    assert servers.all() == []
     servers.saw(server("a", 4, uid="b"))
-    assert servers.keys() == [("ns", "a")]
+    assert servers.all() == [("ns", "a")]
     assert told == [("ns", "a")] * 3
 
 

@@ -185,6 +185,22 @@ async def test_a_renamed_tool_has_no_other_name(door: Door) -> None:
     assert answer["error"]["data"]["code"] == "TOOL_NOT_FOUND"
 
 
+@pytest.mark.requirement("G1")
+@pytest.mark.parametrize(
+    ("server", "tool", "named"),
+    [
+        pytest.param("erp", "get", "list_servers names", id="server"),
+        pytest.param("crm", "other", "get_server_tools names", id="tool"),
+    ],
+)
+async def test_what_is_not_there_is_answered_with_who_knows_what_is(
+    door: Door, server: str, tool: str, named: str
+) -> None:
+    answer = await use(door, "execute_tool", server=server, tool=tool)
+
+    assert named in answer["error"]["data"]["hint"]
+
+
 # The five errors
 
 

@@ -17,10 +17,13 @@ OLDER_NUMBERS: Mapping[Problem, int] = {
 servers use them, so today's clients get codes of the specification; `data.code` is the same."""
 
 
-def failed(problem: Problem, message: str, *, retryable: bool = False, **facts: Any) -> RpcError:
-    """Make an error with structured data."""
+def failed(
+    problem: Problem, message: str, *, hint: str = "", retryable: bool = False, **facts: Any
+) -> RpcError:
+    """Make an error with structured data; its hint is the problem's own where none is given."""
     answer = problem.value
-    data = {"code": problem.name, "hint": answer.hint, "retryable": retryable, **facts}
+    said = hint or answer.hint
+    data = {"code": problem.name, "hint": said, "retryable": retryable, **facts}
     return RpcError(answer.rpc_code, message, data)
 
 

@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from breakwater_runtime.backends.backend import Backend
+from breakwater_runtime.backends.gateway import meta
 from breakwater_runtime.backends.gateway.errors import failed
 from breakwater_runtime.backends.gateway.peers import GatewayPeer
 from breakwater_runtime.calls import Call, Problem, RpcError
+
+WHICH_SERVERS = f"{meta.LIST_SERVERS} names those that there are."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Members:
             return names.index(server)
         said = server[:128]
         message = f"There is no server {said}; there are: {', '.join(names)}."
-        raise failed(Problem.TOOL_NOT_FOUND, message, server=said)
+        raise failed(Problem.TOOL_NOT_FOUND, message, hint=WHICH_SERVERS, server=said)
 
     def with_tool(self, name: str) -> int | None:
         """Say whose tool it is; the first that has it, else the first that may have it."""

@@ -11,6 +11,8 @@ from breakwater_runtime.backends.gateway.members import Members
 from breakwater_runtime.backends.nowhere import Nowhere
 from breakwater_runtime.calls import Call, Problem
 
+WHICH_TOOLS = f"{meta.GET_SERVER_TOOLS} names the tools of a server."
+
 
 class OwnTools:
     """Answers them; a tool that they execute is called as by its own name."""
@@ -87,7 +89,9 @@ class OwnTools:
             if backend.has_tool(name) or backend.may_have_tool(name):
                 return name
         said = f"Server {backend.name} has no tool {tool[:128]}."
-        raise failed(Problem.TOOL_NOT_FOUND, said, server=backend.name, tool=tool[:128])
+        raise failed(
+            Problem.TOOL_NOT_FOUND, said, hint=WHICH_TOOLS, server=backend.name, tool=tool[:128]
+        )
 
 
 def _listing(call: Call) -> Call:

@@ -277,33 +277,19 @@ async def test_what_says_that_it_is_too_long_is_not_read() -> None:
             await made.answer(tool("echo"))
 
 
-async def test_half_an_event_is_no_part_of_the_stream_that_goes_on() -> None:
-    async def promise(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        waiting.append(answering.result(asked, answering.ECHOED))
-        await stream(writer, b"id: 7\nretry: 10\ndata:\n\n", b'data: {"jsonrpc":"2.0",')
-
-    waiting: list[bytes] = []
-
-    async def resume(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        if "last-event-id" in asked.headers:
-            await stream(writer, b"data: " + waiting.pop() + b"\n\n")
-        else:
-            await send(writer, 405)
-
-    async with (
-        answering.answering(older(promise), get=resume) as server,
-        starting(server.port) as made,
-    ):
-        await containers.well(made)
-        assert await text(made, tool("echo")) == "hello"
-
-
-async def test_a_stream_that_ends_early_is_taken_up_again() -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param((), id="between-events"),
+        pytest.param((b'data: {"jsonrpc":"2.0",',), id="in-one"),
+    ],
+)
+async def test_a_stream_that_ends_early_is_taken_up_again(more: tuple[bytes, ...]) -> None:
     waiting: list[bytes] = []
 
     async def promise(asked: Asked, writer: asyncio.StreamWriter) -> None:
         waiting.append(answering.result(asked, answering.ECHOED))
-        await stream(writer, b"id: 7\nretry: 10\ndata:\n\n")
+        await stream(writer, b"id: 7\nretry: 10\ndata:\n\n", *more)
 
     async def resume(asked: Asked, writer: asyncio.StreamWriter) -> None:
         if "last-event-id" in asked.headers:

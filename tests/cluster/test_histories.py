@@ -189,6 +189,9 @@ class Histories(RuleBasedStateMachine):
         return f"{name}-{self.number:04}-{is_new or 'old'}"
 
     def _applied(self, name: str, spec: Object) -> bool:
+        if "expose" in spec:
+            # Another server of the same host would be told that it is taken.
+            spec = spec | {"expose": spec["expose"] | {"host": f"{name}.example"}}
         try:
             self.op.apply(name, **spec)
         except ApiError as error:

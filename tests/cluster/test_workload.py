@@ -172,6 +172,23 @@ def test_a_retained_key_outlives_its_server_and_is_taken_up_again(op: Ground) ->
     )
 
 
+def test_who_exposes_a_host_that_another_server_has_is_told(op: Ground) -> None:
+    host = {"host": "both.example", "ingressClassName": "nginx"}
+    op.ready("both-a", expose=host)
+    op.apply("both-b", expose=host)
+
+    found = op.wait("both-b", "Ready", "False", "HostTaken")
+
+    assert f"leads to McpServer {op.namespace}/both-a for it" in found["message"]
+    assert op.condition("both-a", "Ready")["status"] == "True"
+    op.ready("both-b", expose=host | {"ingressClassName": "internal"})
+    op.apply("both-b", expose=host)
+    op.wait("both-b", "Degraded", "True", "HostTaken")
+    op.delete(MCP_SERVER, "both-a")
+    op.wait("both-b", "Degraded", "False")
+    op.wait("both-b", "Ready")
+
+
 class TestTls:
     def secret(
         self,

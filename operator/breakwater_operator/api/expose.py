@@ -70,7 +70,8 @@ class Expose(Model):
     )
 
     host: HostName
-    """The name that clients use, as in `mcp.example`."""
+    """The name that clients use, as in `mcp.example`. It is one server's: another one that exposes
+    it through the same Gateway or Ingress class is told so (`HostTaken`)."""
     gateway: GatewayName | None = None
     """A Gateway that leads to the server by an HTTPRoute, as `namespace/name`. It ends TLS."""
     ingress_class_name: DnsSubdomain | None = None

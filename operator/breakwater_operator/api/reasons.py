@@ -156,6 +156,13 @@ class Reason(StrEnum):
         "NameTaken",
         "An object that is not ours has the name of a child; it is left alone.",
     )
+    HOST_TAKEN = (
+        "HostTaken",
+        (
+            "Another McpServer exposes the same host through the same Gateway or Ingress class; "
+            "its route is older, so it gets the requests."
+        ),
+    )
 
     KEY_SECRET_MISSING = (
         "KeySecretMissing",

@@ -18,6 +18,7 @@ from breakwater_operator.reconcile import journal
 from breakwater_operator.reconcile.events import Events
 from breakwater_operator.reconcile.followers import Followers
 from breakwater_operator.reconcile.healths import Healths
+from breakwater_operator.reconcile.hosts import Hosts
 from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.keeper import Keeper, spread
@@ -247,6 +248,7 @@ class Engine:
             world=self._world,
             writer=Writer(self._api, self._world),
             intents=intents,
+            hosts=Hosts(self._world, self._changed),
             followers=Followers(self._api, self._world, self._rounds),
             rounds=self._rounds,
             issuer=self._issuer,

@@ -18,6 +18,7 @@ from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import deployments, plan
 from breakwater_operator.reconcile.events import Events, News, transitions
 from breakwater_operator.reconcile.followers import Followers
+from breakwater_operator.reconcile.hosts import Hosts
 from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.plan import Child
@@ -60,6 +61,7 @@ class Reconciler:
     world: World
     writer: Writer
     intents: Intents
+    hosts: Hosts
     followers: Followers
     rounds: Rounds
     issuer: ClusterIssuer
@@ -178,6 +180,7 @@ class Reconciler:
         seen.waits += written.waits
         seen.problems += written.problems
         seen.failure = written.failure
+        seen.problems += self.hosts.claim(intent)
         if written.failure is None:
             seen.is_key_changed = intent.keys.changed
             await self._prune(intent, desired)
@@ -292,6 +295,7 @@ class Reconciler:
     def _gone(self, key: Key) -> Result:
         self.world.forget(key)
         self.rounds.drop(key)
+        self.hosts.drop(key)
         self.issuer.drop(key)
         self.statuses.forget(key)
         self.settled.forget(key)

@@ -27,6 +27,15 @@ def gateway(intent: Intent) -> str | None:
     return expose.gateway or intent.platform.gateway
 
 
+def entrance(intent: Intent) -> str | None:
+    """Name what leads to a server from outside; None where only its own Service does."""
+    expose = intent.server.spec.expose
+    if expose is not None and expose.ingress_class_name is not None:
+        return f"the Ingress class {expose.ingress_class_name}"
+    through = gateway(intent)
+    return f"Gateway {through}" if through is not None else None
+
+
 def http_route(intent: Intent) -> Manifest | None:
     """Render the HTTPRoute, without any time-out: streams last as long as they do."""
     server, expose, through = intent.server, intent.server.spec.expose, gateway(intent)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from breakwater_operator.kube.kinds import DEPLOYMENT
+from tests.support.life import revived
 from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
@@ -28,32 +29,86 @@ def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) 
         yield made
 
 
-def edit(op: Ground, spec: dict[str, Any]) -> None:
-    """Change a server, and add to its container by hand, while no operator runs."""
+EXEC = {"exec": {"command": ["true"]}}
+ADDED = [
+    {"op": "add", "path": "/env/-", "value": {"name": "ADDED", "value": "x"}},
+]
+"""What an apply leaves alone."""
+IN_THE_WAY = [
+    {"op": "add", "path": "/env/-", "value": {"name": "ADDED", "value": "x"}},
+    {"op": "replace", "path": "/readinessProbe", "value": EXEC},
+]
+"""What an apply is refused with: a probe has one way to ask."""
+
+
+def edit(op: Ground, by_hand: list[dict[str, Any]], spec: dict[str, Any]) -> None:
+    """Change a server, and its container by hand, while no operator runs."""
     op.operator.kill()
-    where = "/spec/template/spec/containers/0/env/-"
-    added = {"name": "ADDED", "value": "x"}
-    op.patch(DEPLOYMENT, "one-a", [{"op": "add", "path": where, "value": added}])
+    container = "/spec/template/spec/containers/0"
+    steps = [step | {"path": container + step["path"]} for step in by_hand]
+    op.patch(DEPLOYMENT, "one-a", steps)
     op.apply("one", **spec)
-    op.operator.start()
 
 
 def volumes(op: Ground) -> set[str]:
     pods = op.find(DEPLOYMENT, "one-a")["spec"]["template"]["spec"]
-    assert not any(it["name"] == "ADDED" for it in pods["containers"][0].get("env", ()))
+    container = pods["containers"][0]
+    assert not any(it["name"] == "ADDED" for it in container.get("env", ()))
+    assert "exec" not in container["readinessProbe"]
     return {volume["name"] for volume in pods["volumes"]}
 
 
-@pytest.mark.requirement("C3")
-def test_what_came_with_a_repair_goes_with_the_next_change(op: Ground) -> None:
-    op.ready("one")
-
-    edit(op, SCRATCH)
+def settled(op: Ground) -> None:
     op.wait("one", "Progressing", "False")
     op.quiet()
-    assert volumes(op) == {*OURS, "scratch"}
+
+
+@pytest.mark.requirement("C3")
+@pytest.mark.parametrize("killed_at", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "by_hand", [pytest.param(ADDED, id="added"), pytest.param(IN_THE_WAY, id="in-the-way")]
+)
+def test_what_came_with_a_repair_goes_with_the_next_change(
+    op: Ground, by_hand: list[dict[str, Any]], killed_at: int
+) -> None:
+    op.ready("one")
+    op.quiet()
+
+    with revived(op):
+        edit(op, by_hand, SCRATCH)
+        kill_after(op, killed_at)
+        settled(op)
+        assert volumes(op) == {*OURS, "scratch"}
+
+        op.apply("one")
+        settled(op)
+    assert volumes(op) == OURS
+
+
+def kill_after(op: Ground, write: int) -> None:
+    """Kill the operator once so many writes of a Deployment have been carried out."""
+    left = [write]
+
+    def is_lost(_: int) -> bool:
+        left[0] -= op.proxy.seen[-1].plural == DEPLOYMENT.plural
+        if left[0] or not write:
+            return False
+        left[0] = -1
+        op.operator.process.kill()
+        return True
+
+    op.proxy.after_write = is_lost
+
+
+@pytest.mark.requirement("C3")
+def test_a_change_that_takes_something_away_is_one_write(op: Ground) -> None:
+    op.ready("one", **SCRATCH)
+    op.quiet()
+    before = len(op.proxy.seen)
 
     op.apply("one")
-    op.wait("one", "Progressing", "False")
-    op.quiet()
+    settled(op)
+
+    written = op.proxy.counted(before)
+    assert written["PATCH deployments"] == 1
     assert volumes(op) == OURS

@@ -93,11 +93,15 @@ def step(child: Child, uid: str) -> Step:
 def is_clean(child: Child) -> bool:
     """Whether a child that exists is as it should be and nothing was added to it."""
     live = child.live
-    if live is None:
+    return live is not None and is_applied(child) and not exclusive.foreign(child.desired, live)
+
+
+def is_applied(child: Child) -> bool:
+    """Whether a child that exists is as an apply makes it, whatever others have added."""
+    live = child.live
+    if live is None or drift.differs(child.desired, live):
         return False
-    is_as_rendered = not drift.differs(child.desired, live)
-    is_freed = not outlives(child.desired) or controller(live) is None
-    return is_as_rendered and is_freed and not exclusive.foreign(child.desired, live)
+    return not outlives(child.desired) or controller(live) is None
 
 
 def outlives(desired: Object) -> bool:

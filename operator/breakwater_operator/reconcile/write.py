@@ -13,15 +13,15 @@ from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.reconcile import journal, plan
 from breakwater_operator.reconcile.plan import Child, Step
 from breakwater_operator.reconcile.world import World
-from breakwater_operator.render import exclusive
+from breakwater_operator.render import exclusive, ownership
 from breakwater_operator.status.facts import Problem
 
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
-DISOWN_TRIES = 3
-"""How often the entries of managedFields may have moved before they are patched."""
+CLAIM_TRIES = 3
+"""How often managedFields may have changed before they are patched."""
 
 
 @dataclass
@@ -129,25 +129,35 @@ class Writer:
         return replace(child, live=live), Step.CREATE
 
     async def _repair(self, child: Child) -> None:
-        """Take away what others added, then apply what differs.
+        """Apply what differs, then take away what others added.
 
         A repair that changed nothing is not tried again on the same state: the server writes some
         values in its own way, and an admission webhook may insist on others.
         """
         if self._futile.get(child.title) == plan.fingerprint(child):
             return
-        dirty, child = child, await self._clean(child)
-        live = child.live
-        if live is not None and not plan.is_clean(child):
+        if not plan.is_applied(child):
             await self._hand_over(child)
-            manifest = _for(child.desired, live)
-            with self._writing(child):
-                live = await self._api.apply(child.kind, manifest, manager=MANAGER)
-                child = self._wrote(child, live)
-            journal.note("applied", child.title)
-        if child is not dirty:
-            child = await self._disown(child)
-        self._remember(child)
+            child = await self._apply(child)
+        self._remember(await self._clean(child))
+
+    async def _apply(self, child: Child) -> Child:
+        try:
+            return await self._applied(child)
+        except ApiError as error:
+            if not error.refused or not await self._claim(child):
+                raise
+        return await self._applied(child)
+
+    async def _applied(self, child: Child) -> Child:
+        if child.live is None:
+            return child
+        manifest = _for(child.desired, child.live)
+        with self._writing(child):
+            live = await self._api.apply(child.kind, manifest, manager=MANAGER)
+            child = self._wrote(child, live)
+        journal.note("applied", child.title)
+        return child
 
     async def _hand_over(self, child: Child) -> None:
         """Keep what we set and from now on others decide, before the apply that leaves it out.
@@ -185,30 +195,26 @@ class Writer:
         journal.note("cleaned", child.title)
         return child
 
-    async def _disown(self, child: Child) -> Child:
-        """Own what was cleaned by nothing but the apply.
-
-        What a patch has set belongs to its sender by that patch too, and an apply that leaves it
-        out later lets it stay: a volume whose Secret is gone by then keeps pods from starting.
-        """
-        where = (
-            child.kind,
-            child.desired["metadata"]["namespace"],
-            child.desired["metadata"]["name"],
-        )
-        for _ in range(DISOWN_TRIES):
-            steps = exclusive.disowned(await self._api.get(*where), MANAGER)
+    async def _claim(self, child: Child) -> bool:
+        """Own what others added and what keeps our apply from being taken; say whether any was."""
+        metadata = child.desired["metadata"]
+        where = (child.kind, metadata["namespace"], metadata["name"])
+        for _ in range(CLAIM_TRIES):
+            live = await self._api.get(*where)
+            spoiled = exclusive.spoiled(child.desired, live)
+            steps = ownership.claimed(live, spoiled, MANAGER)
             if not steps:
                 break
             try:
                 with self._writing(child):
-                    live = await self._api.json_patch(*where, steps, manager=MANAGER)
-                    return self._wrote(child, live)
+                    self._wrote(child, await self._api.json_patch(*where, steps, manager=MANAGER))
             except ApiError as error:
                 if not error.conflict and not error.refused:
                     raise
-        # Else the entries of others came and went all the time; the next cleaning does it too.
-        return child
+            else:
+                return True
+        # Else the entries of others came and went all the time; the next pass tries it again.
+        return False
 
     def _writing(self, child: Child) -> AbstractContextManager[None]:
         metadata = child.desired["metadata"]

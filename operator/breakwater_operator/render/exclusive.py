@@ -9,6 +9,7 @@ from typing import Any
 
 from breakwater_operator.render.drift import MERGE_KEYS, by_key
 from breakwater_operator.render.manifest import Live, Manifest
+from breakwater_operator.render.ownership import Path
 
 Operation = dict[str, Any]
 
@@ -60,85 +61,52 @@ OURS: Mapping[str, tuple[str, ...]] = {
 }
 """Parts in which everything is ours."""
 
-VOLUMES = "/spec/template/spec/volumes"
-
 OUR_ITEMS: Mapping[str, tuple[str, ...]] = {
     "Deployment": (
         "/spec/template/spec/containers",
         "/spec/template/spec/initContainers",
-        VOLUMES,
+        "/spec/template/spec/volumes",
     ),
 }
 """Lists in which an item that we render is wholly ours, and every other one somebody else's."""
-
-TOGETHER: Mapping[str, tuple[str, ...]] = {
-    "Service": ("/spec/type", "/spec/ports", "/spec/selector", "/spec/sessionAffinity"),
-}
-"""What is put right at once with anything else: a Service with half of it is refused."""
 
 
 def foreign(desired: Manifest, live: Live) -> list[Operation]:
     """Give the JSON patch that removes what others added, or an empty list where nothing was.
 
     Begins with the resourceVersion that was looked at, since its paths contain list indexes: when
-    the object has changed meanwhile, the API server answers 409. A part with additions is replaced
-    as a whole, so that no state in between is invalid (a probe that was changed from one kind to
-    another has none of both). To be sent before the apply, under the same field manager.
+    the object has changed meanwhile, the API server answers 409. To be sent after the apply: then
+    it sets nothing, and its sender owns nothing by it that a later apply would not take away.
     """
-    kind = desired["kind"]
-    removed = [
-        _remove(path)
-        for path in NEVER.get(kind, ())
-        if _get(live, path) and _get(desired, path) is None
-    ]
-    replaced = [
-        _replace(path, ours)
-        for path, ours, theirs in _parts(desired, live)
-        if exceeds(theirs, ours, path.rpartition("/")[2])
-    ]
+    removed = [_remove(path) for path in _never(desired, live)]
+    replaced = [_replace(path, ours) for path, ours, _ in _spoiled(desired, live)]
     if not removed and not replaced:
         return []
-    together = [_replace(path, _get(desired, path)) for path in TOGETHER.get(kind, ())]
-    replaced = [*_volumes(desired, live), *replaced]
     version = live["metadata"]["resourceVersion"]
-    return [_replace("/metadata/resourceVersion", version), *removed, *(together or replaced)]
+    return [_replace("/metadata/resourceVersion", version), *removed, *replaced]
 
 
-def disowned(live: Live, manager: str) -> list[Operation]:
-    """Give the JSON patch after which a manager owns only what it applies; empty where it does.
-
-    It fails where the entries have moved. It is not bound to a resourceVersion, since controllers
-    write the object's status all the time.
-
-    Args:
-        live: The object with its managedFields.
-        manager: Whose updates are forgotten.
-    """
-    steps: list[Operation] = []
-    entries = live["metadata"].get("managedFields") or ()
-    # From the end, since each removal moves those behind it.
-    for index, entry in reversed([*enumerate(entries)]):
-        said = entry.get("manager"), entry.get("operation"), entry.get("subresource", "")
-        if said == (manager, "Update", ""):
-            path = f"/metadata/managedFields/{index}"
-            steps += [
-                {"op": "test", "path": f"{path}/manager", "value": manager},
-                {"op": "test", "path": f"{path}/operation", "value": "Update"},
-                _remove(path),
-            ]
-    return steps
+def spoiled(desired: Manifest, live: Live) -> list[Path]:
+    """Say to which parts others added: those that `foreign` removes or replaces."""
+    removed = [tuple(path.split("/")[1:]) for path in _never(desired, live)]
+    return [*removed, *(_path(path, theirs) for path, _, theirs in _spoiled(desired, live))]
 
 
-def _volumes(desired: Manifest, live: Live) -> Iterator[Operation]:
-    """Add what is not there yet and a container that is put right may mount."""
-    ours, theirs = _get(desired, VOLUMES) or (), _get(live, VOLUMES)
-    if ours and theirs is None:
-        yield _add(VOLUMES, ours)
-        return
-    there = by_key(theirs or (), ("name",))
-    for volume in ours:
-        if (volume["name"],) not in there:
-            yield _add(f"{VOLUMES}/-", volume)
+def _never(desired: Manifest, live: Live) -> Iterator[str]:
+    for path in NEVER.get(desired["kind"], ()):
+        if _get(live, path) and _get(desired, path) is None:
+            yield path
+
+
+def _spoiled(desired: Manifest, live: Live) -> Iterator[tuple[str, Any, Any]]:
+    for path, ours, theirs in _parts(desired, live):
+        if exceeds(theirs, ours, path.rpartition("/")[2]):
+            yield path, ours, theirs
+
+
+def _path(pointer: str, item: Any) -> Path:
+    *steps, last = pointer.split("/")[1:]
+    return (*steps, {"name": item["name"]} if last.isdigit() else last)
 
 
 def exceeds(live: Any, desired: Any, field: str = "") -> bool:
@@ -211,10 +179,6 @@ def _is_empty(value: Any) -> bool:
 
 def _remove(path: str) -> Operation:
     return {"op": "remove", "path": path}
-
-
-def _add(path: str, value: Any) -> Operation:
-    return {"op": "add", "path": path, "value": value}
 
 
 def _replace(path: str, value: Any) -> Operation:

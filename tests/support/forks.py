@@ -104,22 +104,26 @@ def _serve() -> None:
     """Fork as told, until nobody tells any more."""
     from tests.support.operator import main
 
-    running: set[int] = set()
+    codes: dict[int, int | None] = {}
     for line in sys.stdin:
         asked = json.loads(line)
         if "pid" in asked:
-            pid, status = os.waitpid(asked["pid"], os.WNOHANG)
-            running -= {pid}
-            said: Any = {"code": os.waitstatus_to_exitcode(status) if pid else None}
+            pid = asked["pid"]
+            # Two who ask at once are told the same.
+            if codes[pid] is None:
+                is_over, status = os.waitpid(pid, os.WNOHANG)
+                codes[pid] = os.waitstatus_to_exitcode(status) if is_over else None
+            said: Any = {"code": codes[pid]}
         elif pid := os.fork():
-            running.add(pid)
+            codes[pid] = None
             said = {"pid": pid}
         else:
             _live(asked, main)
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
-    for pid in running:
-        os.kill(pid, signal.SIGKILL)
+    for pid, code in codes.items():
+        if code is None:
+            os.kill(pid, signal.SIGKILL)
 
 
 def _live(asked: dict[str, Any], main: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections import Counter
@@ -19,7 +20,12 @@ from kubernetes.client.exceptions import ApiException
 from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.names import MANAGER
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.connection import connection
 from breakwater_operator.kube.kinds import OPTIONAL
+from breakwater_operator.reconcile import plan
+from breakwater_operator.reconcile.world import World
+from breakwater_operator.reconcile.write import Writer, Written
 from breakwater_operator.render import drift, exclusive
 from dev import golden
 from tests.support.cluster import eventually
@@ -565,19 +571,30 @@ def applied(cluster: RunningCluster, manifest: Object) -> Object:
 
 
 def repaired(cluster: RunningCluster, desired: Object) -> bool:
-    """Make one repair as the operator does, and say whether the object is as it should be.
+    """Let the operator's writer repair an object, and say whether it is as it should be.
 
     Controllers write to it at the same time, so that a patch may come too late.
     """
-    metadata = desired["metadata"]
-    live = cluster.get(desired["kind"], metadata["name"], "-n", metadata["namespace"])
-    if found := exclusive.foreign(desired, live):
-        patched(cluster, desired, found, MANAGER, check=False)
-    elif drift.differs(desired, live):
-        applied(cluster, desired)
-    else:
-        return True
-    return False
+
+    async def repair() -> Written:
+        api = KubeApi(await connection(cluster.kubeconfig), lambda *_: None)
+        try:
+            kind, metadata = plan.kind_of(desired), desired["metadata"]
+            world = World(api, (), lambda _: None, lambda _: None)
+            live = await api.get(kind, metadata["namespace"], metadata["name"])
+            owners = [owner["uid"] for owner in metadata.get("ownerReferences") or ({"uid": ""},)]
+            child = plan.Child(kind, desired, live)
+            return await Writer(api, world).write(owners[0], [child], nobody_asks)
+        finally:
+            await api.close()
+
+    written = asyncio.run(repair())
+    assert written.failure is None or written.failure.conflict, written.failure
+    return written.is_clean
+
+
+async def nobody_asks() -> None:
+    """Confirm that the McpServer is there: here only its children are."""
 
 
 def patched(
@@ -585,15 +602,12 @@ def patched(
     manifest: Object,
     patch: list[Object],
     manager: str,
-    *,
-    check: bool = True,
 ) -> Object:
     """Send a JSON patch to a child."""
     metadata = manifest["metadata"]
     answer = cluster.kubectl(
         *("patch", manifest["kind"], metadata["name"], "-n", metadata["namespace"]),
         *("--type=json", "--field-manager", manager, "-o", "json", "-p", json.dumps(patch)),
-        check=check,
     )
-    live: Object = json.loads(answer or "{}")
+    live: Object = json.loads(answer)
     return live

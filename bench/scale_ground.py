@@ -148,7 +148,7 @@ def operator(
     port = free_port()
     # As in an image: compiled once, by the first start, and not again with each.
     compiled = ["env", "-u", "PYTHONDONTWRITEBYTECODE", f"PYTHONPYCACHEPREFIX={folder}/compiled"]
-    command = [*compiled, sys.executable, "-m", "bench.scale_pods", str(pods)]
+    command = [*compiled, sys.executable, "-m", "bench.scale_operator", str(pods)]
     options = ["--config", str(config), "--kubeconfig", str(kubeconfig)]
     options += ["--http-port", str(port), "--identity", "bench"]
     core = max(os.sched_getaffinity(0))

@@ -11,9 +11,7 @@ import asyncio
 import base64
 import contextlib
 import json
-import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from breakwater_contract.names import HASH_KEY_FILE
@@ -23,13 +21,13 @@ from breakwater_operator.api.names import MANAGER
 from breakwater_operator.kube.cache import Cache
 from breakwater_operator.kube.informer import Informer
 from breakwater_operator.kube.kinds import CONFIG_MAP, SECRET
-from breakwater_operator.main import run
 from breakwater_operator.render.ring import STATE_FILE
 from breakwater_operator.render.volumes import LIVE_KEY
 from breakwater_operator.status.facts import Probe, ServerInfo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from breakwater_operator.kube.api import KubeApi
     from breakwater_operator.probe.prober import Target
@@ -165,7 +163,3 @@ def _data(live: Object) -> Object:
 
 def _decoded(secret: Object) -> dict[str, bytes]:
     return {name: base64.b64decode(value) for name, value in secret["data"].items()}
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[2:], prober=PretendingProber(Path(sys.argv[1]))))

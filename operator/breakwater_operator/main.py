@@ -68,6 +68,8 @@ def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> i
     gc.set_threshold(YOUNG_OBJECTS)
     # What was imported stays: no collection has to go through it.
     gc.freeze()
+    # From here on there may be garbage; `start` had none looked for.
+    gc.enable()
     try:
         uvloop.run(_operate(configuration, options, prober))
     except (ClusterError, OSError) as error:

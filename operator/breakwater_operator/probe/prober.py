@@ -3,31 +3,19 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
-from mcp_types import (
-    CLIENT_CAPABILITIES_META_KEY,
-    CLIENT_INFO_META_KEY,
-    PROTOCOL_VERSION_META_KEY,
-    SERVER_INFO_META_KEY,
-    DiscoverRequest,
-    DiscoverResult,
-    Implementation,
-    JSONRPCRequest,
-    ListToolsRequest,
-    ListToolsResult,
-    PaginatedRequestParams,
-    RequestParams,
-)
 from pydantic import ValidationError
 
 from breakwater_contract.names import HEALTH_PATH, MANAGEMENT_PORT, MCP_PATH
 from breakwater_operator.probe.health import HEALTH_BYTES_MAX, read_health
 from breakwater_operator.probe.token import SigningKey, best
 from breakwater_operator.status.facts import Probe, ServerInfo
+
+if TYPE_CHECKING:
+    from breakwater_operator.probe.hello import Asked
 
 PROTOCOL_VERSION = "2026-07-28"
 """The revision of MCP that needs one request to say hello; our runtime serves it."""
@@ -113,16 +101,14 @@ class HttpProber:
 
     async def handshake(self, target: Target) -> ServerInfo:
         """Speak MCP with a pod: discover it and list its tools."""
+        # Not with everything else when the process starts: see there.
+        from breakwater_operator.probe import hello
+
         try:
-            found = await self._call(target, DiscoverRequest(params=RequestParams(_meta=_META)))
-            discovered = DiscoverResult.model_validate(found)
-            said = Implementation.model_validate((discovered.meta or {})[SERVER_INFO_META_KEY])
-            return ServerInfo(
-                name=said.name,
-                version=said.version,
-                protocol_versions=tuple(discovered.supported_versions),
-                tools=await self._tools(target),
-            )
+            found = await self._call(target, hello.who())
+            # What is wrong with it is said before more is asked.
+            info = hello.server(found, tools=0)
+            return replace(info, tools=await self._tools(target))
         except KeyError as error:
             raise HandshakeError("server/discover was answered without a serverInfo") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -140,30 +126,25 @@ class HttpProber:
             await self._session.close()
 
     async def _tools(self, target: Target) -> int:
+        from breakwater_operator.probe import hello
+
         count, cursor = 0, None
         for _ in range(PAGES_MAX):
-            params = PaginatedRequestParams(_meta=_META, cursor=cursor)
-            page = await self._call(target, ListToolsRequest(params=params))
-            result = ListToolsResult.model_validate(page)
-            count, cursor = count + len(result.tools), result.next_cursor
+            more, cursor = hello.page(await self._call(target, hello.which_tools(cursor)))
+            count += more
             if not cursor:
                 return count
         raise HandshakeError(f"tools/list has more than {PAGES_MAX} pages")
 
-    async def _call(
-        self, target: Target, request: DiscoverRequest | ListToolsRequest
-    ) -> dict[str, Any]:
-        plain = request.model_dump(mode="json", by_alias=True, exclude_none=True)
-        message = JSONRPCRequest(jsonrpc="2.0", id=1, **plain)
+    async def _call(self, target: Target, asked: "Asked") -> dict[str, Any]:
         headers = {
             "Accept": "application/json, text/event-stream",
             "Content-Type": "application/json",
             "MCP-Protocol-Version": PROTOCOL_VERSION,
-            "Mcp-Method": request.method,
+            "Mcp-Method": asked.method,
         }
-        sent = message.model_dump_json(by_alias=True, exclude_none=True)
-        body = await self._ask("POST", target, MCP_PATH, headers, sent)
-        return _result(request.method, body)
+        body = await self._ask("POST", target, MCP_PATH, headers, asked.message)
+        return _result(asked.method, body)
 
     async def _ask(
         self, method: str, target: Target, path: str, headers: dict[str, str], body: str | None
@@ -191,15 +172,6 @@ class HttpProber:
             if path == MCP_PATH and answer.status != 200:
                 raise HandshakeError(f"{MCP_PATH} answered {answer.status} to {_method(body)}")
             return content
-
-
-_META: Any = {
-    PROTOCOL_VERSION_META_KEY: PROTOCOL_VERSION,
-    CLIENT_INFO_META_KEY: Implementation(
-        name="breakwater-operator", version=version("mcp-breakwater")
-    ).model_dump(mode="json", by_alias=True, exclude_none=True),
-    CLIENT_CAPABILITIES_META_KEY: {},
-}
 
 
 def _result(method: str, body: bytes) -> dict[str, Any]:

@@ -8,8 +8,14 @@ import pytest
 LOADED = "import sys, breakwater_operator.main; print(*sys.modules)"
 
 
-@pytest.mark.parametrize("unused", ["requests", "urllib3", "oauthlib", "kubernetes.dynamic"])
-def test_the_synchronous_half_of_the_client_is_not_loaded(unused: str) -> None:
+@pytest.mark.parametrize(
+    "unused",
+    [
+        *("requests", "urllib3", "oauthlib", "kubernetes.dynamic"),
+        pytest.param("mcp_types", id="mcp_types: the first handshake loads it"),
+    ],
+)
+def test_what_no_start_needs_is_not_loaded(unused: str) -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, timeout=120
     ).stdout.split()

@@ -2,12 +2,30 @@
 
 import itertools
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from breakwater_operator.main import Delays, run
+
+STARTED = """
+import gc, sys
+from breakwater_operator import start
+
+during_imports = 0
+
+def collected(phase, _):
+    global during_imports
+    main = sys.modules.get("breakwater_operator.main")
+    during_imports += phase == "start" and not hasattr(main, "run")
+
+gc.callbacks.append(collected)
+start.run()
+print(during_imports, gc.isenabled())
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +91,16 @@ def test_retries_of_the_watch_never_end_and_stay_below_half_a_minute() -> None:
     assert max(delays) <= 30
     assert delays[0] <= 1
     assert min(delays[10:]) >= 15
+
+
+def test_no_garbage_is_looked_for_while_the_process_imports(tmp_path: Path) -> None:
+    config = tmp_path / "operator.yaml"
+    config.write_text("{namespace: system, images: {runtime: 'r:1'}}")
+    options = ["--config", str(config), "--kubeconfig", str(tmp_path / "none")]
+
+    ended = subprocess.run(
+        [sys.executable, "-c", STARTED, *options], capture_output=True, text=True, timeout=120
+    )
+
+    assert "--kubeconfig" in ended.stderr
+    assert ended.stdout.split() == ["0", "True"]

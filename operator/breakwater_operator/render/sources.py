@@ -98,7 +98,8 @@ def resolve(
         found: The objects as they are; one that does not exist is absent.
         hash_key: The server's own.
         stored: What the revisions of the server remember, newest first: for an object that has not
-            changed since, and for one that is missing now, that holds.
+            changed since, and for one that is missing now or lacks an entry without which no pod
+            starts, that holds.
     """
     return tuple(
         _unchanged(one, found.get(one.key), stored) or _fresh(one, found.get(one.key), hash_key)
@@ -134,9 +135,7 @@ def _missing(
                 Reason.SOURCE_MISSING,
                 f"{title} does not exist; create it, or correct its name in the manifest",
             )
-        entries = _entries(live) if live is not None else {}
-        absent = [key for key in one.required if key and key not in entries]
-        if live is not None and absent:
+        if live is not None and (absent := _absent(one, live)):
             yield NotReadyError(
                 Reason.SOURCE_MISSING,
                 f"{title} has no entry {', '.join(absent)}; add it, or correct the key in the "
@@ -166,15 +165,21 @@ def _references(value: Any) -> Iterator[Mapping[str, Any]]:
 def _unchanged(
     one: Consumed, live: Live | None, stored: Sequence[Mapping[str, Any]]
 ) -> Source | None:
-    version = _version(live)
+    version, is_there = _version(live), live is not None and not _absent(one, live)
     for held in stored:
         entries = None if held.get("entries") is None else tuple(held["entries"])
         if (held["kind"], held["name"], entries) != (*one.key, one.entries):
             continue
         at = held["uid"], held["resourceVersion"]
-        if at == version or (live is None and at != NOWHERE):
+        if at == version or (not is_there and at != NOWHERE):
             return Source(*one.key, entries, *at, held["hash"])
     return None
+
+
+def _absent(one: Consumed, live: Live) -> list[str]:
+    """Name the entries without which no pod starts and that are not there."""
+    entries = _entries(live)
+    return [key for key in one.required if key and key not in entries]
 
 
 def _fresh(one: Consumed, live: Live | None, hash_key: bytes) -> Source:

@@ -89,6 +89,21 @@ def test_what_is_missing_is_named_and_pods_that_run_are_left_alone() -> None:
     assert "has no entry token" in str(wait)
 
 
+def test_an_object_that_lost_an_entry_replaces_no_pod_until_it_has_it_again() -> None:
+    made = server(FROM_SECRET, {"secretKeyRef": {"name": "github", "key": "user"}})
+    wanted, name = sources.consumed(made), ("Secret", "github")
+    first = sources.resolve(wanted, {name: live("1", token="a", user="u")}, KEY, ())
+    held = [one.data() for one in first]
+
+    lost = sources.resolve(wanted, {name: live("2", user="v")}, KEY, held)
+    again = sources.resolve(wanted, {name: live("3", token="b", user="v")}, KEY, held)
+    as_it_was = sources.resolve(wanted, {name: live("4", token="a", user="u")}, KEY, held)
+
+    assert lost == first
+    assert sources.digest(again) != sources.digest(first)
+    assert sources.digest(as_it_was) == sources.digest(first)
+
+
 def test_what_appears_after_it_was_missing_is_a_new_revision() -> None:
     made = server(FROM_SECRET)
     wanted = sources.consumed(made)

@@ -177,16 +177,18 @@ def test_who_exposes_a_host_that_another_server_has_is_told(op: Ground) -> None:
     op.ready("both-a", expose=host)
     op.apply("both-b", expose=host)
 
-    found = op.wait("both-b", "Ready", "False", "HostTaken")
+    found = op.wait("both-b", "Degraded", "True", "HostTaken")
 
     assert f"leads to McpServer {op.namespace}/both-a for it" in found["message"]
-    assert op.condition("both-a", "Ready")["status"] == "True"
-    op.ready("both-b", expose=host | {"ingressClassName": "internal"})
+    # Whoever is inside the cluster is served.
+    op.wait("both-b", "Ready")
+    assert op.condition("both-a", "Degraded")["status"] == "False"
+    op.apply("both-b", expose=host | {"ingressClassName": "internal"})
+    op.wait("both-b", "Degraded", "False")
     op.apply("both-b", expose=host)
     op.wait("both-b", "Degraded", "True", "HostTaken")
     op.delete(MCP_SERVER, "both-a")
     op.wait("both-b", "Degraded", "False")
-    op.wait("both-b", "Ready")
 
 
 class TestTls:

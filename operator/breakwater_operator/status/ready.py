@@ -14,9 +14,8 @@ from breakwater_operator.status.conditions import (
 from breakwater_operator.status.facts import Facts, Problem
 from breakwater_operator.status.rollout import rollout
 
-SERVES_OTHERWISE = {Reason.APPLY_FAILED, Reason.NAME_TAKEN, Reason.HOST_TAKEN}
-"""What is wrong with the children themselves, or keeps requests from them: then clients are
-not served as the manifest says."""
+SERVES_OTHERWISE = {Reason.APPLY_FAILED, Reason.NAME_TAKEN}
+"""What is wrong with the children themselves: then clients are not served as the manifest says."""
 
 
 def ready(facts: Facts) -> Condition:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.cluster.files import locked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -29,6 +31,10 @@ class Program:
 
 C_COMPILER = (Program("gcc", "gcc"), Program("/usr/include/stdlib.h", "libc6-dev"))
 """What compiles C; the package of the compiler only recommends the headers of the C library."""
+
+INSTALLING = Path("/run/breakwater-apt.lock")
+PATIENT = ("-o", "DPkg::Lock::Timeout=300")
+"""How long others may hold the lock of packages: what installs updates when a machine starts."""
 
 
 class MissingProgramsError(Exception):
@@ -80,16 +86,18 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def apt_install(packages: Sequence[str]) -> None:
-    """Install packages; the lists are fetched anew only where the known ones do not suffice."""
-    environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    install = [
-        *environment,
-        *("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages),
-    ]
-    if not any(Path("/var/lib/apt/lists").glob("*_Packages*")) or _fails(install):
-        _fails([*environment, "apt-get", "update", "--quiet"])
-        _fails(install)
+def apt_install(packages: Sequence[str], lock: Path = INSTALLING) -> None:
+    """Install packages; the lists are fetched anew only where the known ones do not suffice.
+
+    Whoever does the same at that time is waited for: apt itself has locks that it does not wait
+    for.
+    """
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *PATIENT, "--quiet"]
+    install = [*apt, "install", "--yes", "--no-install-recommends", *packages]
+    with locked(lock):
+        if not any(Path("/var/lib/apt/lists").glob("*_Packages*")) or _fails(install):
+            _fails([*apt, "update"])
+            _fails(install)
 
 
 def _fails(command: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dev.cluster.files import locked
 from dev.prerequisites import C_COMPILER, Program, require
 
 if TYPE_CHECKING:
@@ -146,15 +147,19 @@ def build() -> Path:
     if final.is_dir():
         return final
     require(COMPILER)
-    final.parent.mkdir(parents=True, exist_ok=True)
+    # Several may want it at once, as tests do that run side by side: one of them compiles.
+    with locked(final.parent / f".{final.name}.lock"):
+        if not final.is_dir():
+            _build(final)
+    return final
+
+
+def _build(final: Path) -> None:
     with tempfile.TemporaryDirectory(dir=final.parent) as name:
         folder = Path(name, "made")
         shutil.copytree(SOURCES[1], folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
         _compile(folder)
-        # Several may build at once: what one of them has finished is there for all.
-        if not final.is_dir():
-            folder.rename(final)
-    return final
+        folder.rename(final)
 
 
 def libraries(folder: Path) -> Iterator[tuple[Path, str]]:

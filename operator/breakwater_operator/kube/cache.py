@@ -86,8 +86,9 @@ class Cache:
         if len(self._own) >= OWN_MAX:
             self._own.clear()
         self._own.add((live["metadata"]["uid"], version(live)))
-        if self._is_news(live):
-            self._put(live)
+        name = _name(live)
+        if self._is_news(name, live):
+            self._put(name, live)
 
     def is_own(self, uid: str, at: int) -> bool:
         """Whether an own write made this state; to be asked once, when its event comes."""
@@ -123,23 +124,26 @@ class Cache:
     def saw(self, kind: str, live: dict[str, Any]) -> None:
         """Take over a watch event of type `kind`."""
         self._own.discard((live["metadata"]["uid"], version(live)))
-        if (waiting := self._waiting.get(_name(live))) is not None:
+        name = _name(live)
+        if (waiting := self._waiting.get(name)) is not None:
             waiting.append((kind, live))
         elif kind == "DELETED":
             old = self._forget(live, version(live))
             self._gone.pop(live["metadata"]["uid"], None)
             if old is not None:
                 self._changed(old, None)
-        elif self._is_news(live):
-            self._replace(live)
+        elif self._is_news(name, live):
+            self._replace(name, live)
 
     def listed(self, found: Iterable[dict[str, Any]]) -> set[Name]:
         """Take over a part of a list, and give the names in it."""
         names = set()
         for live in found:
-            names.add(_name(live))
-            if self._is_news(live):
-                self._replace(live)
+            name = _name(live)
+            names.add(name)
+            if self._is_news(name, live):
+                # Long before anybody reads it, many others come.
+                self._replace(name, live, is_held_ready=False)
         return names
 
     def list_ended(self, names: AbstractSet[Name], at: int, namespace: str | None = None) -> None:
@@ -157,19 +161,20 @@ class Cache:
         self._gone = {uid: gone for uid, gone in self._gone.items() if gone > at}
         self._own = {state for state in self._own if state[1] > at}
 
-    def _is_news(self, live: dict[str, Any]) -> bool:
+    def _is_news(self, name: Name, live: dict[str, Any]) -> bool:
         if live["metadata"]["uid"] in self._gone:
             return False
-        known = self._objects.get(_name(live))
+        known = self._objects.get(name)
         return known is None or known.version < version(live)
 
-    def _replace(self, live: dict[str, Any]) -> None:
-        known = self._objects.get(_name(live))
-        old = self._content(_name(live), known) if known is not None else None
-        self._changed(old, self._put(live))
+    def _replace(self, name: Name, live: dict[str, Any], *, is_held_ready: bool = True) -> None:
+        known = self._objects.get(name)
+        old = self._content(name, known) if known is not None else None
+        self._changed(old, self._put(name, live, is_held_ready=is_held_ready))
 
-    def _put(self, live: dict[str, Any]) -> dict[str, Any]:
-        name = _name(live)
+    def _put(
+        self, name: Name, live: dict[str, Any], *, is_held_ready: bool = True
+    ) -> dict[str, Any]:
         new = self._keep(live)
         held = _Held(version(live), live["metadata"]["uid"], self._group(new), _packed(new))
         known = self._objects.get(name)
@@ -177,7 +182,8 @@ class Cache:
             self._ungroup(name, known)
         self._objects[name] = held
         self._groups.setdefault(held.group, set()).add(name)
-        self._hold_ready(name, held, new)
+        if is_held_ready:
+            self._hold_ready(name, held, new)
         return new
 
     def _content(self, name: Name, held: _Held) -> dict[str, Any]:

@@ -123,7 +123,8 @@ class McpServerSpec(Model):
     pod: PodSpec = PodSpec()
     """What the pods get: volumes and resources."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 2
-    """How many pods serve. `kubectl scale` changes it."""
+    """How many pods serve. `kubectl scale bmcp` changes it, and so may an autoscaler of your
+    own that names the McpServer; whoever scales its Deployment finds that put back."""
     autoscaling: Autoscaling | None = None
     """How many pods serve, by load; `replicas` is then only what the server starts with."""
     expose: Expose | None = None

@@ -561,6 +561,24 @@ def test_a_changed_variable_is_a_new_revision_and_what_nobody_reads_is_not(op: G
     op.wait("hub", "Ready")
 
 
+def test_what_the_operator_may_not_read_is_told(op: Ground) -> None:
+    def is_read(seen: Seen) -> bool:
+        return seen.method == "GET" and seen.plural == "secrets" and seen.name == "guarded"
+
+    op.create(SECRET, "guarded", stringData={"crm": "a key of theirs"})
+    rule = Rule(is_read, status=403, message='secrets "guarded" is forbidden')
+    op.proxy.rules.append(rule)
+    try:
+        op.apply("barred", access={"keys": {"secretName": "guarded"}})
+
+        found = op.wait("barred", "Ready", "False", "ApplyFailed")
+    finally:
+        op.proxy.rules.remove(rule)
+
+    assert 'secrets "guarded" is forbidden' in found["message"]
+    op.wait("barred", "Ready")
+
+
 def test_a_suspended_server_has_no_pods_and_comes_back(op: Ground) -> None:
     op.ready("paused")
 

@@ -151,7 +151,10 @@ class Reason(StrEnum):
             "the later one are hidden. Give it another `tools.prefix`, or rename them."
         ),
     )
-    APPLY_FAILED = ("ApplyFailed", "The cluster refused or failed to take a child object.")
+    APPLY_FAILED = (
+        "ApplyFailed",
+        ("The cluster refused or failed to take a child object, or to show what it is made from."),
+    )
     NAME_TAKEN = (
         "NameTaken",
         "An object that is not ours has the name of a child; it is left alone.",

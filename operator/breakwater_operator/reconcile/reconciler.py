@@ -92,7 +92,7 @@ class Reconciler:
         if self._is_ending(key, owner) or self._is_others(owner):
             return self._gone(key)
         try:
-            seen = await self._made(key, owner)
+            seen = await self._known(key, owner, failures)
             (self.paused.add if seen.is_paused else self.paused.discard)(key)
             if seen.failure is not None and seen.failure.namespace_ending:
                 self.ending[key] = owner["metadata"]["uid"]
@@ -123,6 +123,16 @@ class Reconciler:
         """Whether another operator looks after a server."""
         chosen = (owner.get("spec") or {}).get("operatorClass")
         return bool(chosen != self.platform.operator_class)
+
+    async def _known(self, key: Key, owner: Object, failures: int) -> Seen:
+        """Make children what they should be; where that stays impossible, say why."""
+        try:
+            return await self._made(key, owner)
+        except ApiError as error:
+            if not _is_shown(error, failures):
+                raise
+            stored = (owner.get("status") or {}).get("revision")
+            return Seen(server=McpServer.parse(owner), revision=stored, failure=error)
 
     async def _made(self, key: Key, owner: Object) -> Seen:
         """Make children what they should be, or know that they are."""
@@ -224,7 +234,6 @@ class Reconciler:
         # What nobody acts upon was not observed either: who waits for a change goes on waiting.
         acted = previous.get("observedGeneration", 0) if seen.paused_until else generation
         is_held_back = acted != generation
-        is_shown = failure is not None and (failure.refused or failures >= SHOWN_AFTER_FAILURES)
         return Facts(
             name=name,
             namespace=namespace,
@@ -234,7 +243,7 @@ class Reconciler:
             faults=seen.faults,
             waits=tuple(seen.waits),
             problems=tuple(seen.problems),
-            failures=(failure,) if failure is not None and is_shown else (),
+            failures=(failure,) if failure is not None and _is_shown(failure, failures) else (),
             paused_until=seen.paused_until,
             is_held_back=is_held_back,
             deployment=deployments.find(self.world, namespace, name),
@@ -303,6 +312,10 @@ class Reconciler:
         self.paused.discard(key)
         self.upgrades.forget(key)
         return Result("gone")
+
+
+def _is_shown(failure: ApiError, failures: int) -> bool:
+    return failure.refused or failures >= SHOWN_AFTER_FAILURES
 
 
 def _revisions(pods: Sequence[Object]) -> set[str]:

@@ -277,7 +277,7 @@ async def test_a_changed_list_of_tools_is_read_again(
     one = made(kind, served, helped, "Shared")
     assert isinstance(one, ContainerBackend)
     async with running(one):
-        one._tools = {}
+        one._description._tools = {}
         trigger = {"name": "test_trigger_tool_change", "arguments": {}}
 
         async def changed() -> bool:

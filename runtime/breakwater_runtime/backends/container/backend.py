@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from breakwater_contract.backends import ContainerBackend as Settings
@@ -11,7 +11,7 @@ from breakwater_contract.backends import Reason
 from breakwater_contract.mcp import METHOD_NOT_FOUND, MODERN_PROTOCOL_VERSIONS
 from breakwater_contract.names import OPERATOR_PRINCIPAL
 from breakwater_runtime.backends.backend import Deliver, Finding, PoolUse, Subscription
-from breakwater_runtime.backends.codec import eras, param_headers
+from breakwater_runtime.backends.codec import eras
 from breakwater_runtime.backends.codec.greeting import DISCOVER, INITIALIZE, GreetingError, envelope
 from breakwater_runtime.backends.codec.instance import (
     About,
@@ -21,9 +21,11 @@ from breakwater_runtime.backends.codec.instance import (
     unavailable,
 )
 from breakwater_runtime.backends.container import questions
+from breakwater_runtime.backends.container.description import Description
+from breakwater_runtime.backends.container.opening import Opening
 from breakwater_runtime.backends.container.pool import Key, Pool, PoolLimits
 from breakwater_runtime.backends.container.questions import Client
-from breakwater_runtime.backends.container.spares import Spare, Spares
+from breakwater_runtime.backends.container.spares import Spares
 from breakwater_runtime.backends.container.transport import OpeningError, Transport
 from breakwater_runtime.calls import Call, Channel, Peer, RpcError
 
@@ -34,9 +36,6 @@ NOBODY = ("", "")
 
 TOOLS_CALL = "tools/call"
 LISTEN = "subscriptions/listen"
-LISTS_MAX = 50
-"""How many pages a list of tools may have."""
-
 AWAY = frozenset({Reason.STARTING, Reason.UNREACHABLE, Reason.CRASHING})
 """What the way to a server finds where nobody can be asked."""
 
@@ -70,13 +69,17 @@ class ContainerBackend:
         self._transport = transport
         self._sinks = Sinks(self._event, self._asked)
         limits = PoolLimits(settings.instances.max, settings.instances.idle.seconds)
-        self._spares = Spares(settings.instances.spares, self._spare, self._may_have_spare)
-        self._pool = Pool(name, self._open, limits, self._spares)
-        self._wanted_era = False
-        self._about: About | None = None
-        self._tools: dict[str, dict[str, Any]] = {}
-        self._declaring: frozenset[str] = frozenset()
+        self._description = Description()
         self._sessions: dict[str, Session] = {}
+        self._opening = Opening(
+            transport,
+            self._sinks,
+            self._description,
+            self._greeting,
+            per_principal=self._isolation == "PerPrincipal",
+        )
+        self._spares = Spares(settings.instances.spares, self._opening.ahead, self._may_have_spare)
+        self._pool = Pool(name, self._open, limits, self._spares)
         self._finding: Finding | None = Finding(Reason.STARTING, "it has not answered yet")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
@@ -133,7 +136,7 @@ class ContainerBackend:
         while True:
             try:
                 await self._transport.reachable()
-                era = self._known_era
+                era = self._description.era
                 instance = await self._pool.get((*NOBODY, era), patient=True)
                 await self._describe(instance)
                 self._pool.move((*NOBODY, era), (*NOBODY, instance.about.modern))
@@ -164,10 +167,6 @@ class ContainerBackend:
                 return
             await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
-    @property
-    def _known_era(self) -> bool | None:
-        return self._about.modern if self._about is not None else None
-
     def _found(self, error: Exception) -> None:
         if isinstance(error, GreetingError):
             self._finding = Finding(Reason.HANDSHAKE_FAILED, f"it does not speak MCP: {error}")
@@ -180,28 +179,8 @@ class ContainerBackend:
 
     async def _describe(self, instance: Instance) -> None:
         """Learn which tools there are."""
-        self._about = instance.about
-        if "tools" not in instance.about.capabilities:
-            return
-        tools: dict[str, dict[str, Any]] = {}
-        cursor: str | None = None
-        for _ in range(LISTS_MAX):
-            params: dict[str, Any] = {"cursor": cursor} if cursor is not None else {}
-            if instance.about.modern:
-                params["_meta"] = envelope({})
-            page = (await instance.request("tools/list", params or None)).content
-            listed = page.get("tools")
-            for tool in listed if isinstance(listed, list) else ():
-                if isinstance(tool, dict) and isinstance(tool.get("name"), str):
-                    tools[tool["name"]] = tool
-            cursor = page.get("nextCursor")
-            if not isinstance(cursor, str):
-                break
-        self._tools = tools
-        self._declaring = frozenset(
-            name for name, tool in tools.items() if param_headers.declared(tool)
-        )
-        self._transport.describe(tools)
+        if await self._description.learn(instance):
+            self._transport.describe(self._description.tools)
 
     async def _sweep(self) -> None:
         while True:
@@ -257,7 +236,7 @@ class ContainerBackend:
 
     def _key(self, call: Call, modern: bool) -> Key:
         """Say whose instance a call goes to; a server without the caller's era has one for all."""
-        era = modern and self._about is not None and self._about.modern
+        era = modern and bool(self._description.era)
         if self._isolation == "Shared" or call.principal.name == OPERATOR_PRINCIPAL:
             return ("", "", era)
         if self._isolation == "PerSession" and isinstance(call.peer, Session):
@@ -281,11 +260,12 @@ class ContainerBackend:
         Raises:
             RpcError: It never said anything.
         """
-        if self._about is None:
+        about = self._description.about
+        if about is None:
             # Not what was found: the log of a server is not for its callers.
             said = f"Backend {self.name} has not answered yet."
             raise unavailable(self.name, said, retryable=True)
-        return self._about
+        return about
 
     async def _initialize(self, call: Call) -> bytes:
         session = call.peer if isinstance(call.peer, Session) else None
@@ -296,46 +276,15 @@ class ContainerBackend:
         return eras.initialized(instance.about, call.params)
 
     async def _open(self, key: Key) -> Instance:
-        kind, name, modern = key
-        initialize: dict[str, Any] = {}
-        if kind == "principal":
-            initialize["capabilities"] = questions.ANYBODY
-        elif kind == "session" and (session := self._sessions.get(name)) is not None:
-            initialize |= session.client.initialize
-        if kind and (spare := self._take_spare(modern=bool(modern))) is not None:
-            with suppress(OpeningError, RpcError):  # it ended: then another one is started
-                return await self._greeted(spare, modern, initialize)
-        return await self._transport.open(self._sinks, modern=modern, initialize=initialize)
+        return await self._opening.open(key, self._spares)
 
-    # Children ahead of their principals and sessions
+    def _greeting(self, session_id: str) -> Mapping[str, Any]:
+        session = self._sessions.get(session_id)
+        return session.client.initialize if session is not None else {}
 
     def _may_have_spare(self) -> bool:
-        return self._about is not None and self.fault is None and self._pool.has_room
-
-    def _greeted_ahead(self, *, modern: bool) -> bool:
-        """Say whether all are greeted in one way: in an older session it is the client's own."""
-        return modern or self._isolation == "PerPrincipal"
-
-    async def _spare(self) -> Spare:
-        prepared = await self._transport.prepare(self._sinks)
-        modern = self._wanted_era and self._about is not None and self._about.modern
-        if not self._greeted_ahead(modern=modern):
-            return Spare(prepared, None)
-        initialize = {} if modern else {"capabilities": questions.ANYBODY}
-        return Spare(prepared, await prepared.greet(modern=modern, initialize=initialize))
-
-    def _take_spare(self, *, modern: bool) -> Spare | None:
-        self._wanted_era = modern
-        return self._spares.take(modern=modern, greeted=self._greeted_ahead(modern=modern))
-
-    async def _greeted(
-        self, spare: Spare, modern: bool | None, initialize: Mapping[str, Any]
-    ) -> Instance:
-        instance = spare.instance
-        if instance is None:
-            return await spare.prepared.greet(modern=modern, initialize=initialize)
-        instance.last_used = asyncio.get_running_loop().time()
-        return instance
+        known = self._description.about is not None
+        return known and self.fault is None and self._pool.has_room
 
     def listen(self, call: Call, deliver: Deliver) -> Subscription | None:  # noqa: ARG002 - as Backend has it
         """Have `answer` serve it: the server itself knows what changes."""
@@ -381,40 +330,34 @@ class ContainerBackend:
 
     def has_tool(self, name: str) -> bool:
         """Say whether there is a tool of this name."""
-        return name in self._tools
+        return name in self._description.names
 
     @property
     def tools(self) -> Collection[str]:
         """The names of the tools that there are, as far as is known."""
-        return self._tools.keys()
+        return self._description.names
 
     def may_have_tool(self, name: str) -> bool:
         """Say whether there could be a tool of this name."""
-        return name in self._tools or self._about is None
+        return self._description.may_have(name)
 
     def input_schema(self, tool: str) -> Mapping[str, Any] | None:
         """Get the schema of a tool's arguments; None: not known."""
-        schema = self._tools.get(tool, {}).get("inputSchema")
-        return schema if isinstance(schema, dict) else None
+        return self._description.input_schema(tool)
 
     def declares_headers(self, tool: str) -> bool:
         """Say whether a tool has arguments that clients repeat as `Mcp-Param-*`."""
-        return tool in self._declaring
+        return self._description.declares_headers(tool)
 
     def mismatch(self, call: Call, headers: Sequence[tuple[str, str]]) -> str | None:
         """Say which `Mcp-Param-*` header does not agree with the tool's arguments; None: all do."""
-        params = call.params or {}
-        arguments = params.get("arguments")
-        tool = self._tools.get(str(params.get("name")))
-        if tool is None or not isinstance(arguments, dict | None):
-            return None
-        return param_headers.mismatch(tool, arguments or {}, headers)
+        return self._description.mismatch(call, headers)
 
     def needs_session(self, capabilities: Mapping[str, Any]) -> bool:
         """Say whether an older client with these capabilities could miss something without one."""
         if self._isolation == "PerSession":
             return True
-        own = self._about.capabilities if self._about is not None else {}
+        own = self._description.capabilities
         if "logging" in own or any(
             isinstance(part, dict) and (part.get("listChanged") or part.get("subscribe"))
             for part in own.values()

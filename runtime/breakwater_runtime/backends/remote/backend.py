@@ -12,7 +12,7 @@ from breakwater_contract.mcp import METHOD_NOT_FOUND, MODERN_PROTOCOL_VERSIONS, 
 from breakwater_runtime.backends.backend import Finding
 from breakwater_runtime.backends.codec import eras
 from breakwater_runtime.backends.codec.greeting import INITIALIZE, GreetingError
-from breakwater_runtime.backends.codec.instance import Instance, unavailable
+from breakwater_runtime.backends.codec.instance import unavailable
 from breakwater_runtime.backends.container.backend import TOOLS_CALL, ContainerBackend
 from breakwater_runtime.backends.container.transport import OpeningError, Transport
 from breakwater_runtime.backends.encoding import dumps
@@ -50,15 +50,9 @@ class RemoteBackend(ContainerBackend):
     async def _refresh(self) -> None:
         while True:
             await asyncio.sleep(LIST_SECONDS)
-            instance = self._pool.ready(("", "", self._known_era))
+            instance = self._pool.ready(("", "", self._description.era))
             if instance is not None and self.fault is None:
                 await self._describe_again(instance)
-
-    async def _describe_again(self, instance: Instance) -> None:
-        known = self._tools
-        await super()._describe_again(instance)
-        if self._tools == known:
-            self._tools = known  # the same object: what was made of it holds
 
     def _found(self, error: Exception) -> None:
         if isinstance(error, GreetingError):
@@ -83,10 +77,11 @@ class RemoteBackend(ContainerBackend):
         if self.fault is not None:
             raise unavailable(self.name, f"Backend {self.name} is away.", retryable=True)
         is_modern = call.version in MODERN_PROTOCOL_VERSIONS
-        tools, listed = self._listed.get(is_modern, (None, b""))
-        if tools is not self._tools:
-            listed = dumps(self._list(about.server_info, is_modern=is_modern))
-            self._listed[is_modern] = (self._tools, listed)
+        tools = self._description.tools
+        known, listed = self._listed.get(is_modern, (None, b""))
+        if known is not tools:
+            listed = dumps(_list(tools, about.server_info, is_modern=is_modern))
+            self._listed[is_modern] = (tools, listed)
         return listed
 
     async def _answer(self, call: Call) -> bytes:
@@ -118,13 +113,16 @@ class RemoteBackend(ContainerBackend):
             call.outcome = "caller_error"
         return modern.result(result)
 
-    def _list(self, server_info: Mapping[str, Any], *, is_modern: bool) -> dict[str, Any]:
-        content: dict[str, Any] = {"tools": [*self._tools.values()]}
-        if is_modern:
-            content |= {
-                "resultType": "complete",
-                "ttlMs": int(LIST_SECONDS * 1000),
-                "cacheScope": "public",
-                "_meta": {SERVER_INFO_META_KEY: server_info},
-            }
-        return content
+
+def _list(
+    tools: Mapping[str, Any], server_info: Mapping[str, Any], *, is_modern: bool
+) -> dict[str, Any]:
+    content: dict[str, Any] = {"tools": [*tools.values()]}
+    if is_modern:
+        content |= {
+            "resultType": "complete",
+            "ttlMs": int(LIST_SECONDS * 1000),
+            "cacheScope": "public",
+            "_meta": {SERVER_INFO_META_KEY: server_info},
+        }
+    return content

@@ -13,6 +13,7 @@ SIZE ?= node
 PROVIDER ?= local
 FAKE_NODES ?= 0
 WORKERS ?= 2
+PROCESS_WORKERS ?= 1
 SHARE ?= 1
 
 # uv comes from the same package registry as everything else, into the venv.
@@ -45,15 +46,19 @@ demo-down: venv ## Take the demo's cluster down and leave nothing behind
 
 .PHONY: test
 test: fast ## Everything a change must not break: fast, the runtime as its image has it, real clusters (minutes)
-	$(MAKE) --jobs=2 test-processes test-clusters
+	$(MAKE) --jobs=3 test-clusters test-nodes test-processes
 
-.PHONY: test-processes test-clusters
-test-processes: venv
-	$(BIN)/pytest tests/unit -m "process and not prove" --ignore tests/unit/runtime --ignore tests/unit/hostile -n $(WORKERS) --quiet
-	PYTHONPATH="$$($(BIN)/python -m dev.compiled):$(CURDIR)" $(BIN)/pytest tests/unit/runtime tests/unit/hostile -m "not prove" -n $(WORKERS) --quiet
-# These wait more than they work: what runs beside them costs them little.
+.PHONY: test-clusters test-nodes test-processes
+# Those on clusters wait more than they work: both of them and one worker of the others keep two
+# cores busy. Each brings up clusters of its own.
+NODE_TESTS := $(wildcard tests/cluster/test_dev_cluster*.py)
 test-clusters: venv
-	$(BIN)/pytest tests/cluster tests/e2e -m "not prove"
+	$(BIN)/pytest tests/cluster $(NODE_TESTS:%=--ignore %) -m "not prove" --durations 10
+test-nodes: venv
+	$(BIN)/pytest tests/e2e $(NODE_TESTS) -m "not prove" --durations 10
+test-processes: venv
+	$(BIN)/pytest tests/unit -m "process and not prove" --ignore tests/unit/runtime --ignore tests/unit/hostile -n $(PROCESS_WORKERS) --quiet
+	PYTHONPATH="$$($(BIN)/python -m dev.compiled):$(CURDIR)" $(BIN)/pytest tests/unit/runtime tests/unit/hostile -m "not prove" -n $(PROCESS_WORKERS) --quiet
 
 .PHONY: fast
 fast: format-check lint types imports generated unit ## Format, lint, types, imports, generated files, unit tests (seconds)

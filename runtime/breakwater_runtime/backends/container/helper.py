@@ -150,10 +150,13 @@ class Helper:
             return
         for pipe in pipes:
             os.close(pipe)
-        if verb == "failed" and starting is not None and not starting.done():
+        if verb == "exited":
+            ending = _ending(said)
+            self._exited(name, ending)
+            said = f"{ending} before it was started"
+        # One whose keeper is killed exits without having been started.
+        if verb in {"failed", "exited"} and starting is not None and not starting.done():
             starting.set_exception(HelperError(said))
-        elif verb == "exited":
-            self._exited(name, _ending(said))
 
     def _started(
         self, name: str, pid: str, pipes: list[int], starting: asyncio.Future[Child]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CPU_MS_MAX = 0.8
 RAW_RATIO_MAX = 1.2
-PASSED_SECONDS_MAX = 3.0
+SYNCED_SECONDS_MAX = 3.0
 DRIFT_MS_MAX = 250
 EDIT_MS_MAX = 500
 RSS_MIB_MAX = 220
@@ -83,11 +83,11 @@ def _edited(name: str, done: Done | None, count: int, bound: Bound) -> Row:
 def _waits(measured: Measured) -> Iterator[Row]:
     passed = measured.restart_passed_seconds
     yield _measured_row(
-        "restart: until every server had a pass, the start of Python included",
-        passed or None,
+        "restart: until its caches are synced and it is ready, the start of Python included",
+        measured.restart_ready_seconds or None,
         "s",
-        Bound(PASSED_SECONDS_MAX, at_least=False),
-        f"ready after {measured.restart_ready_seconds:.3g} s",
+        Bound(SYNCED_SECONDS_MAX, at_least=False),
+        f"every server had its first pass after {passed:.3g} s",
     )
     writes = sum(count for name, count in measured.restart_requests.items() if _is_write(name))
     bound = Bound(0, at_least=False)

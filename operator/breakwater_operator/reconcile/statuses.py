@@ -30,8 +30,9 @@ all is written with that."""
 DETAIL_SECONDS = 60.0
 """Between two of one server where there are none to spare."""
 
-ROLLOUT_SECONDS = 300.0
-"""The same while its pods are replaced: what does not get on turns something."""
+ROLLOUT_SECONDS = 900.0
+"""The same while its pods are replaced: what does not get on turns something, when the deadline of
+its Deployment is over (ten minutes, `progressDeadlineSeconds`)."""
 
 
 @dataclass(frozen=True)

@@ -28,24 +28,24 @@ def claimed(live: Live, paths: Sequence[Path], manager: str) -> list[Operation]:
     Returns:
         The patch; empty where nobody else owns any of them.
     """
-    entries = live["metadata"].get("managedFields") or ()
-    fresh = {"manager": manager, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": {}}
-    ours = next((n for n, one in enumerate(entries) if _is_apply(one, manager)), len(entries))
-    before = [*entries, {"apiVersion": live["apiVersion"], **fresh}][: max(ours + 1, len(entries))]
-    after = copy.deepcopy(before)
+    entries = list(live["metadata"].get("managedFields") or ())
+    count = len(entries)
+    ours = next((n for n, entry in enumerate(entries) if _is_apply(entry, manager)), count)
+    if ours == count:
+        fresh = {"manager": manager, "operation": "Apply", "apiVersion": live["apiVersion"]}
+        entries.append(fresh | {"fieldsType": "FieldsV1", "fieldsV1": {}})
+    after = copy.deepcopy(entries)
     for number, entry in enumerate(after):
         if number != ours and not entry.get("subresource"):
             for path in paths:
-                found = _taken(entry.get("fieldsV1") or {}, _fields_v1(path))
-                _merge(after[ours]["fieldsV1"], found)
-    changed = [number for number, entry in enumerate(after) if entry != before[number]]
-    steps = [_step("test", n, entries[n]) for n in changed if n < len(entries)]
-    steps += [_step("replace", n, after[n]) for n in changed if n < len(entries)]
-    if ours in changed and ours == len(entries):
-        steps.append(_step("add", ours, after[ours]))
+                _merge(after[ours]["fieldsV1"], _taken(entry["fieldsV1"], _fields_v1(path)))
+    changed = [number for number, entry in enumerate(after) if entry != entries[number]]
+    kept = [number for number in changed if after[number]["fieldsV1"]]
+    tests = [_step("test", number, entries[number]) for number in changed if number < count]
+    sets = [_step("replace" if n < count else "add", n, after[n]) for n in kept]
     # From the end, since each removal moves those behind it.
-    emptied = [number for number in reversed(changed) if not after[number]["fieldsV1"]]
-    return [*steps, *({"op": "remove", "path": _pointer(number)} for number in emptied)]
+    emptied = [number for number in reversed(changed) if number not in kept]
+    return [*tests, *sets, *({"op": "remove", "path": _pointer(number)} for number in emptied)]
 
 
 def _is_apply(entry: Mapping[str, Any], manager: str) -> bool:

@@ -1,6 +1,7 @@
 """Durations and sizes as people write them in Kubernetes: `30s`, `1Mi`."""
 
 import re
+from abc import abstractmethod
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -62,9 +63,9 @@ class _Unit(str):
         return super().__new__(cls, kept)
 
     @classmethod
+    @abstractmethod
     def spelled(cls, text: str) -> str:
         """Write what a text says in its one spelling."""
-        raise NotImplementedError
 
 
 class Duration(_Unit):

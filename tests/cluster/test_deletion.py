@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from breakwater_operator.api.conditions import ConditionType
 from breakwater_operator.kube.kinds import CHILDREN, CONFIG_MAP, MCP_SERVER, SECRET
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, ground, own_ground
@@ -56,6 +57,33 @@ def test_what_is_left_is_what_the_policy_says(op: Ground, policy: str, is_down: 
     op.quiet(2.0)
     assert left(op, name) == (children if policy == "Orphan" else set())
     assert [seen for seen in op.proxy.writes(before) if seen.name.startswith(name)] == []
+
+
+def test_a_server_that_somebody_holds_says_so_and_is_no_longer_ready(op: Ground) -> None:
+    op.ready("held")
+    finalizers = ["b.example/backup", "a.example/audit"]
+    op.patch(MCP_SERVER, "held", {"metadata": {"finalizers": finalizers}})
+    op.quiet()
+    before = len(op.proxy.seen)
+
+    op.delete(MCP_SERVER, "held", "Foreground")
+
+    found = op.wait("held", "Ready", "False", "Deleting")
+    assert "b.example/backup, a.example/audit" in found["message"]
+    assert "foregroundDeletion" not in found["message"]
+    assert op.condition("held", "Progressing")["reason"] == "Deleting"
+    assert len(op.find(MCP_SERVER, "held")["status"]["conditions"]) == len(ConditionType)
+    op.patch(MCP_SERVER, "held", {"metadata": {"finalizers": finalizers[:1]}})
+    eventually(
+        lambda: "audit" not in op.condition("held", "Ready")["message"],
+        "it names who still holds it",
+        seconds=60,
+    )
+    op.quiet(2.0)
+    writes = [seen for seen in op.proxy.writes(before) if seen.name == "held"]
+    assert [seen.part for seen in writes] == ["status", "status"]
+    op.patch(MCP_SERVER, "held", {"metadata": {"finalizers": None}})
+    eventually(lambda: not left(op, "held"), "nothing is left", seconds=60)
 
 
 def test_a_status_that_was_concluded_from_an_old_state_is_refused(op: Ground) -> None:

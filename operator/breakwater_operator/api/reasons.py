@@ -83,6 +83,13 @@ class Reason(StrEnum):
             "written; what it should be by then is put right at that time."
         ),
     )
+    DELETING = (
+        "Deleting",
+        (
+            "The McpServer was deleted, and a finalizer that is not Kubernetes' own still holds "
+            "it; the message names it. Its children are no longer kept right."
+        ),
+    )
     WAITING = ("Waiting", "Something that the manifest names is missing; the message says what.")
     COMPLETE = ("Complete", "Everything is as the manifest says; nothing is under way.")
     DEADLINE_EXCEEDED = (

@@ -41,6 +41,7 @@ from breakwater_operator.render import (
 )
 from breakwater_operator.render.deployment import at_birth
 from breakwater_operator.status import Facts, Pod, conclude, rollout
+from breakwater_operator.status.deleting import deleting, holders
 
 Object = dict[str, Any]
 
@@ -89,7 +90,10 @@ class Reconciler:
         if owner is None:
             self.ending.pop(key, None)
             return self._gone(key)
-        if self._is_ending(key, owner) or self._is_others(owner):
+        if self._is_others(owner):
+            return self._gone(key)
+        if self._is_ending(key, owner):
+            await self._tell_who_holds(owner)
             return self._gone(key)
         try:
             seen = await self._known(key, owner, failures)
@@ -226,6 +230,21 @@ class Reconciler:
         if seen.is_key_changed and seen.key_secret is not None:
             self.events.post(owner, [_key_changed(seen.key_secret)])
         return written.again_seconds
+
+    async def _tell_who_holds(self, owner: Object) -> None:
+        """Say of a deleted server that it is, where that takes somebody's doing."""
+        held_by, previous = holders(owner), owner.get("status") or {}
+        if not held_by or not previous.get("conditions"):
+            return
+        status = deleting(owner, held_by, self.now())
+        try:
+            written = await self.statuses.write(owner, status)
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            return
+        if written.is_new:
+            self.events.post(owner, transitions(previous["conditions"], status["conditions"]))
 
     def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
         namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]

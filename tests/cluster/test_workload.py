@@ -92,6 +92,26 @@ def test_what_an_autoscaler_decides_stays_and_is_given_back_at_once(op: Ground) 
     eventually(lambda: replicas(op, "tide") == 7, "the number is ours again")
 
 
+def test_an_autoscaler_of_others_that_scales_our_deployment_is_named(op: Ground) -> None:
+    op.ready("fought")
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "fought-a"}
+    op.create(
+        AUTOSCALER, "own", spec={"minReplicas": 4, "maxReplicas": 6, "scaleTargetRef": target}
+    )
+
+    # The controller looks every 15 seconds, and below its least it needs no metrics.
+    found = op.wait("fought", "Degraded", "True", "ReplicasContested", seconds=90)
+
+    assert f"HorizontalPodAutoscaler {op.namespace}/own scales" in found["message"]
+    assert "kind: McpServer, name: fought" in found["message"]
+    target = {"apiVersion": MCP_SERVER.api_version, "kind": MCP_SERVER.name, "name": "fought"}
+    op.patch(AUTOSCALER, "own", {"spec": {"scaleTargetRef": target}})
+    op.wait("fought", "Degraded", "False", seconds=90)
+    eventually(lambda: replicas(op, "fought") == 4, "it scales the McpServer", seconds=90)
+    op.wait("fought", "Ready")
+    assert op.find(MCP_SERVER, "fought")["spec"]["replicas"] == 4
+
+
 def test_a_suspended_server_comes_back_with_pods_although_load_decides(op: Ground) -> None:
     op.ready("nap", autoscaling={"min": 3, "max": 9})
     op.patch(MCP_SERVER, "nap", {"spec": {"suspend": True}})

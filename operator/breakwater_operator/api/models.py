@@ -124,7 +124,8 @@ class McpServerSpec(Model):
     """What the pods get: volumes and resources."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 2
     """How many pods serve. `kubectl scale bmcp` changes it, and so may an autoscaler of your
-    own that names the McpServer; whoever scales its Deployment finds that put back."""
+    own that names the McpServer; whoever scales its Deployment finds that put back, and an
+    autoscaler that does is named in `Degraded` (`ReplicasContested`)."""
     autoscaling: Autoscaling | None = None
     """How many pods serve, by load; `replicas` is then only what the server starts with."""
     expose: Expose | None = None

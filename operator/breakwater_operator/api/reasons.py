@@ -166,6 +166,13 @@ class Reason(StrEnum):
         "NameTaken",
         "An object that is not ours has the name of a child; it is left alone.",
     )
+    REPLICAS_CONTESTED = (
+        "ReplicasContested",
+        (
+            "A HorizontalPodAutoscaler that is not ours scales the server's Deployment, and what "
+            "it writes is put back; let it name the McpServer, or write `spec.autoscaling`."
+        ),
+    )
     HOST_TAKEN = (
         "HostTaken",
         (

@@ -26,6 +26,7 @@ from breakwater_operator.reconcile.meters import Meters
 from breakwater_operator.reconcile.optional import OptionalKinds
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
 from breakwater_operator.reconcile.reconciler import Reconciler
+from breakwater_operator.reconcile.scalers import Scalers
 from breakwater_operator.reconcile.seen import Result, Seen
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
@@ -249,6 +250,7 @@ class Engine:
             writer=Writer(self._api, self._world),
             intents=intents,
             hosts=Hosts(self._world, self._changed),
+            scalers=Scalers(self._api),
             followers=Followers(self._api, self._world, self._rounds),
             rounds=self._rounds,
             issuer=self._issuer,

@@ -23,6 +23,7 @@ from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.reconcile.queue import Key
+from breakwater_operator.reconcile.scalers import Scalers
 from breakwater_operator.reconcile.seen import OwnerGoneError, Result, Seen, concluded
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
@@ -63,6 +64,7 @@ class Reconciler:
     writer: Writer
     intents: Intents
     hosts: Hosts
+    scalers: Scalers
     followers: Followers
     rounds: Rounds
     issuer: ClusterIssuer
@@ -195,6 +197,7 @@ class Reconciler:
         seen.problems += written.problems
         seen.failure = written.failure
         seen.problems += self.hosts.claim(intent)
+        seen.problems += await self.scalers.contest(server, owner, desired)
         if written.failure is None:
             seen.is_key_changed = intent.keys.changed
             await self._prune(intent, desired)
@@ -324,6 +327,7 @@ class Reconciler:
         self.world.forget(key)
         self.rounds.drop(key)
         self.hosts.drop(key)
+        self.scalers.drop(key)
         self.issuer.drop(key)
         self.statuses.forget(key)
         self.settled.forget(key)

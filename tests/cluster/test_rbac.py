@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from breakwater_operator.kube.kinds import (
     CHILDREN,
@@ -26,6 +25,7 @@ from breakwater_operator.kube.kinds import (
 )
 from breakwater_operator.reconcile.signing import ROTATED_ANNOTATION
 from tests.support.cluster import RunningCluster, eventually
+from tests.support.granted import account, roles
 from tests.support.operator_ground import Ground, PatientApi, ground
 from tests.support.optional_kinds import installed
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from tests.support.faultproxy import Seen
 
 ROOT = Path(__file__).parents[2]
-ROLES = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 
 Object = dict[str, Any]
 Use = tuple[str, str, str]
@@ -43,24 +42,6 @@ Use = tuple[str, str, str]
 
 ENFORCED_ELSEWHERE = ("breakwater.dev", "mcpservers/finalizers", "update")
 """No request: the API server looks for it where ownerReferences are made, if told to."""
-
-
-def roles(cluster: RunningCluster, namespace: str, mode: str) -> list[Object]:
-    """Render what the chart grants."""
-    options = ["--set", "image.registry=registry.example", "--set", "crds.enabled=false"]
-    if mode == "namespaced":
-        options += ["--set", f"watchNamespaces={{{namespace}}}"]
-    text = cluster.helm(
-        "template",
-        "breakwater",
-        str(ROOT / "charts/breakwater"),
-        "--namespace",
-        namespace,
-        "--kube-version",
-        "1.31.0",
-        *options,
-    )
-    return [one for one in yaml.safe_load_all(text) if one and one["kind"] in ROLES]
 
 
 @contextmanager
@@ -72,14 +53,13 @@ def stage(
     It looks after servers of a class of its own: others are on their way out with their namespaces.
     """
     namespace = f"rbac-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    granted = roles(cluster, namespace, mode)
+    granted = roles(cluster, namespace, *([namespace] if mode == "namespaced" else []))
     options: Object = {
         "platform": {"operatorClass": namespace},
         "environment": {"BREAKWATER_TEST_LAG_SECONDS": "1"},
     }
     if mode == "cluster":
         options["watches_all"] = True
-    account = f"system:serviceaccount:{namespace}:breakwater-operator"
     try:
         with (
             PatientApi(cluster.kubeconfig) as api,
@@ -89,7 +69,7 @@ def stage(
                 namespace,
                 folder,
                 ROOT,
-                acts_as=account,
+                acts_as=account(namespace),
                 prepare=lambda: cluster.apply(*granted),
                 **options,
             ) as op,

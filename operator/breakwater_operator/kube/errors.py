@@ -49,6 +49,11 @@ class ApiError(ClusterError):
         return self.status == 404
 
     @property
+    def forbidden(self) -> bool:
+        """We have no right to do this."""
+        return self.status == 403
+
+    @property
     def namespace_ending(self) -> bool:
         """Nothing can be made any more where we wanted to make something."""
         return NAMESPACE_ENDING in self.causes

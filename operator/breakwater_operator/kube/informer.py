@@ -74,6 +74,8 @@ class Informer:
         self.metadata_only = metadata_only
         self.full = asyncio.Event()
         """Set once the first list is in the cache."""
+        self.asked = asyncio.Event()
+        """Set once it is, or the API server has said that this may not be listed."""
 
     @property
     def silent_seconds(self) -> float:
@@ -106,6 +108,7 @@ class Informer:
         self._cache.list_ended(names, int(since), self.namespace)
         self._hears(since)
         self.full.set()
+        self.asked.set()
 
     async def _watch(self) -> None:
         events = self._api.watch(
@@ -139,6 +142,8 @@ class Informer:
             self._since = ""
             # It answers: what it was waited for during an outage is over.
             self._backoff.reset()
+        if error.forbidden:
+            self.asked.set()
         wait = max(self._backoff.next_seconds(), error.retry_after_seconds or 0.0)
         log.warning(
             "watch failed, trying again",

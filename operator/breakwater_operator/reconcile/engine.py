@@ -15,6 +15,7 @@ from breakwater_operator.kube.leadership import Leadership
 from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import journal
+from breakwater_operator.reconcile.barrier import Barrier
 from breakwater_operator.reconcile.events import Events
 from breakwater_operator.reconcile.followers import Followers
 from breakwater_operator.reconcile.healths import Healths
@@ -101,6 +102,7 @@ class Engine:
         self._world = World(api, platform.watch_namespaces, self._changed, self._wake_soon)
         namespaces: Sequence[str | None] = platform.watch_namespaces or (None,)
         self._informers = [*self._servers.informers(api, namespaces), *self._world.informers]
+        self._barrier = Barrier(self._informers)
         self._optional = OptionalKinds(api, self._world, self._wake_all)
         self._leadership = Leadership(
             api, (platform.namespace, platform.instance), outside.instance, outside.now
@@ -128,7 +130,7 @@ class Engine:
         """Start everything.
 
         The caches are kept by every replica, so that one that comes to lead begins at once; the
-        first pass waits until each is full.
+        first pass waits until each is full, but for namespaces that may not be read.
         """
         self._tasks = [
             asyncio.create_task(informer.run(), name=f"the watch of {informer.kind.name}")
@@ -159,11 +161,7 @@ class Engine:
 
     def unready(self) -> list[str]:
         """Say what is not there yet."""
-        waiting = [
-            f"{informer.kind.name} are not listed yet"
-            for informer in self._informers
-            if not informer.full.is_set()
-        ]
+        waiting = [f"{one.kind.name} are not listed yet" for one in self._barrier.unlisted()]
         if self._is_working and self._signing is None:
             waiting.append("the signing key is not loaded yet")
         if not self._optional.looked.is_set():
@@ -180,7 +178,7 @@ class Engine:
 
     def _wake(self, key: Key, priority: Priority = Priority.CHANGE) -> None:
         """Ask for a pass soon. Whoever comes to lead passes over everything anyway."""
-        if self._is_working:
+        if self._is_working and self._barrier.is_open(key[0]):
             self._queue.add(key, priority)
 
     def _changed(self, key: Key) -> None:
@@ -195,7 +193,7 @@ class Engine:
             self._wake(key, Priority.ROUTINE)
 
     def _wake_soon(self, key: Key) -> None:
-        if self._is_working:
+        if self._is_working and self._barrier.is_open(key[0]):
             self._queue.add_report(key, REPORT_SECONDS, REPORTS_APART_SECONDS)
 
     def _answered(self, key: Key) -> None:
@@ -209,7 +207,7 @@ class Engine:
 
     async def _lead(self) -> None:
         """Pass over every server, then over each that changes, for as long as this one leads."""
-        await asyncio.gather(*(informer.full.wait() for informer in self._informers))
+        await self._barrier.wait()
         await self._optional.looked.wait()
         self._is_working = True
         try:
@@ -227,6 +225,7 @@ class Engine:
         async with asyncio.TaskGroup() as workers:
             for _ in range(WORKERS):
                 workers.create_task(self._work(reconciler))
+            workers.create_task(self._barrier.follow(self._wake_all))
             workers.create_task(self._keeper.follow(known))
             workers.create_task(self._healths.run())
 

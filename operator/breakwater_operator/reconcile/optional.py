@@ -37,7 +37,9 @@ class _Watch:
 
     @property
     def is_full(self) -> bool:
-        return all(one.full.is_set() for one in self.informers)
+        """Whether everything is listed, but for namespaces that may not be read."""
+        is_asked = all(one.asked.is_set() for one in self.informers)
+        return is_asked and any(one.full.is_set() for one in self.informers)
 
 
 class OptionalKinds:
@@ -114,10 +116,10 @@ class OptionalKinds:
     async def _take_up(self) -> bool:
         """Take up the kinds that are listed by now, and say whether there are more than before."""
         waits = [
-            asyncio.ensure_future(one.full.wait())
+            asyncio.ensure_future(one.asked.wait())
             for watch in self._watches.values()
             for one in watch.informers
-            if not one.full.is_set()
+            if not one.asked.is_set()
         ]
         if waits:
             _, late = await asyncio.wait(waits, timeout=LATE_SECONDS)

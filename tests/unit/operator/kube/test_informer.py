@@ -181,3 +181,23 @@ async def test_a_list_that_breaks_off_deletes_nothing_and_is_made_anew() -> None
 
     assert api.asked == ["list", "watch 5", "list", "list", "watch 9"]
     assert names(cache) == ["a", "b"]
+
+
+async def test_who_may_not_list_knows_that_it_has_asked_and_asks_again() -> None:
+    asked: list[tuple[bool, bool]] = []
+    refused = ApiError("services is forbidden", status=403)
+    api = FakeApi([ApiError("down", status=500), refused, ([thing("a", 1)], "5")], [])
+    cache = Cache(lambda *_: None, lambda live: live)
+
+    async def sleep(_: float) -> None:
+        asked.append((informer.asked.is_set(), informer.full.is_set()))
+
+    informer = Informer(api, SERVICE, cache, sleep=sleep)  # type: ignore[arg-type]  # it has the verbs that are used
+    task = asyncio.create_task(informer.run())
+    await asyncio.wait_for(api.silent.wait(), 5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert asked == [(False, False), (True, False)]
+    assert informer.asked.is_set()
+    assert informer.full.is_set()

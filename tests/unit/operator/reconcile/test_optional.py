@@ -25,6 +25,7 @@ class FakeApi:
     def __init__(self) -> None:
         self.known: set[Kind] = set()
         self.broken: set[Kind] = set()
+        self.forbidden: set[str | None] = set()
 
     async def discover(self, etag: str) -> tuple[list[Any], str] | None:
         now = ",".join(sorted(kind.plural for kind in self.known)) or "none"
@@ -37,9 +38,13 @@ class FakeApi:
             groups.append({"metadata": {"name": group}, "versions": [of]})
         return groups, now
 
-    async def chunks(self, kind: Kind, *_: Any, **__: Any) -> AsyncIterator[tuple[list[Any], str]]:
+    async def chunks(
+        self, kind: Kind, namespace: str | None, **_: Any
+    ) -> AsyncIterator[tuple[list[Any], str]]:
         if kind in self.broken:
             raise ApiError("conversion webhook failed", status=500)
+        if namespace in self.forbidden:
+            raise ApiError("forbidden", status=403)
         yield [], "1"
 
     async def watch(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
@@ -50,10 +55,10 @@ class FakeApi:
 class Ground:
     """What looks at that cluster, and how often it told of a change."""
 
-    def __init__(self) -> None:
+    def __init__(self, *namespaces: str) -> None:
         self.api = FakeApi()
         api: Any = self.api
-        self.world = World(api, (), lambda _: None, lambda _: None)
+        self.world = World(api, namespaces, lambda _: None, lambda _: None)
         self.told = 0
         self.optional = OptionalKinds(api, self.world, self._tell)
 
@@ -131,4 +136,25 @@ async def test_nothing_is_told_while_nothing_changes(ground: Ground) -> None:
     await asyncio.sleep(5 * POLL_SECONDS)
 
     assert ground.told == 1
+    await stop(task)
+
+
+async def test_a_namespace_that_may_not_be_read_keeps_no_kind_from_the_others(
+    ground: Ground,
+) -> None:
+    here = Ground("stays", "gone")
+    here.api.known, here.api.forbidden = ground.api.known, {"gone"}
+
+    task = await run(here)
+
+    assert here.world.kinds == {"Certificate", "HTTPRoute"}
+    await stop(task)
+
+
+async def test_a_kind_that_may_be_read_nowhere_is_not_taken_up(ground: Ground) -> None:
+    ground.api.forbidden = {None}
+
+    task = await run(ground)
+
+    assert ground.world.kinds == set()
     await stop(task)

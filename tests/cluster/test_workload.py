@@ -112,6 +112,30 @@ def test_an_autoscaler_of_others_that_scales_our_deployment_is_named(op: Ground)
     assert op.find(MCP_SERVER, "fought")["spec"]["replicas"] == 4
 
 
+def test_an_autoscaler_that_has_no_metrics_is_told_of_after_a_while(op: Ground) -> None:
+    op.ready("blind", autoscaling={"max": 5})
+
+    def says() -> list[Any]:
+        found = op.find(AUTOSCALER, "blind-a").get("status", {}).get("conditions") or []
+        return [one for one in found if (one["type"], one["status"]) == ("ScalingActive", "False")]
+
+    eventually(says, "there are no metrics here", seconds=90)
+    assert op.condition("blind", "Degraded")["status"] == "False"
+
+    [condition] = says()
+    long_ago = condition | {"lastTransitionTime": "2021-01-01T00:00:00Z"}
+    path = AUTOSCALER.path(op.namespace, "blind-a", "status")
+    change = {"status": {"conditions": [long_ago]}}
+    op.api.request("PATCH", path, change, "application/merge-patch+json")
+
+    found = op.wait("blind", "Degraded", "True", "AutoscalerFailed")
+    assert condition["reason"] in found["message"]
+    assert "metrics-server" in found["message"]
+    op.wait("blind", "Ready")
+    op.patch(MCP_SERVER, "blind", {"spec": {"autoscaling": None}})
+    op.wait("blind", "Degraded", "False")
+
+
 def test_a_suspended_server_comes_back_with_pods_although_load_decides(op: Ground) -> None:
     op.ready("nap", autoscaling={"min": 3, "max": 9})
     op.patch(MCP_SERVER, "nap", {"spec": {"suspend": True}})
@@ -363,6 +387,41 @@ def test_what_others_kinds_fill_in_is_no_drift(
         lambda: op.find(HTTP_ROUTE, "gate")["spec"]["hostnames"] == ["gate.example"],
         "the route is back",
     )
+
+
+def test_a_gateway_that_refuses_the_route_is_quoted(
+    op: Ground, others_kinds: Callable[[], None]
+) -> None:
+    others_kinds()
+    op.apply("shut", expose={"host": "shut.example", "gateway": "infra/public"})
+    eventually(lambda: op.get(HTTP_ROUTE, "shut") is not None, "the route", seconds=90)
+    op.wait("shut", "Ready")
+
+    def answer(status: str, reason: str) -> None:
+        condition = {
+            "type": "Accepted",
+            "status": status,
+            "reason": reason,
+            "message": "for other namespaces",
+            "lastTransitionTime": "2021-01-01T00:00:00Z",
+            "observedGeneration": op.find(HTTP_ROUTE, "shut")["metadata"]["generation"],
+        }
+        parent = {
+            "parentRef": {"namespace": "infra", "name": "public"},
+            "controllerName": "test.example/gateway",
+            "conditions": [condition],
+        }
+        path = HTTP_ROUTE.path(op.namespace, "shut", "status")
+        change = {"status": {"parents": [parent]}}
+        op.api.request("PATCH", path, change, "application/merge-patch+json")
+
+    answer("False", "NotAllowedByListeners")
+
+    found = op.wait("shut", "Degraded", "True", "RouteRefused")
+    assert "NotAllowedByListeners: for other namespaces" in found["message"]
+    op.wait("shut", "Ready")
+    answer("True", "Accepted")
+    op.wait("shut", "Degraded", "False")
 
 
 def test_an_absent_kind_is_named_once(op: Ground) -> None:

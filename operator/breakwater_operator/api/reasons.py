@@ -173,6 +173,20 @@ class Reason(StrEnum):
             "it writes is put back; let it name the McpServer, or write `spec.autoscaling`."
         ),
     )
+    AUTOSCALER_FAILED = (
+        "AutoscalerFailed",
+        (
+            "The HorizontalPodAutoscaler of `spec.autoscaling` has not been able to scale the pods "
+            "for five minutes, as without metrics-server; the message quotes it."
+        ),
+    )
+    ROUTE_REFUSED = (
+        "RouteRefused",
+        (
+            "The Gateway does not take the server's HTTPRoute, so nobody outside the cluster "
+            "reaches the server; the message quotes the Gateway."
+        ),
+    )
     HOST_TAKEN = (
         "HostTaken",
         (

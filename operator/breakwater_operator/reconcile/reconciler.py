@@ -6,14 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from breakwater_contract.names import REVISION_LABEL
-from breakwater_operator.api import allowed
+from breakwater_operator.api import allowed, names
 from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.pause import paused_until
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.kube.kinds import AUTOSCALER, CONTROLLER_REVISION, DEPLOYMENT, MCP_SERVER
+from breakwater_operator.kube.kinds import (
+    AUTOSCALER,
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    HTTP_ROUTE,
+    MCP_SERVER,
+)
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import deployments, plan
 from breakwater_operator.reconcile.events import Events, News, transitions
@@ -43,6 +49,7 @@ from breakwater_operator.render import (
 from breakwater_operator.render.deployment import at_birth
 from breakwater_operator.status import Facts, Pod, conclude, rollout
 from breakwater_operator.status.deleting import deleting, holders
+from breakwater_operator.status.others import due_seconds
 
 Object = dict[str, Any]
 
@@ -232,7 +239,8 @@ class Reconciler:
             self.events.post(owner, transitions(before, status["conditions"]))
         if seen.is_key_changed and seen.key_secret is not None:
             self.events.post(owner, [_key_changed(seen.key_secret)])
-        return written.again_seconds
+        waits = (written.again_seconds, due_seconds(facts))
+        return min((wait for wait in waits if wait is not None), default=None)
 
     async def _tell_who_holds(self, owner: Object) -> None:
         """Say of a deleted server that it is, where that takes somebody's doing."""
@@ -269,6 +277,10 @@ class Reconciler:
             paused_until=seen.paused_until,
             is_held_back=is_held_back,
             deployment=deployments.find(self.world, namespace, name),
+            route=self.world.children[HTTP_ROUTE].get(namespace, name),
+            autoscaler=self.world.children[AUTOSCALER].get(
+                namespace, names.deployment(name, names.FIRST_SLOT)
+            ),
             pods=tuple(pods),
             endpoints=self.world.ready_endpoints((namespace, name)),
             revision=seen.revision,

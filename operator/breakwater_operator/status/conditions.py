@@ -6,7 +6,7 @@ from datetime import datetime
 from breakwater_operator.api.conditions import Condition, ConditionType, Status, timestamp
 from breakwater_operator.api.pause import ANNOTATION
 from breakwater_operator.api.reasons import Reason
-from breakwater_operator.status import pods
+from breakwater_operator.status import others, pods
 from breakwater_operator.status.facts import Facts, Pod, Problem, once
 from breakwater_operator.status.rollout import rollout
 
@@ -118,6 +118,7 @@ def degraded(facts: Facts) -> Condition:
         *facts.problems,
         *_refused(facts),
         *pods.problems(facts.pods),
+        *others.problems(facts),
     ]
     if not found:
         message = "nothing is known to be wrong"

@@ -104,6 +104,10 @@ class Facts:
     """Whether the manifest was changed since that one; `server` is None then."""
     deployment: Mapping[str, Any] | None = None
     """The Deployment of the stable slot as it is after this pass."""
+    route: Mapping[str, Any] | None = None
+    """The HTTPRoute, where there is one."""
+    autoscaler: Mapping[str, Any] | None = None
+    """The HorizontalPodAutoscaler of the stable slot, where there is one."""
     pods: tuple[Pod, ...] = ()
     """The pods of the stable slot, also those of older revisions and terminating ones."""
     endpoints: int | None = None

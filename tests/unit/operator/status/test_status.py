@@ -12,6 +12,7 @@ from breakwater_operator.api.reasons import Reason
 from breakwater_operator.api.status import McpServerStatus
 from breakwater_operator.status import Facts, Pod, Probe, ServerInfo, conclude
 from breakwater_operator.status.facts import Finding, Problem
+from breakwater_operator.status.others import due_seconds
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 INFO = ServerInfo("weather", "1.0", ("2026-07-28",), 2)
@@ -517,3 +518,85 @@ def test_a_paused_server_whose_manifest_was_changed_is_not_ready() -> None:
     assert (ready["status"], ready["reason"]) == ("False", "Paused")
     assert ready["message"].startswith("the manifest was changed, and nothing is written until")
     assert status["address"] == {"url": "before"}
+
+
+def autoscaler(
+    kind: str = "ScalingActive",
+    status: str = "False",
+    seconds: int = 301,
+    reason: str = "FailedGetResourceMetric",
+) -> Object:
+    since = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = {"reason": reason, "message": "no metrics-server"}
+    condition = {"type": kind, "status": status, "lastTransitionTime": since, **said}
+    metadata = {"name": "web-a", "namespace": "team-a"}
+    return {"metadata": metadata, "status": {"conditions": [condition]}}
+
+
+def route(
+    kind: str = "Accepted", status: str = "False", seconds: int = 11, generation: int = 2
+) -> Object:
+    since = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    said = {"reason": "NotAllowedByListeners", "message": "other namespaces only"}
+    condition: Object = {"type": kind, "status": status, "lastTransitionTime": since, **said}
+    condition["observedGeneration"] = generation
+    parent = {"name": "public", "namespace": "infra"}
+    return {
+        "metadata": {"name": "web", "namespace": "team-a", "generation": 2},
+        "status": {"parents": [{"parentRef": parent, "conditions": [condition]}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "reason", "says"),
+    [
+        pytest.param(
+            {"autoscaler": autoscaler()},
+            "AutoscalerFailed",
+            "HorizontalPodAutoscaler team-a/web-a cannot scale the pods: FailedGetResourceMetric: "
+            "no metrics-server; mend that",
+            id="no-metrics",
+        ),
+        pytest.param(
+            {"autoscaler": autoscaler("AbleToScale")}, "AutoscalerFailed", "cannot", id="unable"
+        ),
+        pytest.param(
+            {"route": route()},
+            "RouteRefused",
+            "Gateway infra/public does not lead to the server: NotAllowedByListeners: other "
+            "namespaces only; correct spec.expose, or have the Gateway's owner admit HTTPRoute "
+            "team-a/web",
+            id="route",
+        ),
+        pytest.param({"route": route("ResolvedRefs")}, "RouteRefused", "infra/public", id="refs"),
+    ],
+)
+def test_what_keeps_others_from_their_part_degrades_a_server_that_serves(
+    found: Object, reason: str, says: str
+) -> None:
+    facts = replace(HEALTHY, **found)
+
+    assert told(facts)["Degraded"] == ("True", reason)
+    assert says in message(facts, "Degraded")
+    assert told(facts)["Ready"] == ("True", "Ready")
+
+
+@pytest.mark.parametrize(
+    ("found", "due"),
+    [
+        pytest.param({"autoscaler": autoscaler(seconds=200)}, 100, id="starts"),
+        pytest.param({"autoscaler": autoscaler(status="True")}, None, id="scales"),
+        pytest.param({"autoscaler": autoscaler("ScalingLimited")}, None, id="limited"),
+        pytest.param({"autoscaler": autoscaler(reason="ScalingDisabled")}, None, id="no-pods"),
+        pytest.param({"autoscaler": {"metadata": {}}}, None, id="nobody-looked-yet"),
+        pytest.param({"route": route(seconds=4)}, 6, id="just-made"),
+        pytest.param({"route": route(generation=1)}, None, id="about-an-older-route"),
+        pytest.param({"route": route(status="True")}, None, id="accepted"),
+        pytest.param({"route": {"metadata": {}}}, None, id="no-gateway-looked-yet"),
+    ],
+)
+def test_what_passes_by_itself_is_not_told(found: Object, due: float | None) -> None:
+    facts = replace(HEALTHY, **found)
+
+    assert told(facts)["Degraded"] == ("False", "AsExpected")
+    assert due_seconds(facts) == due

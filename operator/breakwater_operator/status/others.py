@@ -1,0 +1,93 @@
+"""What controllers of others say of the children that they act upon: routes and autoscalers."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from breakwater_operator.api.reasons import Reason
+from breakwater_operator.status.facts import Facts, Problem
+
+ROUTE_SECONDS = 10.0
+"""How long a Gateway may refuse a route before that is told: it may see it before the Service."""
+
+AUTOSCALER_SECONDS = 300.0
+"""How long an autoscaler may be without metrics: pods that have just started have none, and
+Kubernetes itself waits as long for the load of a start to be over."""
+
+SERVES_NOBODY = "ScalingDisabled"
+"""What an autoscaler says of a Deployment without pods."""
+
+
+@dataclass(frozen=True)
+class _Complaint:
+    problem: Problem
+    since: datetime
+    patience_seconds: float
+
+    def due_seconds(self, now: datetime) -> float:
+        return self.patience_seconds - (now - self.since).total_seconds()
+
+
+def problems(facts: Facts) -> list[Problem]:
+    """Say what keeps them from doing their part, once that has lasted."""
+    return [one.problem for one in _complaints(facts) if one.due_seconds(facts.now) <= 0]
+
+
+def due_seconds(facts: Facts) -> float | None:
+    """Say in how long something has lasted long enough; None where there is nothing."""
+    waits = [one.due_seconds(facts.now) for one in _complaints(facts)]
+    return min((wait for wait in waits if wait > 0), default=None)
+
+
+def _complaints(facts: Facts) -> Iterator[_Complaint]:
+    if facts.route is not None:
+        yield from _route(facts.route)
+    if facts.autoscaler is not None:
+        yield from _autoscaler(facts.autoscaler)
+
+
+def _route(route: Mapping[str, Any]) -> Iterator[_Complaint]:
+    for parent in (route.get("status") or {}).get("parents") or ():
+        where = parent["parentRef"]
+        for one in parent.get("conditions") or ():
+            is_about_this = one.get("observedGeneration") == route["metadata"].get("generation")
+            if one["type"] in {"Accepted", "ResolvedRefs"} and is_about_this and _is_false(one):
+                message = (
+                    f"Gateway {where.get('namespace')}/{where['name']} does not lead to the "
+                    f"server: {_words(one)}; correct spec.expose, or have the Gateway's owner "
+                    f"admit HTTPRoute {_name(route)}"
+                )
+                problem = Problem(Reason.ROUTE_REFUSED, message)
+                yield _Complaint(problem, _since(one), ROUTE_SECONDS)
+                return
+
+
+def _autoscaler(autoscaler: Mapping[str, Any]) -> Iterator[_Complaint]:
+    for one in (autoscaler.get("status") or {}).get("conditions") or ():
+        is_wanted = one["type"] in {"AbleToScale", "ScalingActive"}
+        if is_wanted and _is_false(one) and one.get("reason") != SERVES_NOBODY:
+            message = (
+                f"HorizontalPodAutoscaler {_name(autoscaler)} cannot scale the pods: "
+                f"{_words(one)}; mend that (metrics of pods come from metrics-server, and only "
+                "one autoscaler may scale them), or remove spec.autoscaling"
+            )
+            problem = Problem(Reason.AUTOSCALER_FAILED, message)
+            yield _Complaint(problem, _since(one), AUTOSCALER_SECONDS)
+            return
+
+
+def _is_false(condition: Mapping[str, Any]) -> bool:
+    return bool(condition["status"] == "False")
+
+
+def _words(condition: Mapping[str, Any]) -> str:
+    return ": ".join(condition[key] for key in ("reason", "message") if condition.get(key))
+
+
+def _name(live: Mapping[str, Any]) -> str:
+    return f"{live['metadata']['namespace']}/{live['metadata']['name']}"
+
+
+def _since(condition: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(condition["lastTransitionTime"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -126,3 +127,29 @@ def test_a_server_that_begins_paused_is_made_when_the_pause_is_over(op: Ground) 
     pause(op, "four", None)
 
     op.wait("four", "Ready")
+
+
+def test_a_paused_server_keeps_its_host_also_from_an_operator_that_is_started_anew(
+    op: Ground,
+) -> None:
+    host = {"host": "kept.example", "ingressClassName": "nginx"}
+    op.ready("first", expose=host)
+    # The API server writes the age of a route in seconds.
+    time.sleep(1.1)
+    op.apply("second", expose=host)
+    op.wait("second", "Degraded", "True", "HostTaken")
+    pause(op, "first", now() + timedelta(hours=1))
+    op.wait("first", "Progressing", "True", "Paused")
+    op.apply("first", expose={"host": "another.example", "ingressClassName": "nginx"})
+    op.quiet()
+    op.operator.kill()
+    op.operator.start()
+    op.operator.wait_ready()
+
+    eventually(lambda: paused_servers(op).endswith(" 1.0"), "it is looked at", seconds=60)
+    op.quiet(2.0)
+
+    taken = op.condition("second", "Degraded")
+    assert (taken["status"], taken["reason"]) == ("True", "HostTaken")
+    pause(op, "first", None)
+    op.wait("second", "Degraded", "False", seconds=90)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from breakwater_operator.api.reasons import Reason
-from breakwater_operator.kube.kinds import HTTP_ROUTE, INGRESS, Kind
+from breakwater_operator.kube.kinds import HTTP_ROUTE, INGRESS
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.render import Intent, exposure
@@ -47,18 +47,23 @@ class Hosts:
         key = intent.server.namespace, intent.server.name
         expose, through = intent.server.spec.expose, exposure.entrance(intent)
         place = (through, expose.host) if expose is not None and through is not None else None
-        if self._of.get(key) != place:
-            self.drop(key)
-        if place is None:
+        kind = HTTP_ROUTE if exposure.gateway(intent) else INGRESS
+        first = self._note(key, place, self._world.children[kind].get(*key))
+        if place is None or first is None or first == key:
             return []
-        self._of[key] = place
-        others = self._places.setdefault(place, {})
-        before = _first(others)
-        others[key] = self._since(key, HTTP_ROUTE if exposure.gateway(intent) else INGRESS)
-        first = _first(others)
-        if first != before:
-            self._tell(others, key)
-        return [_taken(place, first)] if first is not None and first != key else []
+        return [_taken(place, first, is_near=first[0] == key[0])]
+
+    def keep(self, key: Key) -> None:
+        """Take note of the host of a server that nothing is written of: what there is leads to it.
+
+        Its manifest may say something else by now, or nothing that can be read.
+        """
+        for kind in (HTTP_ROUTE, INGRESS):
+            live = self._world.children[kind].get(*key)
+            if live is not None and (place := exposure.leads(live)) is not None:
+                self._note(key, place, live)
+                return
+        self.drop(key)
 
     def drop(self, key: Key) -> None:
         """Forget a server that is gone, or nothing leads to any longer."""
@@ -72,9 +77,20 @@ class Hosts:
         if not others:
             del self._places[place]
 
-    def _since(self, key: Key, kind: Kind) -> str:
-        live = self._world.children[kind].get(*key)
-        return NOT_YET if live is None else str(live["metadata"]["creationTimestamp"])
+    def _note(self, key: Key, place: Place | None, live: Object | None) -> Key | None:
+        """Take note of who asks for a host, and say who has it."""
+        if self._of.get(key) != place:
+            self.drop(key)
+        if place is None:
+            return None
+        self._of[key] = place
+        others = self._places.setdefault(place, {})
+        before = _first(others)
+        others[key] = NOT_YET if live is None else str(live["metadata"]["creationTimestamp"])
+        first = _first(others)
+        if first != before:
+            self._tell(others, key)
+        return first
 
     def _tell(self, others: dict[Key, str], key: Key) -> None:
         for other in sorted(others.keys() - {key}):
@@ -86,10 +102,13 @@ def _first(claims: dict[Key, str]) -> Key | None:
     return min(claims, key=lambda key: (claims[key], key), default=None)
 
 
-def _taken(place: Place, by: Key) -> Problem:
+def _taken(place: Place, by: Key, *, is_near: bool) -> Problem:
     through, host = place
+    # What there is in other namespaces, and what it is called, is not for everybody to know.
+    whose = f"McpServer {'/'.join(by)}" if is_near else "an McpServer of another namespace"
+    rid = "take it from the other server" if is_near else "ask who runs the cluster whose it is"
     return Problem(
         Reason.HOST_TAKEN,
-        f"spec.expose.host: {host} is taken: {through} leads to McpServer {'/'.join(by)} for it, "
-        "whose route is older; write another host, or take it from the other server",
+        f"spec.expose.host: {host} is taken: {through} leads to {whose} for it, "
+        f"whose route is older; write another host, or {rid}",
     )

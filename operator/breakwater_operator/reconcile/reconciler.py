@@ -174,11 +174,16 @@ class Reconciler:
             server = McpServer.parse(owner)
             allowed.check(server, self.platform)
         except SpecError as error:
-            self.upgrades.leave(key)
+            self._stands(key)
             return Seen(faults=error.faults, is_paused=True)
-        self.upgrades.leave(key)
+        self._stands(key)
         stored = (owner.get("status") or {}).get("revision")
         return Seen(server=server, revision=stored, paused_until=until, is_paused=True)
+
+    def _stands(self, key: Key) -> None:
+        """Take note of a server whose children stay what they are."""
+        self.upgrades.leave(key)
+        self.hosts.keep(key)
 
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""
@@ -192,7 +197,7 @@ class Reconciler:
         except SpecError as error:
             # What runs keeps running: no child is touched while nobody can say what it should be.
             seen.faults = error.faults
-            self.upgrades.leave((owner["metadata"]["namespace"], owner["metadata"]["name"]))
+            self._stands((owner["metadata"]["namespace"], owner["metadata"]["name"]))
             return seen
         # The intent itself is large, and what is found out is remembered for every server.
         seen.revision, seen.key_secret = intent.revision.name, intent.keys.secret_name

@@ -31,9 +31,30 @@ def entrance(intent: Intent) -> str | None:
     """Name what leads to a server from outside; None where only its own Service does."""
     expose = intent.server.spec.expose
     if expose is not None and expose.ingress_class_name is not None:
-        return f"the Ingress class {expose.ingress_class_name}"
+        return _ingress_class(expose.ingress_class_name)
     through = gateway(intent)
-    return f"Gateway {through}" if through is not None else None
+    return _gateway(through) if through is not None else None
+
+
+def leads(live: Manifest) -> tuple[str, str] | None:
+    """Name what leads to a server by an Ingress or HTTPRoute as it is, and the host for which."""
+    spec, namespace = live.get("spec") or {}, live["metadata"]["namespace"]
+    if live["kind"] == "Ingress":
+        through = _ingress_class(str(spec.get("ingressClassName")))
+        hosts = [rule.get("host") for rule in spec.get("rules") or ()]
+    else:
+        parent: Manifest = next(iter(spec.get("parentRefs") or ()), {})
+        through = _gateway(f"{parent.get('namespace') or namespace}/{parent.get('name')}")
+        hosts = spec.get("hostnames") or []
+    return (through, str(hosts[0])) if hosts else None
+
+
+def _ingress_class(name: str) -> str:
+    return f"the Ingress class {name}"
+
+
+def _gateway(name: str) -> str:
+    return f"Gateway {name}"
 
 
 def http_route(intent: Intent) -> Manifest | None:

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from breakwater_contract.model import Model
 from breakwater_contract.remote import RemoteBackend
-from breakwater_contract.units import Duration, Quantity
+from breakwater_contract.units import Duration, Quantity, SomeBytes, SomeTime
 
 ENTRY_POINT = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -113,11 +113,11 @@ class ContainerBackend(Model):
     apart what the server remembers; it is no security boundary."""
     instances: Instances = Instances()
     """How many instances there may be."""
-    start: Duration = Duration("2m")
+    start: SomeTime = Duration("2m")
     """How long an instance may take to answer the first time."""
-    call: Duration = Duration("10m")
+    call: SomeTime = Duration("10m")
     """How long a call may take; then it is cancelled and answered with TIMEOUT."""
-    message: Quantity = Quantity("16Mi")
+    message: SomeBytes = Quantity("16Mi")
     """The longest message that it may send."""
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from breakwater_contract.model import Model
 from breakwater_contract.rules import rule, rules
-from breakwater_contract.units import Duration, Quantity
+from breakwater_contract.units import Duration, Quantity, SomeBytes, SomeTime
 
 SESSION_SECONDS_MAX = 24 * 3600
 """The longest session: keys that sealed an id are kept for as long."""
@@ -35,43 +35,43 @@ class Rates(Model):
 class Bodies(Model):
     """What a request may carry."""
 
-    max: Quantity = Quantity("4Mi")
+    max: SomeBytes = Quantity("4Mi")
     """The largest body; a larger one is answered 413 and not read to its end."""
 
 
 class Responses(Model):
     """What an answer may carry."""
 
-    max: Quantity = Quantity("16Mi")
+    max: SomeBytes = Quantity("16Mi")
     """The largest result; in place of a larger one the client gets an error that says so."""
 
 
 class Headers(Model):
     """What may stand in front of a body."""
 
-    max: Quantity = Quantity("32Ki")
+    max: SomeBytes = Quantity("32Ki")
     """Request line and headers together; more is answered 431."""
     count: Annotated[int, Field(ge=8, le=1000)] = 100
     """Headers in a request; more are answered 431."""
-    url: Quantity = Quantity("8Ki")
+    url: SomeBytes = Quantity("8Ki")
     """The longest URL; a longer one is answered 414."""
 
 
 class Timeouts(Model):
     """How slow a client may be, and the MCP server behind, before they only occupy a place."""
 
-    headers: Duration = Duration("10s")
+    headers: SomeTime = Duration("10s")
     """From a request's first byte, or from the connection's begin, to the end of its headers."""
-    body: Duration = Duration("15s")
+    body: SomeTime = Duration("15s")
     """For a body; `slowest` prolongs it."""
-    answer: Duration = Duration("30s")
+    answer: SomeTime = Duration("30s")
     """How long a client may leave its answer unread; `slowest` prolongs it."""
     slowest: Quantity = Quantity("8Ki")
     """Bytes per second that prolong the two: who sends or reads faster is never cut."""
-    heartbeat: Duration = Duration("25s")
+    heartbeat: SomeTime = Duration("25s")
     """How long a stream may be silent; then it gets a comment, since proxies cut silent ones after
     30 s or more. Looked at once a second."""
-    call: Duration = Duration("10m")
+    call: SomeTime = Duration("10m")
     """How long a backend may take for a request, whatever it says meanwhile; then that is cancelled
     and answered with TIMEOUT. Listening to changes may take for ever."""
 
@@ -90,9 +90,9 @@ class Sessions(Model):
 
     model_config = ConfigDict(json_schema_extra=rules(LIFETIME_RULE))
 
-    idle: Duration = Duration("1h")
+    idle: SomeTime = Duration("1h")
     """How long a session that nobody uses is kept."""
-    lifetime: Duration = Duration("24h")
+    lifetime: SomeTime = Duration("24h")
     """The longest that a session may last, used or not; then its client begins another one."""
     per_principal: Count = 1000
     """Sessions that one principal may have; one more ends the one that was idle for longest, or is
@@ -149,5 +149,5 @@ class Tls(Model):
     """The certificate's private key, as PEM without a passphrase; likewise."""
     min_version: Literal["1.2", "1.3"] = "1.3"
     """The oldest version of TLS that is spoken."""
-    handshake: Duration = Duration("10s")
+    handshake: SomeTime = Duration("10s")
     """How long a client may take for the handshake."""

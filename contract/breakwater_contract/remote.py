@@ -10,7 +10,7 @@ from breakwater_contract.model import Model
 from breakwater_contract.networks import Cidr
 from breakwater_contract.rules import atomic, rule, rules
 from breakwater_contract.shapes import Shape
-from breakwater_contract.units import Duration, Quantity
+from breakwater_contract.units import Duration, Quantity, SomeBytes, SomeTime
 
 REMOTE_URL = r"^https?://[-.:%\[\]A-Za-z0-9_~]+(/[!$-;=@A-Z_a-z~]*)?$"
 REMOTE_URL_SHAPE = (
@@ -81,13 +81,13 @@ class RemoteRules(Model):
     callers."""
     connections: Annotated[int, Field(ge=1, le=1000)] = 64
     """How many requests may be under way at once; others wait."""
-    connect: Duration = Duration("5s")
+    connect: SomeTime = Duration("5s")
     """How long a connection may take, TLS with it."""
-    start: Duration = Duration("30s")
+    start: SomeTime = Duration("30s")
     """How long it may take to answer the first time."""
-    call: Duration = Duration("10m")
+    call: SomeTime = Duration("10m")
     """How long a call may take; then it is cancelled and answered with TIMEOUT."""
-    message: Quantity = Quantity("16Mi")
+    message: SomeBytes = Quantity("16Mi")
     """The longest message that it may send."""
     breaker: Breaker = Breaker()
     """When it is left alone."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -142,6 +142,40 @@ class Quantity(_Unit):
         """Write it as briefly as possible."""
         value = _bytes(text)
         return min((_with_suffix(value, base) for base in SUFFIXES), key=len)
+
+
+@dataclass(frozen=True)
+class MoreThanZero:
+    """A limit that lets something through: for `Annotated[Duration, MoreThanZero()]`.
+
+    Elsewhere 0 means that there is no limit. Here it would be one that nothing keeps.
+    """
+
+    ZERO: ClassVar[str] = "[.a-zA-Z]*0[0.a-zA-Z]*"
+    WANTED: ClassVar[str] = (
+        "0 would let nothing through; write more, or leave the field out for its default"
+    )
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, convert: GetJsonSchemaHandler
+    ) -> Schema:
+        found = convert(schema)
+        known = found.get("x-kubernetes-validations", [])
+        return found | rules(*known, rule(f"!self.{like(f'^{self.ZERO}$')}", self.WANTED))
+
+    def _check(self, text: Any) -> Any:
+        if isinstance(text, str) and re.fullmatch(self.ZERO, text):
+            raise ValueError(self.WANTED)
+        return text
+
+
+SomeTime = Annotated[Duration, MoreThanZero()]
+SomeBytes = Annotated[Quantity, MoreThanZero()]
 
 
 KNOWN_MAX = 1024

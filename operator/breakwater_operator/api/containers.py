@@ -16,7 +16,7 @@ from breakwater_contract.rules import (
     rules,
 )
 from breakwater_contract.shapes import Shape
-from breakwater_contract.units import Duration
+from breakwater_contract.units import Duration, SomeTime
 from breakwater_operator.api.fields import ImageReference, Port
 from breakwater_operator.api.quantity import Bytes
 from breakwater_operator.api.resources import Resources
@@ -131,7 +131,7 @@ class ContainerBackend(Model):
     boundary."""
     instances: Instances = Instances()
     """How many there may be."""
-    start: Duration = Duration("2m")
+    start: SomeTime = Duration("2m")
     """How long the server may take to answer the first time."""
     allow_access_that_bypasses_the_runtime: bool = False
     """Serve even though the server's port can be reached from other pods, without keys, limits or

@@ -3,7 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from breakwater_contract.limits import Limits
 from breakwater_contract.units import BYTES, MILLISECONDS, Duration, Quantity
 
 
@@ -40,6 +42,31 @@ def test_a_duration_has_one_spelling(written: str, kept: str) -> None:
 )
 def test_a_size_has_one_spelling(written: str, kept: str) -> None:
     assert Quantity(written) == kept
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"timeouts": {"call": "0s"}},
+        {"timeouts": {"headers": "0h0.0m"}},
+        {"bodies": {"max": "0"}},
+        {"headers": {"url": "0.0Mi"}},
+        {"sessions": {"idle": "00ms"}},
+    ],
+)
+def test_a_limit_that_lets_nothing_through_is_refused(limits: dict[str, dict[str, str]]) -> None:
+    with pytest.raises(ValidationError, match="0 would let nothing through; write more"):
+        Limits.model_validate(limits)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"timeouts": {"call": "0.05s"}}, {"queue": {"wait": "0s"}}, {"sessions": {"replay": "0"}}],
+)
+def test_a_limit_of_little_and_one_without_waiting_are_not(
+    limits: dict[str, dict[str, str]],
+) -> None:
+    Limits.model_validate(limits)
 
 
 @given(

@@ -389,38 +389,55 @@ def test_what_others_kinds_fill_in_is_no_drift(
     )
 
 
-def test_a_gateway_that_refuses_the_route_is_quoted(
+def test_a_gateway_and_an_issuer_that_refuse_are_quoted(
     op: Ground, others_kinds: Callable[[], None]
 ) -> None:
     others_kinds()
-    op.apply("shut", expose={"host": "shut.example", "gateway": "infra/public"})
-    eventually(lambda: op.get(HTTP_ROUTE, "shut") is not None, "the route", seconds=90)
+    certificate = {"issuer": "nobody"}
+    expose = {"host": "shut.example", "gateway": "infra/public", "certificate": certificate}
+    op.apply("shut", expose=expose)
+    for kind in (HTTP_ROUTE, CERTIFICATE):
+        eventually(
+            lambda kind=kind: op.get(kind, "shut") is not None,  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            f"the {kind.name}",
+            seconds=90,
+        )
     op.wait("shut", "Ready")
 
-    def answer(status: str, reason: str) -> None:
-        condition = {
-            "type": "Accepted",
+    def condition(kind: Kind, name: str, status: str, reason: str) -> dict[str, Any]:
+        return {
+            "type": name,
             "status": status,
             "reason": reason,
-            "message": "for other namespaces",
+            "message": "not for you",
             "lastTransitionTime": "2021-01-01T00:00:00Z",
-            "observedGeneration": op.find(HTTP_ROUTE, "shut")["metadata"]["generation"],
+            "observedGeneration": op.find(kind, "shut")["metadata"]["generation"],
         }
+
+    def report(kind: Kind, status: dict[str, Any]) -> None:
+        path = kind.path(op.namespace, "shut", "status")
+        op.api.request("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+    def route(status: str, reason: str) -> None:
         parent = {
             "parentRef": {"namespace": "infra", "name": "public"},
             "controllerName": "test.example/gateway",
-            "conditions": [condition],
+            "conditions": [condition(HTTP_ROUTE, "Accepted", status, reason)],
         }
-        path = HTTP_ROUTE.path(op.namespace, "shut", "status")
-        change = {"status": {"parents": [parent]}}
-        op.api.request("PATCH", path, change, "application/merge-patch+json")
+        report(HTTP_ROUTE, {"parents": [parent]})
 
-    answer("False", "NotAllowedByListeners")
-
+    route("False", "NotAllowedByListeners")
     found = op.wait("shut", "Degraded", "True", "RouteRefused")
-    assert "NotAllowedByListeners: for other namespaces" in found["message"]
+    assert "NotAllowedByListeners: not for you" in found["message"]
     op.wait("shut", "Ready")
-    answer("True", "Accepted")
+    route("True", "Accepted")
+    op.wait("shut", "Degraded", "False")
+
+    report(CERTIFICATE, {"conditions": [condition(CERTIFICATE, "Ready", "False", "DoesNotExist")]})
+    found = op.wait("shut", "Degraded", "True", "CertificateMissing")
+    assert "DoesNotExist: not for you" in found["message"]
+    op.wait("shut", "Ready")
+    report(CERTIFICATE, {"conditions": [condition(CERTIFICATE, "Ready", "True", "Ready")]})
     op.wait("shut", "Degraded", "False")
 
 

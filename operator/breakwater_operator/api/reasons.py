@@ -216,8 +216,9 @@ class Reason(StrEnum):
     CERTIFICATE_MISSING = (
         "CertificateMissing",
         (
-            "The Secret with the certificate of `spec.expose` does not exist or holds none; a "
-            "certificate taken over before stays in use."
+            "The Secret with the certificate of `spec.expose` does not exist or holds none, or "
+            "cert-manager has not made it for ten minutes; a certificate taken over before stays "
+            "in use."
         ),
     )
     CERTIFICATE_WRONG = (

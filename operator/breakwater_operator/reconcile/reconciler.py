@@ -15,6 +15,7 @@ from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import (
     AUTOSCALER,
+    CERTIFICATE,
     CONTROLLER_REVISION,
     DEPLOYMENT,
     HTTP_ROUTE,
@@ -283,6 +284,7 @@ class Reconciler:
             is_held_back=is_held_back,
             deployment=deployments.find(self.world, namespace, name),
             route=self.world.children[HTTP_ROUTE].get(namespace, name),
+            certificate=self.world.children[CERTIFICATE].get(namespace, name),
             autoscaler=self.world.children[AUTOSCALER].get(
                 namespace, names.deployment(name, names.FIRST_SLOT)
             ),

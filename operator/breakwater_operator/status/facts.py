@@ -106,6 +106,8 @@ class Facts:
     """The Deployment of the stable slot as it is after this pass."""
     route: Mapping[str, Any] | None = None
     """The HTTPRoute, where there is one."""
+    certificate: Mapping[str, Any] | None = None
+    """The Certificate of cert-manager, where there is one."""
     autoscaler: Mapping[str, Any] | None = None
     """The HorizontalPodAutoscaler of the stable slot, where there is one."""
     pods: tuple[Pod, ...] = ()

@@ -1,4 +1,4 @@
-"""What controllers of others say of the children that they act upon: routes and autoscalers."""
+"""What controllers of others say of the children that they act upon."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +14,9 @@ ROUTE_SECONDS = 10.0
 AUTOSCALER_SECONDS = 300.0
 """How long an autoscaler may be without metrics: pods that have just started have none, and
 Kubernetes itself waits as long for the load of a start to be over."""
+
+CERTIFICATE_SECONDS = 600.0
+"""How long cert-manager may take: an issuer may have to wait for DNS."""
 
 SERVES_NOBODY = "ScalingDisabled"
 """What an autoscaler says of a Deployment without pods."""
@@ -43,6 +46,8 @@ def due_seconds(facts: Facts) -> float | None:
 def _complaints(facts: Facts) -> Iterator[_Complaint]:
     if facts.route is not None:
         yield from _route(facts.route)
+    if facts.certificate is not None:
+        yield from _certificate(facts.certificate)
     if facts.autoscaler is not None:
         yield from _autoscaler(facts.autoscaler)
 
@@ -51,8 +56,8 @@ def _route(route: Mapping[str, Any]) -> Iterator[_Complaint]:
     for parent in (route.get("status") or {}).get("parents") or ():
         where = parent["parentRef"]
         for one in parent.get("conditions") or ():
-            is_about_this = one.get("observedGeneration") == route["metadata"].get("generation")
-            if one["type"] in {"Accepted", "ResolvedRefs"} and is_about_this and _is_false(one):
+            is_wanted = one["type"] in {"Accepted", "ResolvedRefs"}
+            if is_wanted and _is_false(one) and _is_about(one, route):
                 message = (
                     f"Gateway {where.get('namespace')}/{where['name']} does not lead to the "
                     f"server: {_words(one)}; correct spec.expose, or have the Gateway's owner "
@@ -61,6 +66,18 @@ def _route(route: Mapping[str, Any]) -> Iterator[_Complaint]:
                 problem = Problem(Reason.ROUTE_REFUSED, message)
                 yield _Complaint(problem, _since(one), ROUTE_SECONDS)
                 return
+
+
+def _certificate(certificate: Mapping[str, Any]) -> Iterator[_Complaint]:
+    for one in (certificate.get("status") or {}).get("conditions") or ():
+        if one["type"] == "Ready" and _is_false(one) and _is_about(one, certificate):
+            message = (
+                f"cert-manager has no certificate for Certificate {_name(certificate)}: "
+                f"{_words(one)}; correct spec.expose.certificate, or see what `kubectl describe "
+                "certificaterequests` says"
+            )
+            problem = Problem(Reason.CERTIFICATE_MISSING, message)
+            yield _Complaint(problem, _since(one), CERTIFICATE_SECONDS)
 
 
 def _autoscaler(autoscaler: Mapping[str, Any]) -> Iterator[_Complaint]:
@@ -79,6 +96,11 @@ def _autoscaler(autoscaler: Mapping[str, Any]) -> Iterator[_Complaint]:
 
 def _is_false(condition: Mapping[str, Any]) -> bool:
     return bool(condition["status"] == "False")
+
+
+def _is_about(condition: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Whether a condition was concluded from an object as it is now."""
+    return bool(condition.get("observedGeneration") == live["metadata"].get("generation"))
 
 
 def _words(condition: Mapping[str, Any]) -> str:

@@ -547,9 +547,25 @@ def route(
     }
 
 
+def certificate(seconds: int = 601, generation: int = 1) -> Object:
+    since = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    condition: Object = {"type": "Ready", "status": "False", "lastTransitionTime": since}
+    condition |= {"reason": "DoesNotExist", "message": "no such issuer"}
+    condition["observedGeneration"] = generation
+    metadata = {"name": "web", "namespace": "team-a", "generation": 1}
+    return {"metadata": metadata, "status": {"conditions": [condition]}}
+
+
 @pytest.mark.parametrize(
     ("found", "reason", "says"),
     [
+        pytest.param(
+            {"certificate": certificate()},
+            "CertificateMissing",
+            "cert-manager has no certificate for Certificate team-a/web: DoesNotExist: no such "
+            "issuer; correct spec.expose.certificate",
+            id="certificate",
+        ),
         pytest.param(
             {"autoscaler": autoscaler()},
             "AutoscalerFailed",
@@ -589,6 +605,8 @@ def test_what_keeps_others_from_their_part_degrades_a_server_that_serves(
         pytest.param({"autoscaler": autoscaler("ScalingLimited")}, None, id="limited"),
         pytest.param({"autoscaler": autoscaler(reason="ScalingDisabled")}, None, id="no-pods"),
         pytest.param({"autoscaler": {"metadata": {}}}, None, id="nobody-looked-yet"),
+        pytest.param({"certificate": certificate(seconds=580)}, 20, id="being-made"),
+        pytest.param({"certificate": certificate(generation=0)}, None, id="about-an-older-one"),
         pytest.param({"route": route(seconds=4)}, 6, id="just-made"),
         pytest.param({"route": route(generation=1)}, None, id="about-an-older-route"),
         pytest.param({"route": route(status="True")}, None, id="accepted"),

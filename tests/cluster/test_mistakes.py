@@ -354,6 +354,7 @@ REFUSED = [
     ({"access": {"addresses": {"allow": ["10.0.0.1/8"]}}}, "no bits beyond its prefix"),
     ({"egressRules": [{"cidr": "10.0.0.0/33"}]}, "write"),
     ({"limits": {"requestsPerMinute": {"principal": 0}}}, "greater than or equal to 1"),
+    ({"expose": {"host": "10.0.0.1", "ingressClassName": "nginx"}}, "write a host name in place"),
     ({"limits": {"timeouts": {"call": "0s"}}}, "0 would let nothing through"),
     ({"limits": {"bodies": {"max": "0.0Mi"}}}, "0 would let nothing through"),
     ({"expose": {"host": "https://Shop.example"}}, "write one host name in lower case"),

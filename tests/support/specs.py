@@ -105,7 +105,7 @@ WRONG: dict[str, list[Any]] = {
     "scrapeInterval": ["999ms", "2h"],
     "maxUnavailable": [-1, 1001, "25", "101%", "007%", ""],
     "minAvailable": ["1", "a%"],
-    "host": ["MCP.example", "*.example", ""],
+    "host": ["MCP.example", "*.example", "", "10.0.0.1"],
     "gateway": ["public", "a/b/c", "A/b", "/b"],
     "values": ["a b", "x" * 64],
     "priorityClassName": ["system-node-critical", "A"],

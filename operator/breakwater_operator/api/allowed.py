@@ -1,8 +1,9 @@
 """What a manifest names that the platform does not allow."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from breakwater_contract.networks import network
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Allowed, Platform
@@ -81,9 +82,11 @@ def _named(server: McpServer, allowed: Allowed) -> Iterator[Fault]:
         if backend.remote is not None:
             where = f"backends[{backend.name}].remote"
             yield from _outside(f"{where}.url", [backend.remote.host], allowed.remotes)
-            yield from _outside(f"{where}.addresses", backend.remote.addresses, allowed.networks)
+            yield from _outside(
+                f"{where}.addresses", backend.remote.addresses, allowed.networks, _part_of
+            )
     networks = [rule.cidr for rule in spec.egress_rules if rule.cidr is not None]
-    yield from _outside("egressRules", networks, allowed.networks)
+    yield from _outside("egressRules", networks, allowed.networks, _part_of)
 
 
 def _switched(server: McpServer, allowed: Allowed) -> Iterator[Fault]:
@@ -93,16 +96,32 @@ def _switched(server: McpServer, allowed: Allowed) -> Iterator[Fault]:
         yield _fault("access.insecureAnonymous", "true", "remove it, and give clients keys")
 
 
-def _outside(where: str, found: Iterable[str], patterns: Sequence[str]) -> Iterator[Fault]:
+def _fits(text: str, pattern: str) -> bool:
+    shape = ".*".join(map(re.escape, pattern.split("*")))
+    return re.fullmatch(shape, text, re.DOTALL) is not None
+
+
+def _part_of(text: str, pattern: str) -> bool:
+    """Whether a network is one that is allowed, or a part of it."""
+    try:
+        whole, part = network(pattern), network(text)
+    except ValueError:
+        return _fits(text, pattern)
+    first, last = part.network_address, part.broadcast_address
+    return part.version == whole.version and first in whole and last in whole
+
+
+def _outside(
+    where: str,
+    found: Iterable[str],
+    patterns: Sequence[str],
+    fits: Callable[[str, str], bool] = _fits,
+) -> Iterator[Fault]:
     for one in found:
-        if patterns and not any(_fits(one, pattern) for pattern in patterns):
+        if patterns and not any(fits(one, pattern) for pattern in patterns):
             yield _fault(where, one, f"write one of: {', '.join(patterns)}")
 
 
 def _fault(where: str, found: str, instead: str) -> Fault:
     message = f"{found} is not allowed on this platform; {instead}"
     return Fault(f"spec.{where}", message, Reason.NOT_ALLOWED)
-
-
-def _fits(text: str, pattern: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None

@@ -1,5 +1,6 @@
 """How clients from outside the cluster reach a server."""
 
+from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, model_validator
@@ -14,6 +15,11 @@ ONE_SOURCE = "write issuer, for a certificate by cert-manager, or secretName, fo
 ONE_WAY = "write gateway or ingressClassName, not both"
 KIND_OF_ISSUER = "issuerKind goes with issuer; remove it"
 TLS_ELSEWHERE = "the Gateway or Ingress decides about TLS; remove certificate.minVersion"
+
+NAME_IN_FRONT = (
+    "a Gateway or an Ingress tells servers apart by their names; write a host name in place of the "
+    "address, as in mcp.example"
+)
 
 HOST_SHAPE = "write one host name in lower case, without scheme, port and '*', as in mcp.example"
 
@@ -66,6 +72,12 @@ class Expose(Model):
                 TLS_ELSEWHERE,
                 ".certificate",
             ),
+            rule(
+                "!isIP(self.host) || (has(self.certificate) && !has(self.gateway) && "
+                "!has(self.ingressClassName))",
+                NAME_IN_FRONT,
+                ".host",
+            ),
         )
     )
 
@@ -86,6 +98,8 @@ class Expose(Model):
             raise ValueError(ONE_WAY)
         if self.certificate is not None and self.certificate.min_version and not self.in_pod:
             raise ValueError(TLS_ELSEWHERE)
+        if not self.in_pod and _is_address(self.host):
+            raise ValueError(NAME_IN_FRONT)
         return self
 
     @property
@@ -93,3 +107,11 @@ class Expose(Model):
         """Whether the pods themselves end TLS."""
         in_front = self.gateway is not None or self.ingress_class_name is not None
         return self.certificate is not None and not in_front
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

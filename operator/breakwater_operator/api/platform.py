@@ -67,8 +67,8 @@ class Allowed(Model):
     volumes: Annotated[tuple[VolumeType, ...], atomic(3)] = ()
     """Kinds of volumes."""
     networks: Patterns = ()
-    """Networks that `egressRules` may open and remote backends may be in, exactly as written
-    there."""
+    """Networks that `egressRules` may open and remote backends may be in, each with all that is
+    in it, as in `10.0.0.0/8`."""
     remotes: Patterns = ()
     """Hosts of remote backends, as in `*.svc` or `mcp.example`."""
     internet: bool = True

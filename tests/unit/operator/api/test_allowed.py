@@ -89,6 +89,12 @@ CASES: list[Any] = [
         "spec.egressRules: 10.0.0.0/8",
         id="network",
     ),
+    pytest.param(
+        {"egressRules": [{"cidr": "fd00::/16"}]},
+        {"networks": ["10.0.0.0/8", "fd00::/17"]},
+        "spec.egressRules: fd00::/16",
+        id="network-of-another-version",
+    ),
     pytest.param({"egress": "Internet"}, {"internet": False}, "spec.egress", id="internet"),
     pytest.param(
         {"access": {"insecureAnonymous": True}},
@@ -142,3 +148,11 @@ def test_traces_need_a_collector_of_the_platform() -> None:
     assert str(fault).startswith("spec.monitoring.tracing: the platform has no collector")
     collector = {"otlp": {"endpoint": "http://otel.telemetry.svc:4318"}}
     assert allowed.faults(server(**spec), platform({}, monitoring=collector)) == ()
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "fd00:1::/32"])
+@pytest.mark.parametrize("networks", [["10.0.0.0/8", "fd00::/8"], ["10.*", "fd00:*"], ["*"]])
+def test_what_is_in_a_network_that_is_allowed_is_allowed(network: str, networks: list[str]) -> None:
+    spec = {"egressRules": [{"cidr": network}]}
+
+    assert allowed.faults(server(**spec), platform({"networks": networks})) == ()

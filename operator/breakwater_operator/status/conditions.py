@@ -37,6 +37,9 @@ def available(facts: Facts) -> Condition:
     kind = ConditionType.AVAILABLE
     if nobody := nobody_wanted(facts):
         return Condition(kind, "True", nobody.reason, nobody.message)
+    if facts.deployment is None and facts.server is None:
+        message = "no pods have been made of this manifest, which is not acted upon"
+        return Condition(kind, "False", Reason.PODS_NOT_READY, message)
     state = rollout(facts)
     ready = min(state.ready, state.wanted)
     message = f"{ready} of {state.wanted} pods {'is' if ready == 1 else 'are'} ready"

@@ -385,6 +385,14 @@ def test_a_quota_is_quoted_without_the_pods_random_name() -> None:
     assert conclude(first) == conclude(second)
 
 
+def test_a_server_that_was_never_acceptable_counts_no_pods() -> None:
+    faults = (Fault("spec.expose", "write a host"),)
+    facts = replace(HEALTHY, server=None, faults=faults, deployment=None, pods=(), endpoints=0)
+
+    assert told(facts)["Available"] == ("False", "PodsNotReady")
+    assert message(facts, "Available").startswith("no pods have been made")
+
+
 def test_a_pod_that_is_starting_is_not_degraded() -> None:
     assert told(STARTING)["Degraded"] == ("False", "AsExpected")
 

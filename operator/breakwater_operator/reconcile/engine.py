@@ -180,6 +180,10 @@ class Engine:
         """Ask for a pass soon. Whoever comes to lead passes over everything anyway."""
         if self._is_working and self._barrier.is_open(key[0]):
             self._queue.add(key, priority)
+        elif self._servers.get(key) is None:
+            # No pass ends what is remembered of it.
+            self._world.forget(key)
+            self._settled.forget(key)
 
     def _changed(self, key: Key) -> None:
         """Have a server looked at as a whole: something that its children depend on changed."""

@@ -112,7 +112,7 @@ def revisions(
 
 def _ownerless(server: McpServer, world: World, name: str) -> Object | None:
     cache = world.children[CONTROLLER_REVISION]
-    found = cache.get(server.namespace, name) or world.lost.get((server.namespace, name))
+    found = cache.get(server.namespace, name) or world.lost((server.namespace, server.name), name)
     owner = controller(found) if found is not None else None
     return None if owner is not None and owner["uid"] != server.uid else found
 

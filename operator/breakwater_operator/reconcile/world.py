@@ -38,6 +38,10 @@ CONTROLLERS_OWN = "deployment.kubernetes.io/revision"
 SERVICE_LABEL = "kubernetes.io/service-name"
 """Which Service an EndpointSlice is of; the one for metrics has slices too."""
 
+LOST_MAX = 3
+"""Deleted ControllerRevisions that are remembered of a server: pods are of one or two. To a replica
+that waits, all that the leader prunes is deleted by somebody."""
+
 Object = dict[str, Any]
 
 
@@ -74,9 +78,7 @@ class World:
         }
         self.kinds: frozenset[str] = frozenset()
         """The optional kinds that the cluster knows, and whose caches are full."""
-        self.lost: dict[Key, Object] = {}
-        """The last state of each ControllerRevision that somebody deleted, by its name: where it is
-        needed again, it is made from that and not from today's defaults."""
+        self._lost: dict[Key, dict[str, Object]] = {}
         self.pods = Cache(self._labelled_changed, pod, server_of)
         self.endpoints = Cache(self._labelled_changed, endpoint_slice, server_of)
         self.references = References(api, wake)
@@ -90,7 +92,14 @@ class World:
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a server that is gone."""
         self.references.use(key, ())
-        self.lost = {name: old for name, old in self.lost.items() if server_of(old) != key}
+        self._lost.pop(key, None)
+
+    def lost(self, key: Key, name: str) -> Object | None:
+        """The last state of a ControllerRevision of a server that somebody deleted.
+
+        Where it is needed again, it is made from that and not from today's defaults.
+        """
+        return self._lost.get(key, {}).get(name)
 
     def ready_endpoints(self, key: Key) -> int:
         """How many endpoints of a server's Service take requests."""
@@ -107,13 +116,23 @@ class World:
 
     def _child_changed(self, old: Object | None, new: Object | None) -> None:
         if new is None and old is not None and old["kind"] == CONTROLLER_REVISION.name:
-            self.lost[old["metadata"]["namespace"], old["metadata"]["name"]] = old
+            self._lose(old)
         wake = self._wake
         if old is not None and new is not None and _is_report(old, new):
             if old.get("status") == new["status"]:
                 return
             wake = self._wake_soon
         _tell(wake, {_owner(old), _owner(new), server_of(old), server_of(new)})
+
+    def _lose(self, revision: Object) -> None:
+        key = _owner(revision) or server_of(revision)
+        if key is None:
+            return
+        lost, name = self._lost.setdefault(key, {}), revision["metadata"]["name"]
+        lost.pop(name, None)
+        lost[name] = revision
+        if len(lost) > LOST_MAX:
+            del lost[next(iter(lost))]
 
     def _labelled_changed(self, old: Object | None, new: Object | None) -> None:
         if old is not None and new is not None and _same(old, new):

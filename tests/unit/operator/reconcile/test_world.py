@@ -7,8 +7,8 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from breakwater_operator.kube.api import KubeApi
-from breakwater_operator.kube.kinds import DEPLOYMENT, ENDPOINT_SLICE
-from breakwater_operator.reconcile.world import World
+from breakwater_operator.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE
+from breakwater_operator.reconcile.world import LOST_MAX, World
 
 Object = dict[str, Any]
 
@@ -70,3 +70,28 @@ def test_endpoints_of_the_metrics_service_are_not_followed() -> None:
     followed = {one.kind: one.selector for one in world.informers}
 
     assert followed[ENDPOINT_SLICE].endswith(",app.kubernetes.io/component!=metrics")
+
+
+def stored(number: int) -> Object:
+    metadata = {
+        "namespace": "team-a",
+        "name": f"crm-{number}",
+        "uid": f"u{number}",
+        "resourceVersion": str(number),
+        "labels": {"breakwater.dev/server": "crm"},
+    }
+    return {"kind": "ControllerRevision", "metadata": metadata, "data": {"number": number}}
+
+
+def test_of_revisions_that_somebody_deletes_a_few_of_each_server_are_remembered() -> None:
+    world = World(KubeApi(Configuration(), lambda *_: None), [], lambda _: None, lambda _: None)
+    cache = world.children[CONTROLLER_REVISION]
+
+    for number in range(1, LOST_MAX + 3):
+        cache.saw("ADDED", stored(number))
+        cache.saw("DELETED", stored(number))
+
+    remembered = [n for n in range(1, LOST_MAX + 3) if world.lost(CRM, f"crm-{n}") is not None]
+    assert remembered == list(range(3, LOST_MAX + 3))
+    world.forget(CRM)
+    assert world.lost(CRM, f"crm-{LOST_MAX + 2}") is None

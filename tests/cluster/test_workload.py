@@ -21,6 +21,7 @@ from breakwater_operator.kube.kinds import (
     INGRESS,
     MCP_SERVER,
     NETWORK_POLICY,
+    POD,
     POD_MONITOR,
     REFERENCE_GRANT,
     SECRET,
@@ -49,6 +50,13 @@ def replicas(op: Ground, name: str) -> int:
     return int(op.find(DEPLOYMENT, f"{name}-a")["spec"]["replicas"])
 
 
+def pods(op: Ground, name: str) -> set[str]:
+    """The pods of a server that are not on their way out."""
+    path = f"{POD.path(op.namespace)}?labelSelector=breakwater.dev/server={name}"
+    found = [one["metadata"] for one in op.api.get(path)["items"]]
+    return {one["uid"] for one in found if "deletionTimestamp" not in one}
+
+
 def scaled(op: Ground, name: str, count: int) -> None:
     """Scale a Deployment as an autoscaler does."""
     path = f"{DEPLOYMENT.path(op.namespace, f'{name}-a', 'scale')}?fieldManager=autoscaler"
@@ -59,10 +67,13 @@ def scaled(op: Ground, name: str, count: int) -> None:
 @pytest.mark.requirement("T16")
 def test_an_autoscaler_takes_the_number_of_pods_over_and_none_is_lost(op: Ground) -> None:
     op.ready("surge", replicas=5)
+    before = pods(op, "surge")
 
     op.ready("surge", replicas=5, autoscaling={"max": 8})
+    op.quiet()
 
     assert replicas(op, "surge") == 5
+    assert (len(before), pods(op, "surge")) == (5, before)
     spec = op.find(AUTOSCALER, "surge-a")["spec"]
     assert [(one["resource"]["name"], one["resource"]["target"]["averageUtilization"])
             for one in spec["metrics"]] == [("cpu", 70), ("memory", 80)]  # fmt: skip
@@ -82,12 +93,15 @@ def test_what_an_autoscaler_decides_stays_and_is_given_back_at_once(op: Ground) 
     op.quiet()
     assert replicas(op, "tide") == 7
     assert "only the start value" in op.condition("tide", "Accepted")["message"]
+    eventually(lambda: len(pods(op, "tide")) == 7, "there are seven", seconds=60)
+    before = pods(op, "tide")
 
     op.patch(MCP_SERVER, "tide", {"spec": {"autoscaling": None, "replicas": 7}})
 
     eventually(lambda: op.get(AUTOSCALER, "tide-a") is None, "the autoscaler is gone")
     op.wait("tide", "Progressing", "False")
     assert replicas(op, "tide") == 7
+    assert pods(op, "tide") == before
     scaled(op, "tide", 4)
     eventually(lambda: replicas(op, "tide") == 7, "the number is ours again")
 
@@ -134,6 +148,43 @@ def test_an_autoscaler_that_has_no_metrics_is_told_of_after_a_while(op: Ground) 
     op.wait("blind", "Ready")
     op.patch(MCP_SERVER, "blind", {"spec": {"autoscaling": None}})
     op.wait("blind", "Degraded", "False")
+
+
+@pytest.mark.parametrize("load", ["takes-over", "gives-back"])
+def test_an_old_view_of_a_server_takes_no_pod_from_it(op: Ground, load: str) -> None:
+    """The watch of McpServers is late; what another replica made of a newer one is seen."""
+    begins: dict[str, Any] = {"replicas": 5}
+    becomes: dict[str, Any] = {"replicas": 7, "autoscaling": {"min": 2, "max": 9}}
+    if load == "gives-back":
+        begins, becomes = {"autoscaling": {"min": 2, "max": 9}}, {"replicas": 7}
+    op.ready(load, **begins)
+    scaled(op, load, 5)
+    eventually(lambda: len(pods(op, load)) == 5, "there are five", seconds=60)
+    op.quiet()
+    before = pods(op, load)
+    op.proxy.cut_watches(MCP_SERVER.plural, hold=True)
+    try:
+        op.patch(MCP_SERVER, load, {"spec": {"autoscaling": None} | becomes})
+        if load == "takes-over":
+            owner = op.find(DEPLOYMENT, f"{load}-a")["metadata"]
+            metadata = {key: owner[key] for key in ("labels", "ownerReferences")}
+            op.create(AUTOSCALER, f"{load}-a", metadata=metadata, spec=autoscaler(load))
+        else:
+            op.delete(AUTOSCALER, f"{load}-a")
+        scaled(op, load, 7)
+        op.wait(load, "Progressing", "False")
+        op.quiet()
+    finally:
+        op.proxy.release()
+
+    assert replicas(op, load) == 7
+    assert before <= pods(op, load)
+    assert (op.get(AUTOSCALER, f"{load}-a") is not None) is (load == "takes-over")
+
+
+def autoscaler(name: str) -> dict[str, Any]:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": f"{name}-a"}
+    return {"minReplicas": 2, "maxReplicas": 9, "scaleTargetRef": target}
 
 
 def test_a_suspended_server_comes_back_with_pods_although_load_decides(op: Ground) -> None:

@@ -204,8 +204,10 @@ class Reconciler:
         seen.revision, seen.key_secret = intent.revision.name, intent.keys.secret_name
         seen.live = live.wanted(intent, live_objects.written(manifests))
         seen.waits += missing(intent)
-        await self._free(server, desired)
-        written = await self.writer.write(server.uid, desired, lambda: self._confirm(owner))
+        await self._free(owner, server, desired)
+        written = await self.writer.write(
+            server.uid, desired, lambda: self._confirm(owner), is_doubtful=_is_doubtful(owner)
+        )
         seen.waits += written.waits
         seen.problems += written.problems
         seen.failure = written.failure
@@ -213,15 +215,18 @@ class Reconciler:
         seen.problems += await self.scalers.contest(server, owner, desired)
         if written.failure is None:
             seen.is_key_changed = intent.keys.changed
-            await self._prune(intent, desired)
+            await self._prune(owner, intent, desired)
         is_quiet = not (seen.waits or seen.problems or seen.faults or seen.is_key_changed)
         seen.is_settled = written.is_clean and is_quiet and not ring.is_turning(intent.ring)
         return seen
 
-    async def _free(self, server: McpServer, desired: Sequence[Child]) -> None:
+    async def _free(self, owner: Object, server: McpServer, desired: Sequence[Child]) -> None:
         """Take away an autoscaler that should not be, before we say ourselves how many pods."""
         surplus = plan.surplus(self.world.owned(server.uid), desired)
-        await self.writer.prune([child for child in surplus if child.kind == AUTOSCALER])
+        surplus = [child for child in surplus if child.kind == AUTOSCALER]
+        if surplus and _is_doubtful(owner):
+            await self._confirm(owner)
+        await self.writer.prune(surplus)
 
     async def _conclude(
         self, key: Key, seen: Seen, pods: Sequence[Pod], failures: int
@@ -298,7 +303,7 @@ class Reconciler:
         )
 
     async def _confirm(self, owner: Object) -> None:
-        """Make sure that a server is still there: our watch may have missed its deletion."""
+        """Make sure that a server is still there, and what we know of it: our watch may be late."""
         metadata = owner["metadata"]
         try:
             found = await self.api.get(MCP_SERVER, metadata["namespace"], metadata["name"])
@@ -314,10 +319,16 @@ class Reconciler:
         if found["metadata"].get("deletionTimestamp"):
             self.servers.saw(found)
             raise OwnerGoneError
+        if _is_doubtful(owner) and found["metadata"]["generation"] != metadata["generation"]:
+            self.servers.saw(found)
+            where = f"McpServer {metadata['namespace']}/{metadata['name']}"
+            raise ApiError(f"{where}: it is newer than the watch told", status=409)
 
-    async def _prune(self, intent: Intent, desired: Sequence[Child]) -> None:
+    async def _prune(self, owner: Object, intent: Intent, desired: Sequence[Child]) -> None:
         """Delete children that should not be, and revisions that no pod needs."""
         surplus = plan.surplus(self.world.owned(intent.server.uid), desired)
+        if surplus and _is_doubtful(owner):
+            await self._confirm(owner)
         await self.writer.prune([*surplus, *self._unused(intent.server, intent.revision.name)])
 
     def _unused(self, server: McpServer, current: str) -> list[Child]:
@@ -354,6 +365,16 @@ class Reconciler:
         self.paused.discard(key)
         self.upgrades.forget(key)
         return Result("gone")
+
+
+def _is_doubtful(owner: Object) -> bool:
+    """Whether all was done that a server asks for, as far as we know.
+
+    A child that differs then was changed by somebody; or by another replica, for a change that our
+    watch has not told of.
+    """
+    observed = (owner.get("status") or {}).get("observedGeneration")
+    return bool(observed == owner["metadata"].get("generation"))
 
 
 def _is_shown(failure: ApiError, failures: int) -> bool:

@@ -52,7 +52,12 @@ class Writer:
         self._futile: dict[str, str] = {}
 
     async def write(
-        self, uid: str, children: Sequence[Child], confirm: Callable[[], Awaitable[None]]
+        self,
+        uid: str,
+        children: Sequence[Child],
+        confirm: Callable[[], Awaitable[None]],
+        *,
+        is_doubtful: bool = False,
     ) -> Written:
         """Bring children to what they should be.
 
@@ -62,12 +67,14 @@ class Writer:
             confirm: Makes sure that the McpServer is there and not being deleted; called before a
                 child is made, adopted or given its owner back, since the garbage collector may
                 just have taken it.
+            is_doubtful: Whether a child that differs may mean that our view of the McpServer is
+                old: then it is confirmed before a repair too.
         """
         written = Written()
         confirm = _once(confirm)
         for child in children:
             try:
-                await self._one(uid, child, confirm, written)
+                await self._one(uid, child, confirm, written, is_doubtful=is_doubtful)
             except ApiError as error:
                 written.failure, written.is_clean = error, False
                 break
@@ -85,12 +92,16 @@ class Writer:
         child: Child,
         confirm: Callable[[], Awaitable[None]],
         written: Written,
+        *,
+        is_doubtful: bool,
     ) -> None:
         what = plan.step(child, uid)
         if what is Step.KEEP:
             written.is_clean &= not _is_ending(child)
             return
         if what is Step.CREATE or what is Step.ADOPT or what is Step.REPLACE:
+            await confirm()
+        if what is Step.REPAIR and is_doubtful and not self._is_futile(child):
             await confirm()
         if what is Step.CREATE:
             child, what = await self._create(uid, child)
@@ -134,12 +145,15 @@ class Writer:
         A repair that changed nothing is not tried again on the same state: the server writes some
         values in its own way, and an admission webhook may insist on others.
         """
-        if self._futile.get(child.title) == plan.fingerprint(child):
+        if self._is_futile(child):
             return
         if not plan.is_applied(child):
             await self._hand_over(child)
             child = await self._apply(child)
         self._remember(await self._clean(child))
+
+    def _is_futile(self, child: Child) -> bool:
+        return self._futile.get(child.title) == plan.fingerprint(child)
 
     async def _apply(self, child: Child) -> Child:
         try:

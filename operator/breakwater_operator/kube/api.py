@@ -61,6 +61,10 @@ class KubeApi:
         """Have this say, right before each write but that of a Lease, whether it may be sent."""
         self._asking.may_write = may_write
 
+    async def gather(self) -> None:
+        """Let answers gather while many writes are under way, until cancelled; see `Gathering`."""
+        await self._asking.gathering.run()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._asking.close()

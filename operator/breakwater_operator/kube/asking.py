@@ -12,6 +12,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 from breakwater_operator.kube import answers
 from breakwater_operator.kube.answers import Object
 from breakwater_operator.kube.errors import ApiError, from_answer
+from breakwater_operator.kube.gathering import Gathering
 from breakwater_operator.kube.kinds import LEASE, Kind
 from breakwater_operator.kube.pool import Pool
 from breakwater_operator.kube.wire import Address, Answer, Stream, lines, request
@@ -47,6 +48,8 @@ class Asking:
         self._host, self._root = where.netloc, where.path.rstrip("/")
         self._count = count
         self._head = lru_cache(HEADS_MAX)(lines)
+        self.gathering = Gathering()
+        """To be run beside the requests."""
         self.may_write: Callable[[], bool] = lambda: True
         """Asked right before each write; the Lease that answers it is written all the same."""
 
@@ -82,12 +85,13 @@ class Asking:
         self, verb: str, method: str, kind: Kind, path: str, body: Any, headers: Headers
     ) -> Answer:
         """Send a request, and get its answer as it came."""
-        if method != "GET" and kind != LEASE and not self.may_write():
+        is_read = method == "GET"
+        if not is_read and kind != LEASE and not self.may_write():
             asked = _asked(verb, kind, path)
             raise ApiError(f"{asked}: not sent, since another operator may be leading")
         message = await self._message(method, path, headers, body)
         try:
-            answer = await self._connected().ask(message, REQUEST_SECONDS, is_safe=method == "GET")
+            answer = await (self._sent(message, is_safe=True) if is_read else self._write(message))
         except OSError as error:
             raise self._failed(verb, kind, path, error) from error
         self._check(verb, kind, path, answer)
@@ -106,6 +110,16 @@ class Asking:
             stream.close()
             raise
         return stream
+
+    async def _write(self, message: bytes) -> Answer:
+        self.gathering.began()
+        try:
+            return await self._sent(message, is_safe=False)
+        finally:
+            self.gathering.ended()
+
+    async def _sent(self, message: bytes, *, is_safe: bool) -> Answer:
+        return await self._connected().ask(message, REQUEST_SECONDS, is_safe=is_safe)
 
     def _failed(self, verb: str, kind: Kind, path: str, error: OSError) -> ApiError:
         self._count(verb, kind.name, "none")

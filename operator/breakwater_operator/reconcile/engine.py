@@ -39,8 +39,9 @@ from breakwater_operator.reconcile.write import Writer
 
 log = logging.getLogger(__name__)
 
-WORKERS = 16
-"""Passes at once. Each mostly waits for the API server, which answers about as many at a time."""
+WORKERS = 24
+"""Passes at once. Each mostly waits for the API server, which answers about as many at a time, or
+for a few others to begin with."""
 
 RESYNC_SECONDS = 36_000.0
 """Between two passes over everything without a reason; costs no request while nothing drifted."""
@@ -141,6 +142,7 @@ class Engine:
         self._tasks.append(asyncio.create_task(self._resync(), name="the regular look"))
         self._tasks.append(asyncio.create_task(self._optional.run(), name="discovery"))
         self._tasks.append(asyncio.create_task(self._issuer.run(), name="the issuer's poll"))
+        self._tasks.append(asyncio.create_task(self._api.gather(), name="the gathering of answers"))
 
     async def stop(self) -> None:
         """Stop everything; what is half done is done by the next process."""

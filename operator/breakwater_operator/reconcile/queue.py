@@ -9,10 +9,14 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from breakwater_operator.kube.backoff import Backoff
+from breakwater_operator.reconcile.groups import Groups
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
 """Nobody tells us that a quota was raised: so long it may take until we find out."""
+
+MANY = 16
+"""From so many changes on that wait for their pass, passes begin in groups."""
 
 REMEMBERED_SECONDS = 60.0
 """How long it is remembered when a key had a pass."""
@@ -63,6 +67,7 @@ class Queue:
         self._retries: dict[Key, float] = {}
         self._passed: dict[Key, float] = {}
         self._turn = asyncio.Lock()
+        self._groups = Groups()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: float | None = None
@@ -178,7 +183,9 @@ class Queue:
         """Wait for the next key; it is busy until `done`."""
         while True:
             self._promote()
-            if self._first() not in {None, Priority.CHANGE}:
+            if self._first() is Priority.CHANGE and len(self._waiting) > MANY:
+                await self._groups.join()
+            elif self._first() not in {None, Priority.CHANGE}:
                 # Thousands that nobody waits for take a turn of the loop each, so that between any
                 # two of them it is heard when somebody does.
                 async with self._turn:

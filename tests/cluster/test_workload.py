@@ -21,6 +21,7 @@ from breakwater_operator.kube.kinds import (
     INGRESS,
     MCP_SERVER,
     NETWORK_POLICY,
+    OPTIONAL,
     POD,
     POD_MONITOR,
     REFERENCE_GRANT,
@@ -417,6 +418,28 @@ def test_optional_kinds_are_used_once_they_are_there(
     op.patch(MCP_SERVER, "door", {"spec": {"monitoring": {"scrape": "PodMonitor"}}})
     eventually(lambda: op.get(POD_MONITOR, "door") is not None, "the PodMonitor")
     eventually(lambda: op.get(SERVICE_MONITOR, "door") is None, "no ServiceMonitor")
+
+
+def test_optional_kinds_that_go_are_asked_for_no_longer(
+    op: Ground, others_kinds: Callable[[], None]
+) -> None:
+    others_kinds()
+    op.apply("gone", expose={"host": "gone.example", "gateway": "infra/public"})
+    eventually(lambda: op.get(HTTP_ROUTE, "gone") is not None, "the route", seconds=90)
+    op.wait("gone", "Ready")
+
+    for path in (ROOT / "tests/support/kinds").glob("*.yaml"):
+        op.api.delete(f"{DEFINITIONS}/{yaml.safe_load(path.read_text())['metadata']['name']}")
+
+    op.wait("gone", "Ready", "False", "KindMissing", seconds=120)
+    op.quiet(2.0)
+    before = len(op.proxy.seen)
+    op.patch(MCP_SERVER, "gone", {"spec": {"limits": {"inFlight": 7}}})
+    op.wait("gone", "Accepted")
+    op.quiet()
+    optional = {kind.plural for kind in OPTIONAL}
+    assert [seen.what for seen in op.proxy.seen[before:] if seen.plural in optional] == []
+    assert op.operator.ask("/healthz") == (200, "ok\n")
 
 
 def test_what_others_kinds_fill_in_is_no_drift(

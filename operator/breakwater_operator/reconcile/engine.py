@@ -16,6 +16,7 @@ from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import journal
 from breakwater_operator.reconcile.barrier import Barrier
+from breakwater_operator.reconcile.conclusions import Conclusions
 from breakwater_operator.reconcile.events import Events
 from breakwater_operator.reconcile.followers import Followers
 from breakwater_operator.reconcile.healths import Healths
@@ -25,6 +26,7 @@ from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.keeper import Keeper, spread
 from breakwater_operator.reconcile.meters import Meters
 from breakwater_operator.reconcile.optional import OptionalKinds
+from breakwater_operator.reconcile.owners import Owners
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
 from breakwater_operator.reconcile.reconciler import Reconciler
 from breakwater_operator.reconcile.scalers import Scalers
@@ -247,10 +249,18 @@ class Engine:
             now=self._outside.now,
             entropy=self._outside.entropy,
         )
+        conclusions = Conclusions(
+            servers=self._servers,
+            world=self._world,
+            statuses=Statuses(self._api, self._servers),
+            events=self._events,
+            upgrades=upgrades,
+            now=self._outside.now,
+        )
         return Reconciler(
-            api=self._api,
             platform=self._platform,
             servers=self._servers,
+            owners=Owners(self._api, self._servers),
             world=self._world,
             writer=Writer(self._api, self._world),
             intents=intents,
@@ -259,8 +269,7 @@ class Engine:
             followers=Followers(self._api, self._world, self._rounds),
             rounds=self._rounds,
             issuer=self._issuer,
-            statuses=Statuses(self._api, self._servers),
-            events=self._events,
+            conclusions=conclusions,
             now=self._outside.now,
             settled=self._settled,
             paused=self._paused,

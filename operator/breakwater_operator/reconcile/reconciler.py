@@ -6,35 +6,31 @@ from datetime import datetime
 from typing import Any
 
 from breakwater_contract.names import REVISION_LABEL
-from breakwater_operator.api import allowed, names
+from breakwater_operator.api import allowed
 from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.pause import paused_until
 from breakwater_operator.api.platform import Platform
-from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import (
     AUTOSCALER,
-    CERTIFICATE,
     CONTROLLER_REVISION,
     DEPLOYMENT,
-    HTTP_ROUTE,
-    MCP_SERVER,
 )
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import deployments, plan
-from breakwater_operator.reconcile.events import Events, News, transitions
+from breakwater_operator.reconcile.conclusions import Conclusions, is_shown
 from breakwater_operator.reconcile.followers import Followers
 from breakwater_operator.reconcile.hosts import Hosts
 from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
+from breakwater_operator.reconcile.owners import Owners, is_doubtful
 from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.scalers import Scalers
 from breakwater_operator.reconcile.seen import OwnerGoneError, Result, Seen, concluded
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
-from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.upgrades import Upgrades
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer, merged
@@ -48,26 +44,20 @@ from breakwater_operator.render import (
     ring,
 )
 from breakwater_operator.render.deployment import at_birth
-from breakwater_operator.status import Facts, Pod, conclude, rollout
-from breakwater_operator.status.deleting import deleting, holders
-from breakwater_operator.status.others import due_seconds
 
 Object = dict[str, Any]
 
 LOOK_AGAIN_SECONDS = 3600.0
 """The longest wait for a date on which something ends."""
 
-SHOWN_AFTER_FAILURES = 2
-"""How often in a row the cluster may fail before the status says so: most failures pass."""
-
 
 @dataclass(frozen=True)
 class Reconciler:
     """Makes passes. Every one does the whole, whatever woke it."""
 
-    api: KubeApi
     platform: Platform
     servers: Servers
+    owners: Owners
     world: World
     writer: Writer
     intents: Intents
@@ -76,8 +66,7 @@ class Reconciler:
     followers: Followers
     rounds: Rounds
     issuer: ClusterIssuer
-    statuses: Statuses
-    events: Events
+    conclusions: Conclusions
     upgrades: Upgrades
     now: Callable[[], datetime]
     settled: Settled[Seen] = field(default_factory=Settled)
@@ -103,7 +92,7 @@ class Reconciler:
         if self._is_others(owner):
             return self._gone(key)
         if self._is_ending(key, owner):
-            await self._tell_who_holds(owner)
+            await self.conclusions.tell_who_holds(owner)
             return self._gone(key)
         try:
             seen = await self._known(key, owner, failures)
@@ -114,7 +103,7 @@ class Reconciler:
             pods = await self.followers.observe(key, owner, seen)
             if wait := self.followers.takeover_seconds(key, owner, seen, pods):
                 return Result("waiting", again_seconds=wait)
-            again = await self._conclude(key, seen, pods, failures)
+            again = await self.conclusions.write(key, seen, pods, failures)
         except OwnerGoneError:
             return self._gone(key)
         return concluded(seen, self._again_seconds(seen, again))
@@ -143,7 +132,7 @@ class Reconciler:
         try:
             return await self._made(key, owner)
         except ApiError as error:
-            if not _is_shown(error, failures):
+            if not is_shown(error, failures):
                 raise
             stored = (owner.get("status") or {}).get("revision")
             return Seen(server=McpServer.parse(owner), revision=stored, failure=error)
@@ -206,7 +195,7 @@ class Reconciler:
         seen.waits += missing(intent)
         await self._free(owner, server, desired)
         written = await self.writer.write(
-            server.uid, desired, lambda: self._confirm(owner), is_doubtful=_is_doubtful(owner)
+            server.uid, desired, lambda: self.owners.confirm(owner), is_doubtful=is_doubtful(owner)
         )
         seen.waits += written.waits
         seen.problems += written.problems
@@ -224,111 +213,15 @@ class Reconciler:
         """Take away an autoscaler that should not be, before we say ourselves how many pods."""
         surplus = plan.surplus(self.world.owned(server.uid), desired)
         surplus = [child for child in surplus if child.kind == AUTOSCALER]
-        if surplus and _is_doubtful(owner):
-            await self._confirm(owner)
+        if surplus and is_doubtful(owner):
+            await self.owners.confirm(owner)
         await self.writer.prune(surplus)
-
-    async def _conclude(
-        self, key: Key, seen: Seen, pods: Sequence[Pod], failures: int
-    ) -> float | None:
-        """Write the status, and say what turned; return in how long to do it where it can wait."""
-        owner = self.servers.get(key)
-        if owner is None:
-            raise OwnerGoneError
-        previous = owner.get("status") or {}
-        facts = self._facts(owner, seen, pods, failures)
-        self.upgrades.saw(key, rollout(facts))
-        status = conclude(facts)
-        try:
-            written = await self.statuses.write(owner, status)
-        except ApiError as error:
-            if error.not_found:
-                raise OwnerGoneError from error
-            raise
-        if written.is_new:
-            before = previous.get("conditions") or ()
-            self.events.post(owner, transitions(before, status["conditions"]))
-        if seen.is_key_changed and seen.key_secret is not None:
-            self.events.post(owner, [_key_changed(seen.key_secret)])
-        waits = (written.again_seconds, due_seconds(facts))
-        return min((wait for wait in waits if wait is not None), default=None)
-
-    async def _tell_who_holds(self, owner: Object) -> None:
-        """Say of a deleted server that it is, where that takes somebody's doing."""
-        held_by, previous = holders(owner), owner.get("status") or {}
-        if not held_by or not previous.get("conditions"):
-            return
-        status = deleting(owner, held_by, self.now())
-        try:
-            written = await self.statuses.write(owner, status)
-        except ApiError as error:
-            if not error.not_found:
-                raise
-            return
-        if written.is_new:
-            self.events.post(owner, transitions(previous["conditions"], status["conditions"]))
-
-    def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
-        namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
-        failure, generation = seen.failure, owner["metadata"].get("generation", 0)
-        previous = owner.get("status") or {}
-        # What nobody acts upon was not observed either: who waits for a change goes on waiting.
-        acted = previous.get("observedGeneration", 0) if seen.paused_until else generation
-        is_held_back = acted != generation
-        return Facts(
-            name=name,
-            namespace=namespace,
-            generation=acted,
-            now=self.now(),
-            server=seen.server if not seen.faults and not is_held_back else None,
-            faults=seen.faults,
-            waits=tuple(seen.waits),
-            problems=tuple(seen.problems),
-            failures=(failure,) if failure is not None and _is_shown(failure, failures) else (),
-            paused_until=seen.paused_until,
-            is_held_back=is_held_back,
-            deployment=deployments.find(self.world, namespace, name),
-            route=self.world.children[HTTP_ROUTE].get(namespace, name),
-            certificate=self.world.children[CERTIFICATE].get(namespace, name),
-            autoscaler=self.world.children[AUTOSCALER].get(
-                namespace, names.deployment(name, names.FIRST_SLOT)
-            ),
-            pods=tuple(pods),
-            endpoints=self.world.ready_endpoints((namespace, name)),
-            revision=seen.revision,
-            live=seen.live,
-            is_outdated=seen.is_outdated,
-            key_secret=seen.key_secret,
-            previous=previous,
-        )
-
-    async def _confirm(self, owner: Object) -> None:
-        """Make sure that a server is still there, and what we know of it: our watch may be late."""
-        metadata = owner["metadata"]
-        try:
-            found = await self.api.get(MCP_SERVER, metadata["namespace"], metadata["name"])
-        except ApiError as error:
-            if not error.not_found:
-                raise
-            self.servers.gone(owner)
-            raise OwnerGoneError from error
-        if found["metadata"]["uid"] != metadata["uid"]:
-            self.servers.gone(owner)
-            self.servers.saw(found)
-            raise OwnerGoneError
-        if found["metadata"].get("deletionTimestamp"):
-            self.servers.saw(found)
-            raise OwnerGoneError
-        if _is_doubtful(owner) and found["metadata"]["generation"] != metadata["generation"]:
-            self.servers.saw(found)
-            where = f"McpServer {metadata['namespace']}/{metadata['name']}"
-            raise ApiError(f"{where}: it is newer than the watch told", status=409)
 
     async def _prune(self, owner: Object, intent: Intent, desired: Sequence[Child]) -> None:
         """Delete children that should not be, and revisions that no pod needs."""
         surplus = plan.surplus(self.world.owned(intent.server.uid), desired)
-        if surplus and _is_doubtful(owner):
-            await self._confirm(owner)
+        if surplus and is_doubtful(owner):
+            await self.owners.confirm(owner)
         await self.writer.prune([*surplus, *self._unused(intent.server, intent.revision.name)])
 
     def _unused(self, server: McpServer, current: str) -> list[Child]:
@@ -359,7 +252,7 @@ class Reconciler:
         self.hosts.drop(key)
         self.scalers.drop(key)
         self.issuer.drop(key)
-        self.statuses.forget(key)
+        self.conclusions.forget(key)
         self.settled.forget(key)
         self.followers.forget(key)
         self.paused.discard(key)
@@ -367,29 +260,6 @@ class Reconciler:
         return Result("gone")
 
 
-def _is_doubtful(owner: Object) -> bool:
-    """Whether all was done that a server asks for, as far as we know.
-
-    A child that differs then was changed by somebody; or by another replica, for a change that our
-    watch has not told of.
-    """
-    observed = (owner.get("status") or {}).get("observedGeneration")
-    return bool(observed == owner["metadata"].get("generation"))
-
-
-def _is_shown(failure: ApiError, failures: int) -> bool:
-    return failure.refused or failures >= SHOWN_AFTER_FAILURES
-
-
 def _revisions(pods: Sequence[Object]) -> set[str]:
     labels = [pod["metadata"].get("labels") or {} for pod in pods]
     return {found[REVISION_LABEL] for found in labels if REVISION_LABEL in found}
-
-
-def _key_changed(secret: str) -> News:
-    return News(
-        is_good=False,
-        reason="KeyChanged",
-        note=f"The generated key in Secret {secret} was lost and a new one was made; "
-        "clients have to read it again",
-    )

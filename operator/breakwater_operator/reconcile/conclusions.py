@@ -1,0 +1,142 @@
+"""What a pass found out, as a status and as events."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from breakwater_operator.api import names
+from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import AUTOSCALER, CERTIFICATE, HTTP_ROUTE
+from breakwater_operator.reconcile import deployments
+from breakwater_operator.reconcile.events import Events, News, transitions
+from breakwater_operator.reconcile.queue import Key
+from breakwater_operator.reconcile.seen import OwnerGoneError, Seen
+from breakwater_operator.reconcile.servers import Servers
+from breakwater_operator.reconcile.statuses import Statuses
+from breakwater_operator.reconcile.upgrades import Upgrades
+from breakwater_operator.reconcile.world import World
+from breakwater_operator.status import Facts, Pod, conclude, rollout
+from breakwater_operator.status.deleting import deleting, holders
+from breakwater_operator.status.others import due_seconds
+
+Object = dict[str, Any]
+
+SHOWN_AFTER_FAILURES = 2
+"""How often in a row the cluster may fail before the status says so: most failures pass."""
+
+
+@dataclass(frozen=True)
+class Conclusions:
+    """Concludes from what passes find out what is told."""
+
+    servers: Servers
+    world: World
+    statuses: Statuses
+    events: Events
+    upgrades: Upgrades
+    now: Callable[[], datetime]
+
+    async def write(self, key: Key, seen: Seen, pods: Sequence[Pod], failures: int) -> float | None:
+        """Write the status, and say what turned.
+
+        Args:
+            key: The server.
+            seen: What the pass found out.
+            pods: Its pods.
+            failures: How many passes over it have just failed in a row.
+
+        Returns:
+            In how long to do it where it can wait.
+
+        Raises:
+            OwnerGoneError: The server is gone.
+            ApiError: The status could not be written.
+        """
+        owner = self.servers.get(key)
+        if owner is None:
+            raise OwnerGoneError
+        previous = owner.get("status") or {}
+        facts = self._facts(owner, seen, pods, failures)
+        self.upgrades.saw(key, rollout(facts))
+        status = conclude(facts)
+        try:
+            written = await self.statuses.write(owner, status)
+        except ApiError as error:
+            if error.not_found:
+                raise OwnerGoneError from error
+            raise
+        if written.is_new:
+            before = previous.get("conditions") or ()
+            self.events.post(owner, transitions(before, status["conditions"]))
+        if seen.is_key_changed and seen.key_secret is not None:
+            self.events.post(owner, [_key_changed(seen.key_secret)])
+        waits = (written.again_seconds, due_seconds(facts))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    async def tell_who_holds(self, owner: Object) -> None:
+        """Say of a deleted server that it is, where that takes somebody's doing."""
+        held_by, previous = holders(owner), owner.get("status") or {}
+        if not held_by or not previous.get("conditions"):
+            return
+        status = deleting(owner, held_by, self.now())
+        try:
+            written = await self.statuses.write(owner, status)
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            return
+        if written.is_new:
+            self.events.post(owner, transitions(previous["conditions"], status["conditions"]))
+
+    def forget(self, key: Key) -> None:
+        """Forget a server that is gone."""
+        self.statuses.forget(key)
+
+    def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
+        namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
+        failure, generation = seen.failure, owner["metadata"].get("generation", 0)
+        previous = owner.get("status") or {}
+        # What nobody acts upon was not observed either: who waits for a change goes on waiting.
+        acted = previous.get("observedGeneration", 0) if seen.paused_until else generation
+        is_held_back = acted != generation
+        return Facts(
+            name=name,
+            namespace=namespace,
+            generation=acted,
+            now=self.now(),
+            server=seen.server if not seen.faults and not is_held_back else None,
+            faults=seen.faults,
+            waits=tuple(seen.waits),
+            problems=tuple(seen.problems),
+            failures=(failure,) if failure is not None and is_shown(failure, failures) else (),
+            paused_until=seen.paused_until,
+            is_held_back=is_held_back,
+            deployment=deployments.find(self.world, namespace, name),
+            route=self.world.children[HTTP_ROUTE].get(namespace, name),
+            certificate=self.world.children[CERTIFICATE].get(namespace, name),
+            autoscaler=self.world.children[AUTOSCALER].get(
+                namespace, names.deployment(name, names.FIRST_SLOT)
+            ),
+            pods=tuple(pods),
+            endpoints=self.world.ready_endpoints((namespace, name)),
+            revision=seen.revision,
+            live=seen.live,
+            is_outdated=seen.is_outdated,
+            key_secret=seen.key_secret,
+            previous=previous,
+        )
+
+
+def is_shown(failure: ApiError, failures: int) -> bool:
+    """Whether a failure of the cluster is told, after so many failed passes in a row."""
+    return failure.refused or failures >= SHOWN_AFTER_FAILURES
+
+
+def _key_changed(secret: str) -> News:
+    return News(
+        is_good=False,
+        reason="KeyChanged",
+        note=f"The generated key in Secret {secret} was lost and a new one was made; "
+        "clients have to read it again",
+    )

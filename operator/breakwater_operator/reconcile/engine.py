@@ -1,8 +1,6 @@
 """Everything that runs as long as the process: informers, workers, and what comes now and then."""
 
 import asyncio
-import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +8,9 @@ from datetime import datetime
 from breakwater_operator.api.errors import ClusterError
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
-from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.leadership import Leadership
 from breakwater_operator.probe.prober import HttpProber, Prober
 from breakwater_operator.probe.rounds import Rounds
-from breakwater_operator.reconcile import journal
 from breakwater_operator.reconcile.barrier import Barrier
 from breakwater_operator.reconcile.conclusions import Conclusions
 from breakwater_operator.reconcile.events import Events
@@ -30,26 +26,18 @@ from breakwater_operator.reconcile.owners import Owners
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
 from breakwater_operator.reconcile.reconciler import Reconciler
 from breakwater_operator.reconcile.scalers import Scalers
-from breakwater_operator.reconcile.seen import Result, Seen
+from breakwater_operator.reconcile.seen import Seen
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.upgrades import Upgrades, under_way
+from breakwater_operator.reconcile.workers import Workers
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer
 
-log = logging.getLogger(__name__)
-
-WORKERS = 24
-"""Passes at once. Each mostly waits for the API server, which answers about as many at a time, or
-for a few others to begin with."""
-
 RESYNC_SECONDS = 36_000.0
 """Between two passes over everything without a reason; costs no request while nothing drifted."""
-
-REFUSED_SECONDS = 10.0
-"""The least wait after the API server refused something: only a person mends that."""
 
 REPORT_SECONDS = 0.2
 """How long reports of pods and controllers are gathered before they wake a pass: they come in
@@ -100,7 +88,7 @@ class Engine:
         self._outside = outside
         self._queue = Queue()
         self._servers = Servers(self._wake)
-        self._settled: Settled[Seen] = Settled()
+        self._settled = Settled[Seen]()
         self._paused: set[Key] = set()
         self._world = World(api, platform.watch_namespaces, self._changed, self._wake_soon)
         namespaces: Sequence[str | None] = platform.watch_namespaces or (None,)
@@ -230,12 +218,12 @@ class Engine:
             self._rounds.drop_all()
 
     async def _work_all(self, reconciler: Reconciler, known: Signing) -> None:
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(WORKERS):
-                workers.create_task(self._work(reconciler))
-            workers.create_task(self._barrier.follow(self._wake_all))
-            workers.create_task(self._keeper.follow(known))
-            workers.create_task(self._healths.run())
+        workers = Workers(self._queue, self._servers, self._keeper, self._meters, reconciler)
+        async with asyncio.TaskGroup() as group:
+            workers.start(group)
+            group.create_task(self._barrier.follow(self._wake_all))
+            group.create_task(self._keeper.follow(known))
+            group.create_task(self._healths.run())
 
     def _reconciler(self, signing: Signing) -> Reconciler:
         upgrades = Upgrades(self._turn_came, lambda: under_way(self._world))
@@ -279,51 +267,6 @@ class Engine:
     def _turn_came(self, key: Key) -> None:
         self._settled.changed(key)
         self._wake(key, Priority.ROUTINE)
-
-    async def _work(self, reconciler: Reconciler) -> None:
-        while True:
-            key = await self._queue.get()
-            started = time.monotonic()
-            server = self._servers.get(key) or {"metadata": {}}
-            with journal.passing(key, server["metadata"].get("generation", 0)) as current:
-                try:
-                    result = await self._pass(reconciler, key, current)
-                finally:
-                    self._queue.done(key)
-                seconds = time.monotonic() - started
-                journal.tell(current, result.outcome, seconds)
-            self._meters.passed(result.outcome, seconds)
-
-    async def _pass(self, reconciler: Reconciler, key: Key, current: journal.Pass) -> Result:
-        result = Result("failed")
-        try:
-            result = await reconciler.reconcile(key, self._queue.failures(key))
-        except ApiError as error:
-            result.failure = error
-        except Exception:
-            # One server that nobody thought of must not stop the passes over all others.
-            log.exception("pass failed")
-        if result.outcome != "failed":
-            self._keeper.passed(key)
-        self._schedule(key, result, has_written=bool(current.writes))
-        return result
-
-    def _schedule(self, key: Key, result: Result, *, has_written: bool) -> None:
-        if result.outcome == "gone":
-            self._queue.succeeded(key)
-        elif result.outcome == "failed":
-            failure = result.failure
-            at_least = failure.retry_after_seconds or 0.0 if failure is not None else 0.0
-            if failure is not None and failure.refused:
-                at_least = max(at_least, REFUSED_SECONDS)
-            # A server has few children, so that getting somewhere comes to an end; one that has
-            # waited long in an outage must not wait as long for each of them after it.
-            self._queue.add_failed(key, at_least, got_somewhere=has_written)
-            log.warning("trying again", extra={"error": str(failure)})
-        else:
-            self._queue.succeeded(key)
-            if result.again_seconds is not None:
-                self._queue.add_after(key, result.again_seconds)
 
     async def _resync(self) -> None:
         while True:

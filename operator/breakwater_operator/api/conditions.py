@@ -48,7 +48,7 @@ class Condition:
 
 def timestamp(moment: datetime) -> str:
     """Write a moment, which must know its zone, as Kubernetes does: `2026-01-31T08:00:00Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def written(

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from breakwater_operator.kube.errors import from_answer
-from breakwater_operator.kube.kinds import Kind
+from breakwater_operator.kube.kinds import POD, Kind
 
 Object = dict[str, Any]
 """One object of the cluster, as JSON has it."""
@@ -22,8 +22,8 @@ def status(said: bytes) -> Any:
 
 
 _STATE = re.compile(
-    rb'\{"type":"(?:ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./]+","metadata":'
-    rb'\{"name":"[^"\\]*","namespace":"[^"\\]*","uid":"([^"\\]*)","resourceVersion":"(\d+)"'
+    rb'\{"type":"(ADDED|MODIFIED)","object":\{"kind":"\w+","apiVersion":"[\w./]+","metadata":'
+    rb'\{"name":"([^"\\]*)","namespace":"([^"\\]*)","uid":"([^"\\]*)","resourceVersion":"(\d+)"'
 )
 """How the API server begins the event of a built-in kind."""
 
@@ -48,10 +48,19 @@ def known(line: bytes, is_known: Callable[[str, int], bool]) -> Object | None:
 def _state(line: bytes) -> tuple[bytes, bytes]:
     """Read which version of which object an event tells of; nothing where that is unclear."""
     if (found := _STATE.match(line)) is not None:
-        return found[1], found[2]
+        return found[4], found[5]
     if line.startswith(_CUSTOM) and (found := _CUSTOM_STATE.search(line)) is not None:
         return found[2], found[1]
     return b"", b""
+
+
+def identity(line: bytes) -> Object | None:
+    """Read which state of which object an event tells of; None where that is unclear."""
+    if (found := _STATE.match(line)) is None:
+        return None
+    happened, name, namespace, uid, version = (said.decode() for said in found.groups())
+    metadata = {"namespace": namespace, "name": name, "uid": uid, "resourceVersion": version}
+    return {"type": happened, "object": {"metadata": metadata}}
 
 
 _MANAGERS = b',"managedFields":['
@@ -83,13 +92,25 @@ def _cut(said: bytes) -> bytes:
     return b"".join([*parts, said[at:]])
 
 
+_SPEC, _STATUS = b'},"spec":{', b'},"status":{'
+"""Where the metadata of a built-in kind ends, and where its spec does. Between the two, no pod has
+a field called status; and what people write is a string, whose quotes are escaped."""
+
+
+def _without_spec(line: bytes) -> bytes:
+    begin = line.find(_SPEC)
+    end = line.find(_STATUS, begin)
+    return line[: begin + 1] + line[end + 1 :] if 0 <= begin < end else line
+
+
 def event(kind: Kind, line: bytes) -> Object:
-    """Read one event of a watch.
+    """Read one event of a watch; of a pod without its spec, which is that of who made it.
 
     Raises:
         ApiError: The watch ended with a failure.
     """
-    told: Object = without_managers(line, b'"object":{"kind":')
+    said = _without_spec(line) if kind == POD else line
+    told: Object = without_managers(said, b'"object":{"kind":')
     if told["type"] == "ERROR":
         status = told["object"]
         raise from_answer(f"watch {kind.name}", status.get("code") or 500, status, {})

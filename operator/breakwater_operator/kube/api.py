@@ -237,7 +237,8 @@ class KubeApi:
             since: The resourceVersion.
             seconds: How long the server is asked to go on.
             selector: Only objects with these labels.
-            metadata_only: Ask for no more than the metadata.
+            metadata_only: Ask for no more than the metadata, and read no more of it than what
+                tells one state of an object from another.
             is_known: Whether a state, by uid and version, is known already: then a bookmark stands
                 for its event, which is not read.
 
@@ -256,7 +257,9 @@ class KubeApi:
         try:
             while lines := await stream.lines(STALLED_SECONDS):
                 for line in lines:
-                    yield answers.known(line, is_known) or answers.event(kind, line)
+                    told = answers.known(line, is_known)
+                    told = told or (answers.identity(line) if metadata_only else None)
+                    yield told or answers.event(kind, line)
         except (OSError, ValueError) as error:
             raise ApiError(f"watch {kind.name}: {error!r}") from error
         finally:

@@ -50,6 +50,10 @@ class Child:
     at_birth: Object | None = None
     """What it is made with beside that, and others may change later."""
 
+    def found(self, live: Object | None) -> "Child":
+        """The same child as it is by now."""
+        return Child(self.kind, self.desired, live, self.at_birth)
+
     @property
     def title(self) -> str:
         """What messages call it, as in `Service team-a/crm`."""

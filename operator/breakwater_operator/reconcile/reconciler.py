@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from breakwater_contract.names import REVISION_LABEL
-from breakwater_operator.api import allowed
+from breakwater_operator.api import allowed, names
 from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.pause import paused_until
@@ -226,10 +226,15 @@ class Reconciler:
 
     def _unused(self, server: McpServer, current: str) -> list[Child]:
         """Find revisions that no pod needs."""
+        known = self.world.children[CONTROLLER_REVISION]
+        if known.names(server.uid) <= {
+            (server.namespace, names.controller_revision(server.name, current))
+        }:
+            return []
         deployment = deployments.find(self.world, server.namespace, server.name)
         if deployment is None or not deployments.is_complete(deployment):
             return []
-        stored = self.world.children[CONTROLLER_REVISION].together(server.uid)
+        stored = known.together(server.uid)
         running = _revisions(self.world.pods.together((server.namespace, server.name)))
         unused = revision.unused(stored, current, running)
         return [Child(CONTROLLER_REVISION, dict(one), dict(one)) for one in unused]

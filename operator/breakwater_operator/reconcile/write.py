@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from breakwater_operator.api.errors import NotReadyError
@@ -116,7 +116,7 @@ class Writer:
         written.is_clean = False
         if what is Step.REPLACE and child.live is not None:
             await self._delete(child, child.live)
-            await self._create(uid, replace(child, live=None))
+            await self._create(uid, child.found(None))
         elif what is Step.LEAVE:
             written.problems.append(plan.taken(child))
         elif what is Step.WAIT:
@@ -134,10 +134,10 @@ class Writer:
                 raise
             metadata = child.desired["metadata"]
             live = await self._api.get(child.kind, metadata["namespace"], metadata["name"])
-            found = replace(child, live=live)
+            found = child.found(live)
             return found, plan.step(found, uid)
         journal.note("created", child.title)
-        return replace(child, live=live), Step.CREATE
+        return child.found(live), Step.CREATE
 
     async def _repair(self, child: Child) -> None:
         """Apply what differs, then take away what others added.
@@ -236,7 +236,7 @@ class Writer:
 
     def _wrote(self, child: Child, live: Object) -> Child:
         self._world.children[child.kind].wrote(live)
-        return replace(child, live=live)
+        return child.found(live)
 
     def _remember(self, child: Child) -> None:
         if plan.is_clean(child):

@@ -8,7 +8,7 @@ from kubernetes.aio.client import Configuration
 
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.kube.kinds import SECRET
+from breakwater_operator.kube.kinds import POD, SECRET, Kind
 
 Object = dict[str, object]
 Answered = TypeVar("Answered")
@@ -34,7 +34,9 @@ def custom(version: int, kind: str = "MODIFIED", **more: object) -> bytes:
     return b'{"type":"%s","object":%s}\n' % (kind.encode(), sorted_live)
 
 
-async def watched(lines: Sequence[bytes]) -> tuple[list[Object], list[tuple[str, int]]]:
+async def watched(
+    lines: Sequence[bytes], kind: Kind = SECRET, *, metadata_only: bool = False
+) -> tuple[list[Object], list[tuple[str, int]]]:
     """Watch what a server tells; states below 10 are known."""
     asked: list[tuple[str, int]] = []
 
@@ -52,7 +54,9 @@ async def watched(lines: Sequence[bytes]) -> tuple[list[Object], list[tuple[str,
     configuration = Configuration()
     configuration.host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     api = KubeApi(configuration, lambda *_: None)
-    events = api.watch(SECRET, None, since="1", seconds=5, is_known=is_known)
+    events = api.watch(
+        kind, None, since="1", seconds=5, is_known=is_known, metadata_only=metadata_only
+    )
     try:
         return [one async for one in events], asked
     finally:
@@ -91,6 +95,33 @@ async def test_any_other_event_is_read_as_a_whole(line: bytes) -> None:
 
     assert found == [orjson.loads(line)]
     assert asked == []
+
+
+async def test_of_metadata_no_more_is_read_than_whose_state_it_is() -> None:
+    longer = event(12)[:-4] + b',"labels":{"a":"b"}}}}\n'
+
+    found, _ = await watched([event(7), longer, event(13, "DELETED")], metadata_only=True)
+
+    names = {"namespace": "ns", "name": "a", "uid": "u1"}
+    assert [one["type"] for one in found] == ["BOOKMARK", "MODIFIED", "DELETED"]
+    assert found[1]["object"] == {"metadata": {**names, "resourceVersion": "12"}}
+    assert found[2] == orjson.loads(event(13, "DELETED"))
+
+
+@pytest.mark.parametrize("written", ["", '},"status":{', '"},"status":{"', '},"spec":{'])
+@pytest.mark.parametrize("kind", [POD, SECRET])
+async def test_a_pod_is_read_without_its_spec_and_all_else_with_it(
+    kind: Kind, written: str
+) -> None:
+    metadata = {"name": "a", "annotations": {written: written}, "resourceVersion": "12"}
+    spec = {"containers": [{"env": [{"name": "A", "value": written}], "resources": {}}]}
+    live = {"kind": "X", "metadata": metadata, "spec": spec, "status": {"reason": written}}
+    line = orjson.dumps({"type": "ADDED", "object": live}) + b"\n"
+
+    found, _ = await watched([line], kind)
+
+    said = {key: value for key, value in live.items() if key != "spec" or kind != POD}
+    assert found == [{"type": "ADDED", "object": said}]
 
 
 FIELDS = [{"manager": "a", "fieldsV1": {"f:spec": {}}}, {"manager": "b", "fieldsV1": {"f:x": {}}}]

@@ -55,16 +55,17 @@ def _complaints(facts: Facts) -> Iterator[_Complaint]:
 def _route(route: Mapping[str, Any]) -> Iterator[_Complaint]:
     for parent in (route.get("status") or {}).get("parents") or ():
         where = parent["parentRef"]
+        namespace = where.get("namespace") or route["metadata"]["namespace"]
         for one in parent.get("conditions") or ():
             is_wanted = one["type"] in {"Accepted", "ResolvedRefs"}
             if is_wanted and _is_false(one) and _is_about(one, route):
                 message = (
-                    f"Gateway {where.get('namespace')}/{where['name']} does not lead to the "
+                    f"Gateway {namespace}/{where['name']} does not lead to the "
                     f"server: {_words(one)}; correct spec.expose, or have the Gateway's owner "
                     f"admit HTTPRoute {_name(route)}"
                 )
                 problem = Problem(Reason.ROUTE_REFUSED, message)
-                yield _Complaint(problem, _since(one), ROUTE_SECONDS)
+                yield _Complaint(problem, _since(one, route), ROUTE_SECONDS)
                 return
 
 
@@ -77,7 +78,7 @@ def _certificate(certificate: Mapping[str, Any]) -> Iterator[_Complaint]:
                 "certificaterequests` says"
             )
             problem = Problem(Reason.CERTIFICATE_MISSING, message)
-            yield _Complaint(problem, _since(one), CERTIFICATE_SECONDS)
+            yield _Complaint(problem, _since(one, certificate), CERTIFICATE_SECONDS)
 
 
 def _autoscaler(autoscaler: Mapping[str, Any]) -> Iterator[_Complaint]:
@@ -90,7 +91,7 @@ def _autoscaler(autoscaler: Mapping[str, Any]) -> Iterator[_Complaint]:
                 "one autoscaler may scale them), or remove spec.autoscaling"
             )
             problem = Problem(Reason.AUTOSCALER_FAILED, message)
-            yield _Complaint(problem, _since(one), AUTOSCALER_SECONDS)
+            yield _Complaint(problem, _since(one, autoscaler), AUTOSCALER_SECONDS)
             return
 
 
@@ -99,8 +100,9 @@ def _is_false(condition: Mapping[str, Any]) -> bool:
 
 
 def _is_about(condition: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
-    """Whether a condition was concluded from an object as it is now."""
-    return bool(condition.get("observedGeneration") == live["metadata"].get("generation"))
+    """Whether a condition was concluded from an object as it is now, as far as it says so."""
+    generation = live["metadata"].get("generation")
+    return bool(condition.get("observedGeneration", generation) == generation)
 
 
 def _words(condition: Mapping[str, Any]) -> str:
@@ -111,5 +113,7 @@ def _name(live: Mapping[str, Any]) -> str:
     return f"{live['metadata']['namespace']}/{live['metadata']['name']}"
 
 
-def _since(condition: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(condition["lastTransitionTime"])
+def _since(condition: Mapping[str, Any], live: Mapping[str, Any]) -> datetime:
+    """Since when it says so; cert-manager and autoscalers need not write that down."""
+    said = condition.get("lastTransitionTime") or live["metadata"]["creationTimestamp"]
+    return datetime.fromisoformat(said)

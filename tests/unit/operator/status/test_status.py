@@ -605,6 +605,17 @@ def test_what_keeps_others_from_their_part_degrades_a_server_that_serves(
     assert told(facts)["Ready"] == ("True", "Ready")
 
 
+def test_who_leaves_out_what_a_condition_need_not_say_is_understood() -> None:
+    made, old = certificate(), route()
+    (condition,) = made["status"]["conditions"]
+    del condition["lastTransitionTime"], condition["observedGeneration"]
+    made["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
+    del old["status"]["parents"][0]["parentRef"]["namespace"]
+
+    assert told(replace(HEALTHY, certificate=made))["Degraded"] == ("True", "CertificateMissing")
+    assert "Gateway team-a/public" in message(replace(HEALTHY, route=old), "Degraded")
+
+
 @pytest.mark.parametrize(
     ("found", "due"),
     [

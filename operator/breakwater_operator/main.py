@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import kopf
 import uvloop
 import yaml
@@ -74,6 +75,15 @@ def run(argv: Sequence[str] | None = None, *, prober: Prober | None = None) -> i
         uvloop.run(_operate(configuration, options, prober))
     except (ClusterError, OSError) as error:
         sys.stderr.write(f"{error}\n")
+        return EXIT_FAILED
+    except Exception as error:
+        # kopf has private names for what the API server answers when asked what it has.
+        if not isinstance(error.__cause__, aiohttp.ClientResponseError):
+            raise
+        sys.stderr.write(
+            f"not the answer of a Kubernetes API server: {error.__cause__}; see that the "
+            "kubeconfig names one, and what stands in between\n"
+        )
         return EXIT_FAILED
     return 0
 

@@ -204,6 +204,8 @@ class Histories(RuleBasedStateMachine):
     def _rest(self, which: Any) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
+            # Whoever is refused when kopf asks what there is ends, and is started again.
+            self.op.operator.revive()
             self.op.quiet(QUIET_SECONDS)
             wrong = [fault for one in which for fault in self._wrong(self._name(one))]
             if not wrong:

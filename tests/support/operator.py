@@ -154,6 +154,14 @@ class OperatorProcess:
             [str(self.direct), *options], self.environment, self.folder / "operator.log"
         )
 
+    def revive(self) -> None:
+        """Start it again, as kubelet does, where it has ended because of what it was answered."""
+        if self.process.poll() is None:
+            return
+        said = self.log[-4000:].strip().rpartition("\n")[2]
+        assert said.startswith("not the answer of a Kubernetes API server"), said
+        self.start()
+
     def wait_ready(self, seconds: float = 60) -> None:
         """Wait until its caches are full."""
         end = time.monotonic() + seconds

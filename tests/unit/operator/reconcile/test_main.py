@@ -4,7 +4,9 @@ import itertools
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,41 @@ def test_a_kubeconfig_that_is_not_there_is_told_with_what_to_do(
 
     assert code == 1
     assert "--kubeconfig" in capsys.readouterr().err
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """A server that is no API server."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_server_that_is_no_api_server_is_told_without_a_traceback(tmp_path: Path) -> None:
+    config, kubeconfig = tmp_path / "operator.yaml", tmp_path / "kubeconfig"
+    config.write_text("{namespace: system, images: {runtime: 'r:1'}}")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        where = f"http://127.0.0.1:{server.server_port}"
+        kubeconfig.write_text(
+            f"{{current-context: a, contexts: [{{name: a, context: {{cluster: a, user: a}}}}], "
+            f"clusters: [{{name: a, cluster: {{server: '{where}'}}}}], "
+            "users: [{name: a, user: {}}]}"
+        )
+
+        options = ["--config", str(config), "--kubeconfig", str(kubeconfig), "--http-port", "0"]
+        program = "import sys; from breakwater_operator.start import run; sys.exit(run())"
+        command = [sys.executable, "-c", program, *options]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        server.shutdown()
+
+    *logged, said = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert said.startswith("not the answer of a Kubernetes API server: 404, message='Not Found'")
+    assert where in said
+    assert [line for line in logged if not line.startswith("{")] == []
 
 
 def test_retries_of_the_watch_never_end_and_stay_below_half_a_minute() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from breakwater_operator.kube.kinds import CHILDREN, DEPLOYMENT, MCP_SERVER
 from tests.support.cluster import RunningCluster, eventually
+from tests.support.faultproxy import Rule
 from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def test_another_default_image_restarts_nothing(op: Ground) -> None:
 def test_what_was_deleted_while_it_was_down_stays_deleted(op: Ground) -> None:
     op.operator.stop()
     op.delete(MCP_SERVER, "two")
-    eventually(lambda: not op.children("two"), "the children are gone")
+    # The garbage collector looks for new kinds of owners every 30 s, and the CRD may be new.
+    eventually(lambda: not op.children("two"), "the children are gone", seconds=90)
 
     before = restart(op)
 
@@ -97,3 +99,19 @@ def test_its_metrics_count_what_it_does(op: Ground) -> None:
     assert 'breakwater_api_requests_total{code="200",kind="Deployment",verb="list"}' in text
     assert 'breakwater_reconcile_duration_seconds_count{outcome="done"}' in text
     assert "breakwater_queue_depth 0.0" in text
+
+
+def test_one_that_is_refused_as_it_starts_says_why_and_can_be_started_again(op: Ground) -> None:
+    """What kopf asks before anything else, no API server refuses; what stands in between may."""
+    op.operator.kill()
+    op.proxy.rules.append(Rule(lambda seen: not seen.is_watch, status=404))
+    op.operator.start()
+    try:
+        eventually(lambda: op.operator.process.poll() is not None, "it ends", seconds=60)
+    finally:
+        op.proxy.rules.clear()
+
+    op.operator.revive()
+    op.operator.wait_ready()
+
+    assert op.condition("one", "Ready")["status"] == "True"

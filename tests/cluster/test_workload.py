@@ -6,6 +6,7 @@ import base64
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -472,7 +473,7 @@ def test_a_gateway_and_an_issuer_that_refuse_are_quoted(
     op.apply("shut", expose=expose)
     for kind in (HTTP_ROUTE, CERTIFICATE):
         eventually(
-            lambda kind=kind: op.get(kind, "shut") is not None,  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            partial(op.get, kind, "shut"),
             f"the {kind.name}",
             seconds=90,
         )

@@ -7,21 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from breakwater_operator.api.errors import NotReadyError
-from breakwater_operator.api.names import MANAGER, REPLICAS_MANAGER
+from breakwater_operator.api.names import MANAGER
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.reconcile import journal, plan
+from breakwater_operator.reconcile import journal, managers, plan
 from breakwater_operator.reconcile.plan import Child, Step
 from breakwater_operator.reconcile.world import World
-from breakwater_operator.render import exclusive, ownership
+from breakwater_operator.render import exclusive
 from breakwater_operator.status.facts import Problem
 
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
-
-CLAIM_TRIES = 3
-"""How often managedFields may have changed before they are patched."""
 
 
 @dataclass
@@ -148,7 +145,7 @@ class Writer:
         if self._is_futile(child):
             return
         if not plan.is_applied(child):
-            await self._hand_over(child)
+            await managers.hand_over(self._api, child)
             child = await self._apply(child)
         self._remember(await self._clean(child))
 
@@ -159,7 +156,8 @@ class Writer:
         try:
             return await self._applied(child)
         except ApiError as error:
-            if not error.refused or not await self._claim(child):
+            cache = self._world.children[child.kind]
+            if not error.refused or not await managers.claim(self._api, cache, child):
                 raise
         return await self._applied(child)
 
@@ -172,28 +170,6 @@ class Writer:
             child = self._wrote(child, live)
         journal.note("applied", child.title)
         return child
-
-    async def _hand_over(self, child: Child) -> None:
-        """Keep what we set and from now on others decide, before the apply that leaves it out.
-
-        An applied field that its only manager leaves out is removed, and falls back to a default: a
-        Deployment of five pods to one.
-        """
-        if child.at_birth is None:
-            return
-        # By whom its fields were written is not kept of any object: it is half of it.
-        named = child.desired["metadata"]
-        live = await self._api.get(child.kind, named["namespace"], named["name"])
-        if not _owns_replicas(live):
-            return
-        metadata = {key: live["metadata"][key] for key in ("namespace", "name", "uid")}
-        held = {
-            "apiVersion": child.kind.api_version,
-            "kind": child.kind.name,
-            "metadata": metadata,
-            "spec": {"replicas": live["spec"]["replicas"]},
-        }
-        await self._api.apply(child.kind, held, manager=REPLICAS_MANAGER)
 
     async def _clean(self, child: Child) -> Child:
         live = child.live
@@ -208,27 +184,6 @@ class Writer:
             child = self._wrote(child, live)
         journal.note("cleaned", child.title)
         return child
-
-    async def _claim(self, child: Child) -> bool:
-        """Own what others added and what keeps our apply from being taken; say whether any was."""
-        metadata = child.desired["metadata"]
-        where = (child.kind, metadata["namespace"], metadata["name"])
-        for _ in range(CLAIM_TRIES):
-            live = await self._api.get(*where)
-            spoiled = exclusive.spoiled(child.desired, live)
-            steps = ownership.claimed(live, spoiled, MANAGER)
-            if not steps:
-                break
-            try:
-                with self._writing(child):
-                    self._wrote(child, await self._api.json_patch(*where, steps, manager=MANAGER))
-            except ApiError as error:
-                if not error.conflict and not error.refused:
-                    raise
-            else:
-                return True
-        # Else the entries of others came and went all the time; the next pass tries it again.
-        return False
 
     def _writing(self, child: Child) -> AbstractContextManager[None]:
         metadata = child.desired["metadata"]
@@ -268,17 +223,6 @@ def merged(manifest: Object, more: Object) -> Object:
         inner = found.get(field_name)
         found[field_name] = merged(inner, value) if isinstance(inner, dict) else value
     return found
-
-
-def _owns_replicas(live: Object) -> bool:
-    """Whether our applied fields of a Deployment contain the number of its pods."""
-    return any(
-        entry.get("manager") == MANAGER
-        and entry.get("operation") == "Apply"
-        and not entry.get("subresource")
-        and "f:replicas" in (entry.get("fieldsV1") or {}).get("f:spec", {})
-        for entry in live["metadata"].get("managedFields") or ()
-    )
 
 
 def _is_ending(child: Child) -> bool:

@@ -1,6 +1,7 @@
 """What controllers of others say of the children that they act upon."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -56,53 +57,52 @@ def _route(route: Mapping[str, Any]) -> Iterator[_Complaint]:
     for parent in (route.get("status") or {}).get("parents") or ():
         where = parent["parentRef"]
         namespace = where.get("namespace") or route["metadata"]["namespace"]
-        for one in parent.get("conditions") or ():
-            is_wanted = one["type"] in {"Accepted", "ResolvedRefs"}
-            if is_wanted and _is_false(one) and _is_about(one, route):
-                message = (
-                    f"Gateway {namespace}/{where['name']} does not lead to the "
-                    f"server: {_words(one)}; correct spec.expose, or have the Gateway's owner "
-                    f"admit HTTPRoute {_name(route)}"
-                )
-                problem = Problem(Reason.ROUTE_REFUSED, message)
-                yield _Complaint(problem, _since(one, route), ROUTE_SECONDS)
-                return
-
-
-def _certificate(certificate: Mapping[str, Any]) -> Iterator[_Complaint]:
-    for one in (certificate.get("status") or {}).get("conditions") or ():
-        if one["type"] == "Ready" and _is_false(one) and _is_about(one, certificate):
+        for one in _false(parent, {"Accepted", "ResolvedRefs"}, route):
             message = (
-                f"cert-manager has no certificate for Certificate {_name(certificate)}: "
-                f"{_words(one)}; correct spec.expose.certificate, or see what `kubectl describe "
-                "certificaterequests` says"
+                f"Gateway {namespace}/{where['name']} does not lead to the "
+                f"server: {_words(one)}; correct spec.expose, or have the Gateway's owner "
+                f"admit HTTPRoute {_name(route)}"
             )
-            problem = Problem(Reason.CERTIFICATE_MISSING, message)
-            yield _Complaint(problem, _since(one, certificate), CERTIFICATE_SECONDS)
-
-
-def _autoscaler(autoscaler: Mapping[str, Any]) -> Iterator[_Complaint]:
-    for one in (autoscaler.get("status") or {}).get("conditions") or ():
-        is_wanted = one["type"] in {"AbleToScale", "ScalingActive"}
-        if is_wanted and _is_false(one) and one.get("reason") != SERVES_NOBODY:
-            message = (
-                f"HorizontalPodAutoscaler {_name(autoscaler)} cannot scale the pods: "
-                f"{_words(one)}; mend that (metrics of pods come from metrics-server, and only "
-                "one autoscaler may scale them), or remove spec.autoscaling"
-            )
-            problem = Problem(Reason.AUTOSCALER_FAILED, message)
-            yield _Complaint(problem, _since(one, autoscaler), AUTOSCALER_SECONDS)
+            problem = Problem(Reason.ROUTE_REFUSED, message)
+            yield _Complaint(problem, _since(one, route), ROUTE_SECONDS)
             return
 
 
-def _is_false(condition: Mapping[str, Any]) -> bool:
-    return bool(condition["status"] == "False")
+def _certificate(certificate: Mapping[str, Any]) -> Iterator[_Complaint]:
+    for one in _false(certificate.get("status"), {"Ready"}, certificate):
+        message = (
+            f"cert-manager has no certificate for Certificate {_name(certificate)}: "
+            f"{_words(one)}; correct spec.expose.certificate, or see what `kubectl describe "
+            "certificaterequests` says"
+        )
+        problem = Problem(Reason.CERTIFICATE_MISSING, message)
+        yield _Complaint(problem, _since(one, certificate), CERTIFICATE_SECONDS)
 
 
-def _is_about(condition: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
-    """Whether a condition was concluded from an object as it is now, as far as it says so."""
+def _autoscaler(autoscaler: Mapping[str, Any]) -> Iterator[_Complaint]:
+    wanted = {"AbleToScale", "ScalingActive"}
+    for one in _false(autoscaler.get("status"), wanted, autoscaler):
+        if one.get("reason") == SERVES_NOBODY:
+            continue
+        message = (
+            f"HorizontalPodAutoscaler {_name(autoscaler)} cannot scale the pods: "
+            f"{_words(one)}; mend that (metrics of pods come from metrics-server, and only "
+            "one autoscaler may scale them), or remove spec.autoscaling"
+        )
+        problem = Problem(Reason.AUTOSCALER_FAILED, message)
+        yield _Complaint(problem, _since(one, autoscaler), AUTOSCALER_SECONDS)
+        return
+
+
+def _false(
+    status: Mapping[str, Any] | None, wanted: AbstractSet[str], live: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """Find the wanted conditions that are false of an object as it is now, as far as they say."""
     generation = live["metadata"].get("generation")
-    return bool(condition.get("observedGeneration", generation) == generation)
+    for one in (status or {}).get("conditions") or ():
+        is_about = one.get("observedGeneration", generation) == generation
+        if one["type"] in wanted and one["status"] == "False" and is_about:
+            yield one
 
 
 def _words(condition: Mapping[str, Any]) -> str:

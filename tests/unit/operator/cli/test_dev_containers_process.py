@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+from mcp.client import Client
+from mcp.shared.exceptions import MCPError
 
 from tests.support.children import alive, descendants
 from tests.unit.operator.cli.test_dev_process import BOUND_SECONDS, Dev, call, client, developing
@@ -150,6 +152,17 @@ def until_served_again(dev: Dev) -> None:
         time.sleep(0.05)
 
 
+async def answered(connected: Client, tool: str) -> str:
+    """Call a tool of a server that is being started; it is refused until it is there."""
+    end = time.monotonic() + BOUND_SECONDS
+    while True:
+        try:
+            return await call(connected, tool)
+        except MCPError:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
+
+
 def until_dead(pids: list[int]) -> None:
     end = time.monotonic() + BOUND_SECONDS
     while any(map(alive, pids)):
@@ -254,12 +267,15 @@ async def test_a_server_over_http_that_ends_is_started_again(folder: Path, far_p
     backend = container("near", port=far_port, command=["python", "far.py", str(far_port)])
     with developing(folder, manifest(backend), path=PATH) as dev:
         await dev.later("is served at")
-        os.kill(running(dev, "far.py"), signal.SIGKILL)
-        await dev.later("backend near is well again")
+        killed = running(dev, "far.py")
+        os.kill(killed, signal.SIGKILL)
+        until_dead([killed])
         async with client(dev, KEY) as connected:
-            answer = await call(connected, "hello")
+            answer = await answered(connected, "hello")
+        replacement = running(dev, "far.py")
 
     assert answer == "from over there"
+    assert replacement != killed
 
 
 @pytest.mark.parametrize(

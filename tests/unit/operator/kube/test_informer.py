@@ -59,13 +59,16 @@ class FakeApi:
 
 
 async def follow(
-    api: FakeApi, clock: Callable[[], float] = time.monotonic
+    api: FakeApi,
+    clock: Callable[[], float] = time.monotonic,
+    asleep: Callable[[Informer], None] = lambda _: None,
 ) -> tuple[Cache, list[float]]:
-    """Run an informer until nothing more happens."""
+    """Run an informer until nothing more happens; look at it whenever it sleeps."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
+        asleep(informer)
 
     cache = Cache(lambda *_: None, lambda live: live)
     informer = Informer(api, SERVICE, cache, sleep=sleep, clock=clock)  # type: ignore[arg-type]  # it has the verbs that are used
@@ -187,17 +190,10 @@ async def test_who_may_not_list_knows_that_it_has_asked_and_asks_again() -> None
     asked: list[tuple[bool, bool]] = []
     refused = ApiError("services is forbidden", status=403)
     api = FakeApi([ApiError("down", status=500), refused, ([thing("a", 1)], "5")], [])
-    cache = Cache(lambda *_: None, lambda live: live)
 
-    async def sleep(_: float) -> None:
+    def look(informer: Informer) -> None:
         asked.append((informer.asked.is_set(), informer.full.is_set()))
 
-    informer = Informer(api, SERVICE, cache, sleep=sleep)  # type: ignore[arg-type]  # it has the verbs that are used
-    task = asyncio.create_task(informer.run())
-    await asyncio.wait_for(api.silent.wait(), 5)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await follow(api, asleep=look)
 
     assert asked == [(False, False), (True, False)]
-    assert informer.asked.is_set()
-    assert informer.full.is_set()

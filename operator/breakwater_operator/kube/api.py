@@ -1,5 +1,6 @@
 """A thin client of the API server: plain dictionaries in and out, every request counted."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import cache
 from urllib.parse import urlencode
@@ -256,6 +257,8 @@ class KubeApi:
         stream = await self._asking.open("watch", kind, path, (("Accept", accept),))
         try:
             while lines := await stream.lines(STALLED_SECONDS):
+                # The answers that came with these events make most of those known.
+                await asyncio.sleep(0)
                 for line in lines:
                     told = answers.known(line, is_known)
                     told = told or (answers.identity(line) if metadata_only else None)

@@ -7,8 +7,10 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.asking import Asking
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import POD, SECRET, Kind
+from breakwater_operator.kube.wire import Stream, Wire
 
 Object = dict[str, object]
 Answered = TypeVar("Answered")
@@ -79,6 +81,35 @@ async def test_so_does_that_of_a_custom_resource() -> None:
     assert [one["type"] for one in found] == ["BOOKMARK", "BOOKMARK", "MODIFIED"]
     assert found[1]["object"] == {"metadata": {"resourceVersion": "8"}}
     assert asked == [("u1", 7), ("u1", 8), ("u1", 12)]
+
+
+async def test_an_event_is_looked_at_after_the_answers_that_came_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream, known = Stream(Wire(lambda _: None)), set[int]()
+
+    async def opened(*_: object) -> Stream:
+        return stream
+
+    async def written(answer: asyncio.Future[int]) -> None:
+        known.add(await answer)
+
+    monkeypatch.setattr(Asking, "open", opened)
+    api = KubeApi(Configuration(), lambda *_: None)
+    events = api.watch(
+        SECRET, None, since="1", seconds=5, is_known=lambda _, version: version in known
+    )
+    told = asyncio.ensure_future(anext(events))
+    answer = asyncio.get_running_loop().create_future()
+    write = asyncio.create_task(written(answer))
+    await asyncio.sleep(0)
+    stream.feed(event(12))
+    answer.set_result(12)
+
+    assert (await told)["type"] == "BOOKMARK"
+    await write
+    stream.end(None)
+    await events.aclose()
 
 
 @pytest.mark.parametrize(

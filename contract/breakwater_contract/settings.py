@@ -56,7 +56,7 @@ class Listen(Model):
     """Where the runtime listens."""
 
     host: str = "127.0.0.1"
-    """Address to bind the ports to."""
+    """Address to bind the ports to; `::` is all of them, of IPv6 and of IPv4."""
     public_port: Port = PUBLIC_PORT
     """Port for clients; everything on it needs a credential."""
     management_port: Port = MANAGEMENT_PORT

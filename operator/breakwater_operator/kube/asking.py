@@ -15,7 +15,8 @@ from breakwater_operator.kube.errors import ApiError, from_answer
 from breakwater_operator.kube.gathering import Gathering
 from breakwater_operator.kube.kinds import LEASE, Kind
 from breakwater_operator.kube.pool import Pool
-from breakwater_operator.kube.wire import Address, Answer, Stream, lines, request
+from breakwater_operator.kube.stream import Stream
+from breakwater_operator.kube.wire import Address, Answer, lines, request
 
 Count = Callable[[str, str, str], None]
 """Told of each answer: verb, kind, status code."""

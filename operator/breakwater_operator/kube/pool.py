@@ -2,7 +2,8 @@
 
 import asyncio
 
-from breakwater_operator.kube.wire import Address, Answer, Stream, Wire, WireError, lines, request
+from breakwater_operator.kube.stream import Stream, WireError
+from breakwater_operator.kube.wire import Address, Answer, Wire, lines, request
 
 CONNECT_SECONDS = 5.0
 

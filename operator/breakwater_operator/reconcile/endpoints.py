@@ -1,6 +1,6 @@
 """The operator's own HTTP endpoints: is it alive, is it ready, what has it done."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -28,8 +28,8 @@ class Endpoints:
         """
         self._registry = registry
         app = web.Application()
-        app.router.add_get("/healthz", lambda _: _said(faults()))
-        app.router.add_get("/readyz", lambda _: _said(unready()))
+        app.router.add_get("/healthz", _saying(faults))
+        app.router.add_get("/readyz", _saying(unready))
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
 
@@ -40,8 +40,8 @@ class Endpoints:
             OSError: The port is taken.
         """
         await self._runner.setup()
-        # Kubelet and Prometheus come to the pod's address.
-        await web.TCPSite(self._runner, "0.0.0.0", port).start()  # noqa: S104
+        # Kubelet and Prometheus come to the pod's address, of IPv4 or of IPv6.
+        await web.TCPSite(self._runner, None, port).start()
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -52,6 +52,12 @@ class Endpoints:
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
 
-async def _said(wrong: list[str]) -> web.Response:
-    body = "\n".join(wrong or ["ok"]) + "\n"
-    return web.Response(text=body, status=503 if wrong else 200)
+def _saying(
+    wrong: Callable[[], list[str]],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def say(_: web.Request) -> web.Response:
+        found = wrong()
+        body = "\n".join(found or ["ok"]) + "\n"
+        return web.Response(text=body, status=503 if found else 200)
+
+    return say

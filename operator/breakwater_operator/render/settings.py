@@ -28,7 +28,7 @@ def settings(server: McpServer, revision: str) -> str:
             revision=revision,
             backends=tuple(_backend(backend, server) for backend in server.spec.backends),
             gateway=server.spec.gateway,
-            listen=Listen(host="0.0.0.0"),  # noqa: S104 (a pod's address is not known beforehand)
+            listen=Listen(host="::"),
             internal=Internal(directory=INTERNAL_DIRECTORY, peers=_peers(server)),
             drain=server.spec.limits.sessions.drain,
             tls=_tls(server),

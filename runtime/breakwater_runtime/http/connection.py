@@ -553,4 +553,9 @@ def _reason(problem: Problem) -> str:
 
 def _address(transport: asyncio.BaseTransport, name: str) -> tuple[str, int] | None:
     address = transport.get_extra_info(name)
-    return (str(address[0]), int(address[1])) if isinstance(address, tuple) else None
+    return (_plain(str(address[0])), int(address[1])) if isinstance(address, tuple) else None
+
+
+def _plain(host: str) -> str:
+    """Write an address of IPv4 as one, also where a socket for both families took it."""
+    return host.removeprefix("::ffff:") if "." in host else host

@@ -25,6 +25,9 @@ TICK_SECONDS = 1.0
 CUT_SECONDS = 1.0
 """How long what is cut at the end of a drain may take to say so to its client."""
 
+ALL_ADDRESSES = "::"
+ALL_ADDRESSES_OF_IPV4 = "0.0.0.0"  # noqa: S104 (what a pod's settings ask for)
+
 LOST_SECONDS = 60
 """After how long without a sign of life from its network a client counts as gone."""
 
@@ -119,12 +122,19 @@ class Server:
 def listen(host: str, port: int, where: str) -> socket.socket:
     """Bind a socket; connections are refused until a server serves it.
 
+    All addresses, `::`, are those of IPv4 too, and on a machine without IPv6 only those.
+
     Raises:
         StartError: The address cannot be had.
     """
+    is_every = host == ALL_ADDRESSES
+    if is_every and not socket.has_dualstack_ipv6():
+        host = ALL_ADDRESSES_OF_IPV4
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not is_every))
     _notice_lost_clients(listener)
     try:
         listener.bind((host, port))

@@ -138,6 +138,7 @@ def serving(
     app: ASGIApp,
     limits: Limits | None = None,
     *,
+    host: str = "127.0.0.1",
     tls: ssl.SSLContext | None = None,
     handshake_seconds: float = BOUND_SECONDS,
     trusts: Callable[[str], bool] = lambda _: False,
@@ -145,7 +146,7 @@ def serving(
 ) -> Iterator[Serving]:
     """Serve `app`, as the runtime does, until the end of the block."""
     wire = WireLimits.of(limits or Limits(), trusts)
-    listener = listen("127.0.0.1", 0, "listen.publicPort")
+    listener = listen(host, 0, "listen.publicPort")
     started, running = threading.Event(), []
 
     async def serve() -> None:

@@ -122,9 +122,6 @@ def rotated(op: Ground) -> None:
     """Have its signing key followed by another one."""
     before = op.find(SECRET, SIGNING_KEY)
     op.patch(SECRET, SIGNING_KEY, {"metadata": {"annotations": {ROTATED_ANNOTATION: LONG_AGO}}})
-    op.operator.stop()
-    op.operator.start()
-    op.operator.wait_ready()
 
     def is_another() -> bool:
         now = op.find(SECRET, SIGNING_KEY)["data"]

@@ -72,8 +72,6 @@ def test_one_key_follows_another_in_steps_that_no_server_notices(op: Ground) -> 
     op.patch(
         SECRET, KEY, {"metadata": {"annotations": {ROTATED_ANNOTATION: "2000-01-01T00:00:00Z"}}}
     )
-    op.operator.stop()
-    op.operator.start()
 
     follow(op, first)
 
@@ -91,6 +89,17 @@ def test_an_operator_that_comes_to_lead_in_the_middle_of_it_asks_the_pods_first(
 
     assert follow(op, first) == SigningKey.read(following).public.kid
     assert verified(op) == since
+
+
+def test_a_key_that_is_lost_while_an_operator_runs_is_made_again_as_it_was(op: Ground) -> None:
+    before = op.find(SECRET, KEY)
+    op.delete(SECRET, KEY)
+
+    eventually(lambda: op.get(SECRET, KEY) is not None, "it is there again")
+
+    again = op.find(SECRET, KEY)
+    assert again["metadata"]["uid"] != before["metadata"]["uid"]
+    assert again["data"] == before["data"]
 
 
 def test_a_key_that_was_lost_while_no_operator_ran_is_replaced_and_pods_learn_of_it(

@@ -330,6 +330,9 @@ def _parse(request: web.Request) -> Seen:
         namespace, steps = steps[1], steps[2:]
     plural, name, part, *_ = [*steps, "", "", ""]
     is_watch = request.query.get("watch") == "true"
+    if not name:
+        # Who may see one object alone lists and watches it so.
+        name = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
     return Seen(request.method, plural, part, namespace, name, is_watch, group=group)
 
 

@@ -130,16 +130,17 @@ class KubeApi:
         namespace: str | None = None,
         *,
         selector: str = "",
+        name: str = "",
         metadata_only: bool = False,
     ) -> AsyncGenerator[Chunk, None]:
-        """Read all objects of a kind, some at a time.
+        """Read all objects of a kind, some at a time; with a name, that one if it is there.
 
         Yields:
             Objects, and the resourceVersion of the list, which is the same for all of them.
         """
         accept = _METADATA.format("List") if metadata_only else "application/json"
         limit = NAMES_CHUNK if metadata_only else LIST_CHUNK
-        query = {"limit": str(limit)} | ({"labelSelector": selector} if selector else {})
+        query = {"limit": str(limit)} | _selected(selector, name)
         while True:
             path = f"{kind.path(namespace)}?{urlencode(query)}"
             answer = await self._asking.ask(
@@ -227,6 +228,7 @@ class KubeApi:
         since: str,
         seconds: int,
         selector: str = "",
+        name: str = "",
         metadata_only: bool = False,
         is_known: Callable[[str, int], bool] = lambda _uid, _version: False,
     ) -> AsyncGenerator[Object, None]:
@@ -238,6 +240,7 @@ class KubeApi:
             since: The resourceVersion.
             seconds: How long the server is asked to go on.
             selector: Only objects with these labels.
+            name: Only the object of this name.
             metadata_only: Ask for no more than the metadata, and read no more of it than what
                 tells one state of an object from another.
             is_known: Whether a state, by uid and version, is known already: then a bookmark stands
@@ -251,7 +254,7 @@ class KubeApi:
             "allowWatchBookmarks": "true",
             "resourceVersion": since,
             "timeoutSeconds": str(seconds),
-        } | ({"labelSelector": selector} if selector else {})
+        } | _selected(selector, name)
         accept = _METADATA.format("") if metadata_only else "application/json"
         path = f"{kind.path(namespace)}?{urlencode(query)}"
         stream = await self._asking.open("watch", kind, path, (("Accept", accept),))
@@ -267,6 +270,12 @@ class KubeApi:
             raise ApiError(f"watch {kind.name}: {error!r}") from error
         finally:
             stream.close()
+
+
+def _selected(selector: str, name: str) -> dict[str, str]:
+    """Choose by labels, and by name: who has rights to one object may list and watch it so."""
+    chosen = {"labelSelector": selector, "fieldSelector": f"metadata.name={name}" if name else ""}
+    return {key: value for key, value in chosen.items() if value}
 
 
 @cache

@@ -43,6 +43,7 @@ class Informer:
         *,
         namespace: str | None = None,
         selector: str = "",
+        name: str = "",
         metadata_only: bool = False,
         backoff: Backoff | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -56,6 +57,7 @@ class Informer:
             cache: What to keep true.
             namespace: Where; None means everywhere.
             selector: Only objects with these labels.
+            name: Only the object of this name.
             metadata_only: Ask for no more than the metadata.
             backoff: How long to wait after failures.
             sleep: How to wait.
@@ -71,6 +73,7 @@ class Informer:
         self.kind = kind
         self.namespace = namespace
         self.selector = selector
+        self._name = name
         self.metadata_only = metadata_only
         self.full = asyncio.Event()
         """Set once the first list is in the cache."""
@@ -97,6 +100,7 @@ class Informer:
             self.kind,
             self.namespace,
             selector=self.selector,
+            name=self._name,
             metadata_only=self.metadata_only,
         )
         names: set[Name] = set()
@@ -118,6 +122,7 @@ class Informer:
             # Spreading load needs no secrecy.
             seconds=random.randint(*WATCH_SECONDS),  # noqa: S311  spreads load, guards nothing
             selector=self.selector,
+            name=self._name,
             metadata_only=self.metadata_only,
             is_known=self._cache.is_own,
         )

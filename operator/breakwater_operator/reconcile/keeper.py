@@ -4,13 +4,18 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from breakwater_operator.api.errors import ClusterError
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.backoff import Backoff
+from breakwater_operator.kube.cache import Cache, Changed, version
+from breakwater_operator.kube.informer import Informer
+from breakwater_operator.kube.kinds import SECRET
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import signing
 from breakwater_operator.reconcile.queue import Key
@@ -19,11 +24,13 @@ from breakwater_operator.reconcile.signing import Signing
 
 log = logging.getLogger(__name__)
 
+Object = dict[str, Any]
+
 LOOK_SECONDS = 600.0
-"""Between two looks at our own Secret."""
+"""Between two looks at whether the signing key is old enough to be followed by another."""
 
 TURN_SECONDS = 5.0
-"""The same while one signing key follows another."""
+"""Between two looks at our own Secret while one signing key follows another."""
 
 
 @dataclass
@@ -53,9 +60,34 @@ class Keeper:
 
     async def follow(self, known: Signing) -> None:
         """Follow what becomes of the Secret, and have its key followed by another in time."""
+        is_changed = asyncio.Event()
+
+        def told(_: Object | None, new: Object | None) -> None:
+            # What we wrote ourselves, and what was there at first, is no news.
+            if new is None or version(new) != version(known.live):
+                is_changed.set()
+
+        following = asyncio.create_task(self._informer(told).run())
+        try:
+            await self._follow(known, is_changed)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    def _informer(self, told: Changed) -> Informer:
+        return Informer(
+            self.api,
+            SECRET,
+            Cache(told, dict),
+            namespace=self.platform.namespace,
+            name=signing.secret_name(self.platform),
+            metadata_only=True,
+        )
+
+    async def _follow(self, known: Signing, is_changed: asyncio.Event) -> None:
         while True:
             try:
-                step = await self._step(known)
+                step = await self._step(known, is_changed)
                 if known.take(step):
                     log.info("signing keys changed", extra={"keys": len(known.keys)})
                     self.changed()
@@ -63,12 +95,17 @@ class Keeper:
                 log.warning("signing keys stay as they are", extra={"error": str(error)})
                 await asyncio.sleep(TURN_SECONDS)
 
-    async def _step(self, known: Signing) -> Signing:
+    async def _step(self, known: Signing, is_changed: asyncio.Event) -> Signing:
         is_known = self._is_known(known.keys[-1].public.kid)
         step = await signing.rotated(self.api, known, self.now(), is_known=is_known)
         if step is not None:
             return step
-        await asyncio.sleep(TURN_SECONDS if known.is_turning else spread(LOOK_SECONDS))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TURN_SECONDS if known.is_turning else LOOK_SECONDS):
+                await is_changed.wait()
+        if not is_changed.is_set() and not known.is_turning:
+            return known
+        is_changed.clear()
         return await signing.load(self.api, self.platform, self.entropy, known)
 
     def _is_known(self, kid: str) -> bool:

@@ -10,7 +10,8 @@ from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.asking import Asking
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import POD, SECRET, Kind
-from breakwater_operator.kube.wire import Stream, Wire
+from breakwater_operator.kube.stream import Stream
+from breakwater_operator.kube.wire import Wire
 
 Object = dict[str, object]
 Answered = TypeVar("Answered")

@@ -249,7 +249,7 @@ def used(seen: Iterable[Seen]) -> set[Use]:
 
 def is_own(seen: Seen) -> bool:
     """Whether a request is about what the operator keeps for itself."""
-    is_key = seen.plural == "secrets" and seen.name.endswith("-signing-key")
+    is_key = seen.plural == "secrets" and (seen.name or seen.chosen).endswith("-signing-key")
     return is_key or seen.plural == "leases" or (seen.plural, seen.method) == ("secrets", "POST")
 
 

@@ -40,6 +40,8 @@ class Seen:
     body: bytes = field(default=b"", repr=False, compare=False)
     group: str = ""
     """The API group; empty for the core one, and for paths that are no objects."""
+    chosen: str = ""
+    """The one name that a list or a watch is of; empty: any."""
 
     @property
     def verb(self) -> str:
@@ -330,10 +332,8 @@ def _parse(request: web.Request) -> Seen:
         namespace, steps = steps[1], steps[2:]
     plural, name, part, *_ = [*steps, "", "", ""]
     is_watch = request.query.get("watch") == "true"
-    if not name:
-        # Who may see one object alone lists and watches it so.
-        name = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
-    return Seen(request.method, plural, part, namespace, name, is_watch, group=group)
+    chosen = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
+    return Seen(request.method, plural, part, namespace, name, is_watch, group=group, chosen=chosen)
 
 
 def _target(kubeconfig: Path, folder: Path) -> tuple[str, ssl.SSLContext]:

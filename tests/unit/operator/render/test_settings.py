@@ -29,7 +29,7 @@ def test_the_pods_settings_are_settings_of_the_runtime() -> None:
     settings = RuntimeSettings.model_validate_json(text)
 
     assert (settings.server.uid, settings.revision) == (SERVER.uid, REVISION.name)
-    assert settings.listen.host == "0.0.0.0"
+    assert settings.listen.host == "::"
     assert json.loads(text)["version"] == 1
 
 

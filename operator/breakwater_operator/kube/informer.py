@@ -23,6 +23,9 @@ LONGEST_WAIT_SECONDS = 10.0
 """Between two attempts. What happens meanwhile is not seen, and the watches of an operator are
 few."""
 
+TOLD_SECONDS = 300.0
+"""How long the same failure is not told of again: a namespace may be forbidden for ever."""
+
 BRIEF_SECONDS = 1.0
 """A watch that ends sooner without a word has failed. One that lasted was quiet, and cut by a proxy
 that ends idle connections, maybe before a bookmark comes: each minute."""
@@ -70,6 +73,7 @@ class Informer:
         self._clock = clock
         self._since = ""
         self._heard = clock()
+        self._told = ("", 0.0)
         self.kind = kind
         self.namespace = namespace
         self.selector = selector
@@ -140,6 +144,7 @@ class Informer:
     def _hears(self, since: str) -> None:
         self._since = since
         self._heard = self._clock()
+        self._told = ("", 0.0)
         self._backoff.reset()
 
     async def _failed(self, error: ApiError) -> None:
@@ -150,8 +155,15 @@ class Informer:
         if error.forbidden:
             self.asked.set()
         wait = max(self._backoff.next_seconds(), error.retry_after_seconds or 0.0)
+        self._tell(str(error), wait)
+        await self._sleep(wait)
+
+    def _tell(self, error: str, wait_seconds: float) -> None:
+        now, (before, since) = self._clock(), self._told
+        if error == before and now - since < TOLD_SECONDS:
+            return
+        self._told = (error, now)
         log.warning(
             "watch failed, trying again",
-            extra={"kind": self.kind.name, "error": str(error), "wait_seconds": round(wait, 1)},
+            extra={"kind": self.kind.name, "error": error, "wait_seconds": round(wait_seconds, 1)},
         )
-        await self._sleep(wait)

@@ -5,6 +5,8 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+import pytest
+
 from breakwater_operator.kube.cache import Cache
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.informer import Informer
@@ -197,3 +199,16 @@ async def test_who_may_not_list_knows_that_it_has_asked_and_asks_again() -> None
     await follow(api, asleep=look)
 
     assert asked == [(False, False), (True, False)]
+
+
+async def test_a_failure_that_lasts_is_told_once_in_five_minutes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refused, down = ApiError("services is forbidden", status=403), ApiError("down", status=500)
+    api = FakeApi([refused, refused, refused, down, refused, ([], "5")], [])
+    times = iter([0.0, 0.0, 10.0, 310.0, 320.0, 330.0])
+
+    await follow(api, clock=lambda: next(times, 340.0))
+
+    told = [record.__dict__["error"] for record in caplog.records]
+    assert told == ["services is forbidden"] * 2 + ["down", "services is forbidden"]

@@ -107,3 +107,26 @@ def test_a_change_is_not_kept_waiting_by_a_wave(op: Ground) -> None:
 
     eventually(lambda: images(op)[waiting] == "breakwater.local/own:1", "the change is made")
     op.delete(QUOTA, "full")
+
+
+def test_a_turn_ends_also_where_the_manifest_has_come_to_be_refused(op: Ground) -> None:
+    for server in IN_WAVES:
+        op.apply(server, upgradePolicy="InWaves")
+        op.wait(server, "Progressing", "False", seconds=SECONDS)
+    op.operator.stop()
+    op.create(QUOTA, "full", spec=FULL)
+    begin(op, NEW)
+    eventually(lambda: list(images(op).values()).count(NEW) >= AT_ONCE, "a wave", seconds=SECONDS)
+    op.quiet(2)
+    upgraded = [server for server in IN_WAVES if images(op)[server] == NEW]
+
+    for server in upgraded:
+        # The platform of these tests has no collector to send traces to.
+        op.apply(server, upgradePolicy="InWaves", monitoring={"tracing": {}})
+        op.wait(server, "Accepted", "False")
+    op.delete(QUOTA, "full")
+
+    assert len(upgraded) < len(IN_WAVES)
+    eventually(
+        lambda: all(images(op)[server] == NEW for server in IN_WAVES), "all", seconds=SECONDS
+    )

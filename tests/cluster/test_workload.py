@@ -464,6 +464,22 @@ def test_what_others_kinds_fill_in_is_no_drift(
     )
 
 
+def test_a_server_that_another_operator_is_to_look_after_keeps_the_host_that_leads_to_it(
+    op: Ground,
+) -> None:
+    host = {"host": "handed.example", "ingressClassName": "nginx"}
+    op.ready("handed-a", expose=host)
+    op.apply("handed-a", expose=host, operatorClass="another")
+    op.quiet()
+
+    op.apply("handed-b", expose=host)
+
+    found = op.wait("handed-b", "Degraded", "True", "HostTaken")
+    assert f"leads to McpServer {op.namespace}/handed-a for it" in found["message"]
+    op.delete(INGRESS, "handed-a")
+    op.wait("handed-b", "Degraded", "False")
+
+
 def test_a_gateway_and_an_issuer_that_refuse_are_quoted(
     op: Ground, others_kinds: Callable[[], None]
 ) -> None:

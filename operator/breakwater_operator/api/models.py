@@ -33,8 +33,12 @@ NAME_SHAPE = (
     "and '-', begin with a letter and not end with '-'; choose another name"
 )
 WRITTEN_BY_US = (
-    "spec.access.keys.secretName is a Secret that the operator writes itself; name a Secret of "
-    "your own, or leave it out to have a key generated"
+    "spec.access.keys.secretName is a Secret that the operator or cert-manager writes; name a "
+    "Secret of your own, or leave it out to have a key generated"
+)
+CERTIFICATE_BY_US = (
+    "spec.expose.certificate.secretName is a Secret that the operator writes itself; name a Secret "
+    "with a certificate"
 )
 UNKNOWN_VOLUME = (
     "each volumeMounts[].name must be the name of a volume of spec.pod.volumes; add the volume or "
@@ -60,11 +64,19 @@ KEYS_RULE = rule(
     "!has(self.spec.access) || !has(self.spec.access.keys) || "
     "!has(self.spec.access.keys.secretName) || "
     "!(self.spec.access.keys.secretName in [self.metadata.name + '-keys', "
-    "self.metadata.name + '-live', self.metadata.name + '-internal'])",
+    "self.metadata.name + '-live', self.metadata.name + '-internal', self.metadata.name + '-tls'])",
     WRITTEN_BY_US,
     ".spec.access.keys.secretName",
 )
-ROOT_RULES = rules(NAME_RULE, KEYS_RULE)
+CERTIFICATE_RULE = rule(
+    "!has(self.spec.expose) || !has(self.spec.expose.certificate) || "
+    "!has(self.spec.expose.certificate.secretName) || "
+    "!(self.spec.expose.certificate.secretName in [self.metadata.name + '-keys', "
+    "self.metadata.name + '-live', self.metadata.name + '-internal'])",
+    CERTIFICATE_BY_US,
+    ".spec.expose.certificate.secretName",
+)
+ROOT_RULES = rules(NAME_RULE, KEYS_RULE, CERTIFICATE_RULE)
 """What can be said only where name and spec are both seen."""
 
 
@@ -214,8 +226,10 @@ class McpServer(Model):
         if len(self.name) > SERVER_NAME_MAX or not matches(SERVER_NAME, self.name):
             faults.append(Fault("metadata.name", f"{self.name}: {NAME_SHAPE}"))
         own = {make(self.name) for make in (names.key_secret, names.live, names.internal)}
-        if self.spec.access.keys.secret_name in own:
+        if self.spec.access.keys.secret_name in own | {names.certificate(self.name)}:
             faults.append(Fault("spec.access.keys.secretName", WRITTEN_BY_US))
+        if self.certificate_secret in own:
+            faults.append(Fault("spec.expose.certificate.secretName", CERTIFICATE_BY_US))
         return faults
 
     @property

@@ -120,7 +120,8 @@ class Conclusions:
             ),
             pods=tuple(pods),
             endpoints=self.world.ready_endpoints((namespace, name)),
-            revision=seen.revision,
+            # Nothing runs of a manifest that is refused, but what was rolled out last.
+            revision=seen.revision or (previous.get("revision") if seen.faults else None),
             live=seen.live,
             is_outdated=seen.is_outdated,
             key_secret=seen.key_secret,

@@ -90,7 +90,7 @@ class Reconciler:
             self.ending.pop(key, None)
             return self._gone(key)
         if self._is_others(owner):
-            return self._gone(key)
+            return self._gone(key, is_standing=True)
         if self._is_ending(key, owner):
             await self.conclusions.tell_who_holds(owner)
             return self._gone(key)
@@ -251,10 +251,11 @@ class Reconciler:
             return Child(kind, merged(manifest, begin), found)
         return Child(kind, manifest, found, begin)
 
-    def _gone(self, key: Key) -> Result:
+    def _gone(self, key: Key, *, is_standing: bool = False) -> Result:
+        """Forget a server, but for the host that it still has where only we are done with it."""
         self.world.forget(key)
         self.rounds.drop(key)
-        self.hosts.drop(key)
+        (self.hosts.keep if is_standing else self.hosts.drop)(key)
         self.scalers.drop(key)
         self.issuer.drop(key)
         self.conclusions.forget(key)

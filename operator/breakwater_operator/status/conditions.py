@@ -152,11 +152,21 @@ def paused(until: datetime) -> str:
 def nobody_wanted(facts: Facts) -> Problem | None:
     """Say why no pods are wanted; None where some are."""
     server = facts.server
-    if server is None or server.wanted_replicas:
+    if server is None:
+        return _nobody_before(facts)
+    if server.wanted_replicas:
         return None
     if server.spec.suspend:
         return Problem(Reason.SUSPENDED, "spec.suspend is true, so no pods are wanted")
     return Problem(Reason.SCALED_TO_ZERO, "spec.replicas is 0, so no pods are wanted")
+
+
+def _nobody_before(facts: Facts) -> Problem | None:
+    """Repeat why no pods were wanted, where the manifest that says so is no longer acted upon."""
+    said = _said(facts, ConditionType.AVAILABLE)
+    if said is None or said.reason not in {Reason.SUSPENDED, Reason.SCALED_TO_ZERO}:
+        return None
+    return Problem(said.reason, said.message) if rollout(facts).wanted == 0 else None
 
 
 def _said(facts: Facts, kind: ConditionType) -> Condition | None:

@@ -72,6 +72,16 @@ def test_a_fault_below_a_list_is_not_followed_by_one_about_its_length() -> None:
             "name a Secret of your own",
             id="our-secret",
         ),
+        pytest.param(
+            manifest(access={"keys": {"secretName": "web-tls"}}),
+            "name a Secret of your own",
+            id="secret-of-cert-manager",
+        ),
+        pytest.param(
+            manifest(expose={"host": "a.example", "certificate": {"secretName": "web-internal"}}),
+            "name a Secret with a certificate",
+            id="our-secret-as-a-certificate",
+        ),
         pytest.param(manifest(replicas=None), "replicas", id="null"),
         pytest.param({"metadata": manifest()["metadata"]}, "spec.backends: is missing", id="empty"),
         pytest.param(

@@ -393,6 +393,32 @@ def test_a_server_that_was_never_acceptable_counts_no_pods() -> None:
     assert message(facts, "Available").startswith("no pods have been made")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        pytest.param(0, ("True", "Suspended"), id="none-stands"),
+        pytest.param(2, ("False", "PodsNotReady"), id="some-are-wanted-by-now"),
+    ],
+)
+def test_who_was_suspended_is_so_while_a_later_manifest_is_refused(
+    wanted: int, expected: tuple[str, str]
+) -> None:
+    asleep = replace(
+        HEALTHY, server=server(suspend=True), deployment=deployment(0, 0), pods=(), endpoints=0
+    )
+    faults = (Fault("spec.expose", "write a host"),)
+
+    found = replace(
+        asleep,
+        server=None,
+        faults=faults,
+        deployment=deployment(wanted, 0),
+        previous=conclude(asleep),
+    )
+
+    assert told(found)["Available"] == expected
+
+
 def test_a_pod_that_is_starting_is_not_degraded() -> None:
     assert told(STARTING)["Degraded"] == ("False", "AsExpected")
 

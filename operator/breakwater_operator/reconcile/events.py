@@ -31,6 +31,9 @@ FIRST = {("Accepted", "False"), ("Degraded", "True"), ("Ready", "True")}
 """What is news of a server that nothing was known of: that it is not ready yet goes without
 saying, and so does that nothing is wrong."""
 
+LACKS = {Reason.KEY_SECRET_MISSING, Reason.SOURCE_MISSING, Reason.CLAIM_MISSING}
+"""What somebody has to make before a server goes on: told also of one that was not ready before."""
+
 ROLLOUT = ("Ready", Reason.ROLLING_OUT)
 """A server that is not ready while a change of its user's own is rolled out is no news, and neither
 is that it was."""
@@ -46,20 +49,22 @@ class News:
 
 
 def transitions(
-    before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]
+    earlier: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]
 ) -> list[News]:
     """Say which conditions turned good or bad."""
-    old = {condition["type"]: condition for condition in before}
+    old = {condition["type"]: condition for condition in earlier}
     news = []
-    for condition in after:
+    for condition in now:
         kind, status = condition["type"], condition["status"]
+        reason, before = condition["reason"], old.get(kind, {}).get("reason")
         was = old.get(kind, {"status": "Unknown"})["status"]
-        if ROLLOUT in {(kind, condition["reason"]), (kind, old.get(kind, {}).get("reason"))}:
+        has_come_to_lack = kind == "Ready" and reason in LACKS and reason != before
+        if ROLLOUT in {(kind, reason), (kind, before)} and not has_come_to_lack:
             continue
         is_told = kind in WANTED and status not in {was, "Unknown"}
-        if is_told and (was != "Unknown" or (kind, status) in FIRST):
+        if has_come_to_lack or (is_told and (was != "Unknown" or (kind, status) in FIRST)):
             note = f"{kind}: {condition['message']}"
-            news.append(News(status == WANTED[kind], condition["reason"], note))
+            news.append(News(status == WANTED[kind], reason, note))
     return news
 
 

@@ -40,3 +40,24 @@ def test_a_rollout_of_the_users_own_change_is_no_news(before: str, after: str) -
     states = {"True": ready, "False": rolling}
 
     assert transitions([states[before]], [states[after]]) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        pytest.param([], ["KeySecretMissing"], id="new"),
+        pytest.param([("False", "RollingOut")], ["KeySecretMissing"], id="in-a-rollout"),
+        pytest.param([("False", "PodsNotReady")], ["KeySecretMissing"], id="not-ready-before"),
+        pytest.param([("False", "KeySecretMissing")], [], id="told-before"),
+    ],
+)
+def test_what_somebody_has_to_make_is_told_also_of_who_was_not_ready(
+    before: list[tuple[str, str]], expected: list[str]
+) -> None:
+    def ready(status: str, reason: str) -> dict[str, str]:
+        return {"type": "Ready", "status": status, "reason": reason, "message": "why"}
+
+    news = transitions([ready(*one) for one in before], [ready("False", "KeySecretMissing")])
+
+    assert [one.reason for one in news] == expected
+    assert not any(one.is_good for one in news)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import CONFIG_MAP, MCP_SERVER
+from breakwater_operator.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, MCP_SERVER, Kind
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +87,45 @@ def test_a_wrong_issuer_heals_when_it_is_corrected(op: Ground) -> None:
 
     op.wait("mended", "Ready")
     eventually(lambda: "jwt" not in live(op, "mended")["access"], "the issuer is gone")
+
+
+def tools(op: Ground, name: str) -> dict[str, Any]:
+    return {one["backend"]: one["deny"] for one in live(op, name).get("tools", ())}
+
+
+@pytest.mark.requirement("G2")
+def test_what_a_renamed_backend_denied_stays_denied_while_a_pod_may_have_it(op: Ground) -> None:
+    def named(backend: str) -> list[dict[str, Any]]:
+        python = {"server": "weather.main:mcp"}
+        return [{"name": backend, "python": python, "tools": {"deny": ["delete_*"]}}]
+
+    before = op.ready("named", backends=named("one"))["status"]["revision"]
+    op.quiet()
+    # Pods of the new revision do not come: the quota of the namespace leaves them no room.
+    op.create(QUOTA, "full", spec={"hard": {"pods": "1"}})
+
+    op.apply("named", backends=named("uno"))
+    both = {"one": ["delete_*"], "uno": ["delete_*"]}
+    eventually(lambda: tools(op, "named") == both, "both names are told")
+    op.wait("named", "Progressing", "True")
+    op.quiet(2)
+    op.patch(CONFIG_MAP, "named-live", {"data": {"v1.json": "{}"}})
+    eventually(lambda: tools(op, "named") == both, "the entries are repaired")
+    op.operator.stop()
+    op.operator.start()
+    op.operator.wait_ready()
+    op.quiet(2)
+    assert tools(op, "named") == both
+
+    op.delete(QUOTA, "full")
+    op.wait("named", "Progressing", "False", seconds=120)
+    gone = (CONTROLLER_REVISION, f"named-{before}")
+    eventually(lambda: op.get(*gone) is None, "the old revision is gone", seconds=60)
+    eventually(lambda: "one" not in tools(op, "named"), "the old name is gone", seconds=60)
+    assert tools(op, "named") == {"uno": ["delete_*"]}
+    op.wait("named", "Ready")
+    op.quiet()
+    seen = len(op.proxy.seen)
+    op.patch(MCP_SERVER, "named", {"metadata": {"annotations": {"wake": "up"}}})
+    op.quiet()
+    assert op.proxy.asked(seen) == []

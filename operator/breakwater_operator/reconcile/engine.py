@@ -21,6 +21,7 @@ from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.keeper import Keeper, spread
 from breakwater_operator.reconcile.meters import Meters
+from breakwater_operator.reconcile.older import Carrying
 from breakwater_operator.reconcile.optional import OptionalKinds
 from breakwater_operator.reconcile.owners import Owners
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
@@ -234,6 +235,7 @@ class Engine:
             rounds=self._rounds,
             issuer=self._issuer,
             upgrades=upgrades,
+            carrying=Carrying(self._world),
             now=self._outside.now,
             entropy=self._outside.entropy,
         )

@@ -14,6 +14,7 @@ from breakwater_operator.kube.kinds import CONFIG_MAP
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import deployments, rotation
 from breakwater_operator.reconcile.issuer import ClusterIssuer, unknown_issuer
+from breakwater_operator.reconcile.older import Carrying
 from breakwater_operator.reconcile.reading import read, revisions
 from breakwater_operator.reconcile.seen import Seen
 from breakwater_operator.reconcile.signing import Signing
@@ -49,6 +50,7 @@ class Intents:
     rounds: Rounds
     issuer: ClusterIssuer
     upgrades: Upgrades
+    carrying: Carrying
     now: Callable[[], datetime]
     entropy: Callable[[int], bytes]
 
@@ -77,10 +79,11 @@ class Intents:
             seen.problems.append(Problem(wrong.reason, str(wrong)))
         seen.faults = claims.faults(server, reading.claims)
         held_ring = ring.read(reading.internal)
+        chosen = self._revision(server, stored, read_at_start, seen)
         intent = Intent(
             server=self._held(server, seen.faults),
             platform=self.platform,
-            revision=self._revision(server, stored, read_at_start, seen),
+            revision=chosen,
             keys=keys,
             ring=held_ring or ring.first(server, self.now(), self.entropy(ring.FRESH_BYTES)),
             operator_keys=self.signing.public,
@@ -88,6 +91,7 @@ class Intents:
             issuer=await self._issuer(server, seen),
             certificate=certificate,
             rate_store=credentials,
+            carried=self.carrying.of(server, stored, chosen.name),
             kinds=self.world.kinds,
         )
         if held_ring is None:

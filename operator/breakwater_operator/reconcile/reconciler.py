@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from breakwater_contract.names import REVISION_LABEL
-from breakwater_operator.api import allowed, names
+from breakwater_operator.api import allowed
 from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.pause import paused_until
@@ -18,7 +17,7 @@ from breakwater_operator.kube.kinds import (
     DEPLOYMENT,
 )
 from breakwater_operator.probe.rounds import Rounds
-from breakwater_operator.reconcile import deployments, plan
+from breakwater_operator.reconcile import older, plan
 from breakwater_operator.reconcile.conclusions import Conclusions, is_shown
 from breakwater_operator.reconcile.followers import Followers
 from breakwater_operator.reconcile.hosts import Hosts
@@ -40,7 +39,6 @@ from breakwater_operator.render import (
     live,
     live_objects,
     missing,
-    revision,
     ring,
 )
 from breakwater_operator.render.deployment import at_birth
@@ -206,7 +204,9 @@ class Reconciler:
             seen.is_key_changed = intent.keys.changed
             await self._prune(owner, intent, desired)
         is_quiet = not (seen.waits or seen.problems or seen.faults or seen.is_key_changed)
-        seen.is_settled = written.is_clean and is_quiet and not ring.is_turning(intent.ring)
+        # What is carried ends with the last old pod: that comes as a report.
+        is_steady = not (ring.is_turning(intent.ring) or intent.carried)
+        seen.is_settled = written.is_clean and is_quiet and is_steady
         return seen
 
     async def _free(self, owner: Object, server: McpServer, desired: Sequence[Child]) -> None:
@@ -226,18 +226,8 @@ class Reconciler:
 
     def _unused(self, server: McpServer, current: str) -> list[Child]:
         """Find revisions that no pod needs."""
-        known = self.world.children[CONTROLLER_REVISION]
-        if known.names(server.uid) <= {
-            (server.namespace, names.controller_revision(server.name, current))
-        }:
-            return []
-        deployment = deployments.find(self.world, server.namespace, server.name)
-        if deployment is None or not deployments.is_complete(deployment):
-            return []
-        stored = known.together(server.uid)
-        running = _revisions(self.world.pods.together((server.namespace, server.name)))
-        unused = revision.unused(stored, current, running)
-        return [Child(CONTROLLER_REVISION, dict(one), dict(one)) for one in unused]
+        found = older.unused(self.world, server, current)
+        return [Child(CONTROLLER_REVISION, one, one) for one in found]
 
     def _child(self, manifest: Object, intent: Intent) -> Child:
         kind = plan.kind_of(manifest)
@@ -263,9 +253,5 @@ class Reconciler:
         self.followers.forget(key)
         self.paused.discard(key)
         self.upgrades.forget(key)
+        self.intents.carrying.forget(key)
         return Result("gone")
-
-
-def _revisions(pods: Sequence[Object]) -> set[str]:
-    labels = [pod["metadata"].get("labels") or {} for pod in pods]
-    return {found[REVISION_LABEL] for found in labels if REVISION_LABEL in found}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from breakwater_contract.gateway import BackendTools
 from breakwater_contract.settings import OperatorKey
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.names import FIRST_SLOT
@@ -47,6 +48,8 @@ class Intent:
     """What pods show to clients, from `serving_certificate.resolve`."""
     rate_store: StoreCredentials = NOTHING
     """What opens the store of shared rates, from `rate_store.resolve`."""
+    carried: tuple[BackendTools, ...] = ()
+    """What stays said of the tools of backends that only older pods have."""
     kinds: frozenset[str] = frozenset()
     """The optional kinds that the cluster knows, by name."""
     slot: str = FIRST_SLOT

@@ -1,9 +1,10 @@
 """What running pods take over without a restart, and the name of one state of it."""
 
 from breakwater_contract.access import Access, ServiceAccounts
+from breakwater_contract.gateway import BackendTools
 from breakwater_contract.monitoring import Otlp
 from breakwater_contract.names import KEYS_DIRECTORY, MCP_PATH
-from breakwater_contract.settings import LiveSettings, live_files, live_hash
+from breakwater_contract.settings import BACKENDS_MAX, LiveSettings, live_files, live_hash
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.tools import Tools
 from breakwater_operator.render import rate_store
@@ -33,11 +34,7 @@ def live_settings(intent: Intent) -> bytes:
         limits=intent.server.spec.limits.for_runtime(),
         sessions="Auto" if _finds_sessions(intent) else "Never",
         monitoring=intent.server.spec.monitoring.for_runtime(),
-        tools=tuple(
-            backend.tools.for_runtime(backend.name)
-            for backend in intent.server.spec.backends
-            if backend.tools != Tools()
-        ),
+        tools=_tools(intent),
         otlp=Otlp(**dict(collector)) if collector is not None else None,
         shared_rates=rate_store.settings(rates, intent.rate_store) if rates is not None else None,
     )
@@ -54,6 +51,19 @@ def wanted(intent: Intent, settings: bytes | None = None) -> str:
     settings = live_settings(intent) if settings is None else settings
     files = live_files(intent.keys.principals, intent.ring.files() if _shares(intent) else {})
     return live_hash(intent.keys.hash_key, settings, files)
+
+
+def _tools(intent: Intent) -> tuple[BackendTools, ...]:
+    """Say what is shown of each backend's tools, those that only older pods have among them.
+
+    A runtime takes so many entries. More there are only after several rollouts that got stuck.
+    """
+    own = [
+        backend.tools.for_runtime(backend.name)
+        for backend in intent.server.spec.backends
+        if backend.tools != Tools()
+    ]
+    return (*own, *intent.carried)[:BACKENDS_MAX]
 
 
 def _finds_sessions(intent: Intent) -> bool:

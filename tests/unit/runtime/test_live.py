@@ -169,3 +169,15 @@ def _count(counter: Counter, outcome: str) -> float:
         for sample in family.samples
         if sample.name == "reloads_total" and sample.labels["outcome"] == outcome
     )
+
+
+def test_what_is_said_of_a_backend_that_there_is_not_is_no_fault(
+    live: Live, tmp_path: Path
+) -> None:
+    settings = {"version": 1, "keysDirectory": "keys", "tools": [{"backend": "of-older-pods"}]}
+    mount(tmp_path / "config", "2", {"live.json": json.dumps(settings).encode()})
+
+    live.load()
+
+    assert live.faults == ()
+    assert live.loaded.keyring.find(b"first-key")

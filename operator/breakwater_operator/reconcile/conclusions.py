@@ -111,6 +111,7 @@ class Conclusions:
             problems=tuple(seen.problems),
             failures=(failure,) if failure is not None and is_shown(failure, failures) else (),
             paused_until=seen.paused_until,
+            is_paused=seen.is_paused,
             is_held_back=is_held_back,
             deployment=deployments.find(self.world, namespace, name),
             route=self.world.children[HTTP_ROUTE].get(namespace, name),

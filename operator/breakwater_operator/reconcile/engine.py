@@ -33,6 +33,7 @@ from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.signing import Signing
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.upgrades import Upgrades, under_way
+from breakwater_operator.reconcile.withdrawals import Withdrawals
 from breakwater_operator.reconcile.workers import Workers
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer
@@ -247,12 +248,13 @@ class Engine:
             upgrades=upgrades,
             now=self._outside.now,
         )
+        owners, writer = Owners(self._api, self._servers), Writer(self._api, self._world)
         return Reconciler(
             platform=self._platform,
             servers=self._servers,
-            owners=Owners(self._api, self._servers),
+            owners=owners,
             world=self._world,
-            writer=Writer(self._api, self._world),
+            writer=writer,
             intents=intents,
             hosts=Hosts(self._world, self._changed),
             scalers=Scalers(self._api),
@@ -264,6 +266,7 @@ class Engine:
             settled=self._settled,
             paused=self._paused,
             upgrades=upgrades,
+            withdrawals=Withdrawals(self._world, owners, writer),
         )
 
     def _turn_came(self, key: Key) -> None:

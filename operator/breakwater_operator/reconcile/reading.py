@@ -47,7 +47,7 @@ class Reading:
 
 async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     """Look at everything that a server refers to; what has not changed costs no request."""
-    secret = (SECRET, server.namespace, key_secret_name(server))
+    key_secret = (SECRET, server.namespace, key_secret_name(server))
     named = [(CLAIM, server.namespace, name) for name in claims.named(server)]
     name = serving_certificate.looked_at(server)
     tls = [(SECRET, server.namespace, name)] if name else []
@@ -58,16 +58,16 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
         one.key: (SOURCES[one.kind], server.namespace, one.name) for one in sources.consumed(server)
     }
     # The generated one is a child, and followed as such.
-    keys = [secret] if server.spec.access.keys.secret_name else []
+    keys = [key_secret] if server.spec.access.keys.secret_name else []
     world.references.use(
         (server.namespace, server.name), [*keys, *tls, *store, *named, *consumed.values()]
     )
     found = [await world.references.read(reference) for reference in named]
     read_at_start = [await world.references.read(reference) for reference in consumed.values()]
     return Reading(
-        source=await _secret(world, server.namespace, secret[2]),
-        copy=await _secret(world, server.namespace, names.live(server.name)),
-        internal=await _secret(world, server.namespace, names.internal(server.name)),
+        source=await secret(world, server.namespace, key_secret[2]),
+        copy=await secret(world, server.namespace, names.live(server.name)),
+        internal=await secret(world, server.namespace, names.internal(server.name)),
         certificate=await world.references.read(tls[0]) if tls else None,
         rate_store=await world.references.read(store[0]) if store else None,
         revisions=world.children[CONTROLLER_REVISION].together(server.uid),
@@ -87,7 +87,7 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     )
 
 
-async def _secret(world: World, namespace: str, name: str) -> Object | None:
+async def secret(world: World, namespace: str, name: str) -> Object | None:
     """Find a Secret, also one that lost the label by which we follow our own.
 
     Taken for gone, what is only in it would be made anew: the ring with which pods open sessions.

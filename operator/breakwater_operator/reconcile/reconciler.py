@@ -31,6 +31,7 @@ from breakwater_operator.reconcile.seen import OwnerGoneError, Result, Seen, con
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.settled import Settled
 from breakwater_operator.reconcile.upgrades import Upgrades
+from breakwater_operator.reconcile.withdrawals import Withdrawals
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.reconcile.write import Writer, merged
 from breakwater_operator.render import (
@@ -66,6 +67,7 @@ class Reconciler:
     issuer: ClusterIssuer
     conclusions: Conclusions
     upgrades: Upgrades
+    withdrawals: Withdrawals
     now: Callable[[], datetime]
     settled: Settled[Seen] = field(default_factory=Settled)
     paused: set[Key] = field(default_factory=set)
@@ -183,9 +185,11 @@ class Reconciler:
             manifests = children(intent)
             desired = [self._child(manifest, intent) for manifest in manifests]
         except SpecError as error:
-            # What runs keeps running: no child is touched while nobody can say what it should be.
+            # What runs keeps running: no child is touched while nobody can say what it should be,
+            # but for keys that are to open nothing any more.
             seen.faults = error.faults
             self._stands((owner["metadata"]["namespace"], owner["metadata"]["name"]))
+            await self.withdrawals.make(owner, seen)
             return seen
         # The intent itself is large, and what is found out is remembered for every server.
         seen.revision, seen.key_secret = intent.revision.name, intent.keys.secret_name

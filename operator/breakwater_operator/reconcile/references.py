@@ -50,6 +50,10 @@ class References:
         if new:
             self._of[key] = new
 
+    def use_also(self, key: Key, reference: Reference) -> None:
+        """Say that a server refers to one more object, besides what it is known to refer to."""
+        self.use(key, self._of.get(key, set()) | {reference})
+
     async def read(self, reference: Reference) -> Object | None:
         """Read an object as it is now; None where there is none."""
         kind, namespace, name = reference

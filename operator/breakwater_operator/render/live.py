@@ -1,15 +1,18 @@
 """What running pods take over without a restart, and the name of one state of it."""
 
+import base64
+
 from breakwater_contract.access import Access, ServiceAccounts
 from breakwater_contract.gateway import BackendTools
 from breakwater_contract.monitoring import Otlp
-from breakwater_contract.names import KEYS_DIRECTORY, MCP_PATH
+from breakwater_contract.names import HASH_KEY_FILE, KEYS_DIRECTORY, MCP_PATH
 from breakwater_contract.settings import BACKENDS_MAX, LiveSettings, live_files, live_hash
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.tools import Tools
-from breakwater_operator.render import rate_store
+from breakwater_operator.render import rate_store, ring
 from breakwater_operator.render.intent import Intent, Issuer
 from breakwater_operator.render.manifest import Live
+from breakwater_operator.render.secrets import principals
 from breakwater_operator.render.settings import written
 from breakwater_operator.render.volumes import INTERNAL_VOLUME, LIVE_KEY
 
@@ -49,8 +52,31 @@ def wanted(intent: Intent, settings: bytes | None = None) -> str:
         settings: Its live settings, where `live_settings` has written them already.
     """
     settings = live_settings(intent) if settings is None else settings
-    files = live_files(intent.keys.principals, intent.ring.files() if _shares(intent) else {})
+    is_shared = _shares(intent.revision.template)
+    files = live_files(intent.keys.principals, intent.ring.files() if is_shared else {})
     return live_hash(intent.keys.hash_key, settings, files)
+
+
+def held(config_map: Live, copy: Live, internal: Live | None, template: Live) -> str | None:
+    """Name the state that the objects are in which pods read, whoever made them so.
+
+    Args:
+        config_map: The ConfigMap `<name>-live`.
+        copy: The Secret `<name>-live`.
+        internal: The Secret that the pods share; None where there is none.
+        template: What the Deployment makes pods of.
+
+    Returns:
+        What every pod should report as loaded; None where that cannot be said.
+    """
+    found, settings = ring.read(internal), (config_map.get("data") or {}).get(LIVE_KEY)
+    hash_key = (copy.get("data") or {}).get(HASH_KEY_FILE)
+    if settings is None or hash_key is None or (found is None and _shares(template)):
+        return None
+    files = found.files() if found is not None and _shares(template) else {}
+    return live_hash(
+        base64.b64decode(hash_key), settings.encode(), live_files(principals(copy), files)
+    )
 
 
 def _tools(intent: Intent) -> tuple[BackendTools, ...]:
@@ -69,15 +95,17 @@ def _tools(intent: Intent) -> tuple[BackendTools, ...]:
 def _finds_sessions(intent: Intent) -> bool:
     """Whether a request finds its session whichever pod it comes to."""
     server = intent.server
-    return _shares(intent) or (server.wanted_replicas <= 1 and not server.is_autoscaled)
+    return _shares(intent.revision.template) or (
+        server.wanted_replicas <= 1 and not server.is_autoscaled
+    )
 
 
-def _shares(intent: Intent) -> bool:
+def _shares(template: Live) -> bool:
     """Whether the pods share what each needs to find the others' sessions.
 
     Those of a revision that an older operator rendered do not.
     """
-    volumes = intent.revision.template["spec"]["volumes"]
+    volumes = template["spec"].get("volumes") or ()
     return any(volume["name"] == INTERNAL_VOLUME for volume in volumes)
 
 

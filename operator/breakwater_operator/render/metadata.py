@@ -1,9 +1,8 @@
 """Names, labels and owners of children."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from breakwater_contract.names import API_GROUP, SERVER_LABEL
-from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.names import MANAGER
 
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -11,7 +10,23 @@ KIND = "McpServer"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 
 
-def labels(server: McpServer) -> dict[str, str]:
+class Named(Protocol):
+    """A server, as far as its children's metadata names it: its spec need not be readable."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace."""
+
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+
+
+def labels(server: Named) -> dict[str, str]:
     """Labels of every child and pod of a server.
 
     No version among them: a newer operator would have to touch every object and restart every pod.
@@ -27,7 +42,7 @@ def labels(server: McpServer) -> dict[str, str]:
 
 
 def metadata(
-    server: McpServer,
+    server: Named,
     name: str,
     more_labels: dict[str, str] | None = None,
     annotations: dict[str, str] | None = None,

@@ -69,9 +69,9 @@ def resolve(
     if source is None:
         missing = _missing(server, secret_name, has_copies=bool(copied))
         return Keys(secret_name, False, copied, hash_key, wait=missing)
-    principals = _principals(source)
-    empty = None if any(map(_has_key, principals.values())) else _empty(server, secret_name)
-    return Keys(secret_name, False, principals, hash_key, wait=empty)
+    found = principals(source)
+    empty = None if any(map(key_lines, found.values())) else _empty(server, secret_name)
+    return Keys(secret_name, False, found, hash_key, wait=empty)
 
 
 def _generated(source: Live | None, held: bytes | None, fresh: bytes) -> bytes:
@@ -80,7 +80,7 @@ def _generated(source: Live | None, held: bytes | None, fresh: bytes) -> bytes:
         return _encoded(fresh)
     annotations = source["metadata"].get("annotations") or {}
     expected = annotations.get(GENERATED_ANNOTATION)
-    found = _principals(source).get(GENERATED_KEY)
+    found = principals(source).get(GENERATED_KEY)
     for key in (found, held):
         if key and digest(key) == expected:
             return key
@@ -91,9 +91,10 @@ def _encoded(fresh: bytes) -> bytes:
     return base64.urlsafe_b64encode(fresh).rstrip(b"=")
 
 
-def _has_key(lines: bytes) -> bool:
-    """Whether an entry has a line that is neither empty nor a comment."""
-    return any(line.strip() and not line.strip().startswith(b"#") for line in lines.splitlines())
+def key_lines(entry: bytes) -> frozenset[bytes]:
+    """The lines of an entry that are neither empty nor a comment."""
+    lines = (line.strip() for line in entry.splitlines())
+    return frozenset(line for line in lines if line and not line.startswith(b"#"))
 
 
 def digest(key: bytes) -> str:
@@ -103,12 +104,17 @@ def digest(key: bytes) -> str:
 
 def _copied(copy: Live | None, secret_name: str) -> dict[str, bytes]:
     """What was copied before, if it was copied from the same Secret."""
+    return principals(copy) if copy is not None and copied_from(copy) == secret_name else {}
+
+
+def copied_from(copy: Live | None) -> str | None:
+    """Name the Secret that was copied; None where nobody noted it."""
     annotations = (copy or {}).get("metadata", {}).get("annotations") or {}
-    same = annotations.get(SOURCE_ANNOTATION) == secret_name
-    return _principals(copy) if copy is not None and same else {}
+    source: str | None = annotations.get(SOURCE_ANNOTATION)
+    return source
 
 
-def _principals(secret: Live) -> dict[str, bytes]:
+def principals(secret: Live) -> dict[str, bytes]:
     """The entries of a Secret, without hidden ones: those are ours."""
     data = secret.get("data") or {}
     return {key: base64.b64decode(data[key]) for key in sorted(data) if not key.startswith(".")}

@@ -13,6 +13,18 @@ from breakwater_operator.status.rollout import rollout
 GREETING_MAX = 128
 """Characters of a server's name and version that are repeated."""
 
+STANDS = (
+    "nothing is changed until the manifest is corrected: no drift is repaired, no new key or "
+    "certificate is taken over; keys that are removed from the Secret of "
+    "spec.access.keys.secretName are withdrawn"
+)
+"""What it means that a manifest is not acted upon."""
+
+STANDS_PAUSED = (
+    "nothing is changed until the manifest is corrected and not paused: no drift is repaired and "
+    "no key withdrawn"
+)
+
 POD_SUFFIX = re.compile(r'(pods "[-a-z0-9]+-)[a-z0-9]{5}"')
 """The random end of the name of a pod that could not be made: another one at each try."""
 
@@ -82,7 +94,7 @@ def progressing(facts: Facts) -> Condition:
 def _progress(facts: Facts) -> tuple[Status, Reason, str]:
     state = rollout(facts)
     if facts.faults:
-        return "False", facts.faults[0].reason, "nothing is changed until the manifest is corrected"
+        return "False", facts.faults[0].reason, STANDS_PAUSED if facts.is_paused else STANDS
     if facts.paused_until is not None:
         return "True", Reason.PAUSED, paused(facts.paused_until)
     if facts.waits:

@@ -100,6 +100,8 @@ class Facts:
     """What the cluster refused or failed to do in this pass."""
     paused_until: datetime | None = None
     """Until when nothing of the server is written. `generation` is then the one acted upon last."""
+    is_paused: bool = False
+    """Whether nothing of the server is written: also where nobody can read until when."""
     is_held_back: bool = False
     """Whether the manifest was changed since that one; `server` is None then."""
     deployment: Mapping[str, Any] | None = None

@@ -454,6 +454,20 @@ def test_a_pod_that_was_told_to_stop_is_not_asked() -> None:
     assert told(replace(HEALTHY, pods=(leaving, *HEALTHY.pods)))["Verified"][0] == "True"
 
 
+@pytest.mark.parametrize(
+    ("is_paused", "says"),
+    [(False, "spec.access.keys.secretName are withdrawn"), (True, "no key withdrawn")],
+)
+def test_a_refused_manifest_says_what_is_not_done_meanwhile(is_paused: bool, says: str) -> None:
+    faults = (Fault("spec.expose", "write a host"),)
+
+    status = conclude(replace(HEALTHY, server=None, faults=faults, is_paused=is_paused))
+
+    message = next(c["message"] for c in status["conditions"] if c["type"] == "Progressing")
+    assert "no drift is repaired" in message
+    assert says in message
+
+
 def test_what_a_pass_did_not_see_stays_as_it_was() -> None:
     before = conclude(HEALTHY)
 

@@ -369,6 +369,18 @@ class TestTls:
 
         op.wait("late", "Ready")
 
+    def test_a_host_that_is_an_address_is_served_with_a_certificate_for_it(
+        self, op: Ground
+    ) -> None:
+        self.secret(op, "address-cert", "10.9.8.7")
+
+        served = op.ready(
+            "address",
+            expose={"host": "10.9.8.7", "certificate": {"secretName": "address-cert"}},
+        )
+
+        assert served["status"]["address"]["externalUrl"] == "https://10.9.8.7/mcp"
+
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 

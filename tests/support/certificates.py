@@ -1,6 +1,7 @@
 """Certificates that vouch for themselves."""
 
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -21,6 +22,13 @@ def localhost_certificate(folder: Path) -> tuple[Path, Path]:
     return crt, private
 
 
+def _named(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
 def self_signed(
     host: str, until: datetime = FOR_LONG, since: datetime = SINCE_LONG
 ) -> tuple[bytes, bytes]:
@@ -35,7 +43,7 @@ def self_signed(
         .serial_number(x509.random_serial_number())
         .not_valid_before(since)
         .not_valid_after(until)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_named(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM

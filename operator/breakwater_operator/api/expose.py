@@ -1,6 +1,6 @@
 """How clients from outside the cluster reach a server."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, model_validator
@@ -82,8 +82,9 @@ class Expose(Model):
     )
 
     host: HostName
-    """The name that clients use, as in `mcp.example`. It is one server's: another one that exposes
-    it through the same Gateway or Ingress class is told so (`HostTaken`)."""
+    """The name that clients use, as in `mcp.example`; where pods end TLS, an IPv4 address too. It
+    is one server's: another one that exposes it through the same Gateway or Ingress class is told
+    so (`HostTaken`)."""
     gateway: GatewayName | None = None
     """A Gateway that leads to the server by an HTTPRoute, as `namespace/name`. It ends TLS."""
     ingress_class_name: DnsSubdomain | None = None
@@ -98,20 +99,20 @@ class Expose(Model):
             raise ValueError(ONE_WAY)
         if self.certificate is not None and self.certificate.min_version and not self.in_pod:
             raise ValueError(TLS_ELSEWHERE)
-        if not self.in_pod and _is_address(self.host):
+        if not self.in_pod and self.address is not None:
             raise ValueError(NAME_IN_FRONT)
         return self
+
+    @property
+    def address(self) -> IPv4Address | IPv6Address | None:
+        """The host where it is an address; None: it is a name."""
+        try:
+            return ip_address(self.host)
+        except ValueError:
+            return None
 
     @property
     def in_pod(self) -> bool:
         """Whether the pods themselves end TLS."""
         in_front = self.gateway is not None or self.ingress_class_name is not None
         return self.certificate is not None and not in_front
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

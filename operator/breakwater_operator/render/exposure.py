@@ -142,7 +142,7 @@ def certificate(intent: Intent) -> Manifest | None:
         "metadata": metadata(server, server.name),
         "spec": {
             "secretName": names.certificate(server.name),
-            "dnsNames": [expose.host],
+            "dnsNames" if expose.address is None else "ipAddresses": [expose.host],
             "issuerRef": issuer,
             "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
         },

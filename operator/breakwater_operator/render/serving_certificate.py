@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -74,6 +75,8 @@ def looked_at(server: McpServer) -> str | None:
 
 
 Wrong = tuple[Reason, str]
+Name = str | IPv4Address | IPv6Address | IPv4Network | IPv6Network
+"""What a certificate may be for; of these clients use names and addresses."""
 
 
 def _wrong(
@@ -85,7 +88,8 @@ def _wrong(
     if not found:
         how = "write both, as `kubectl create secret tls` does"
         return Reason.CERTIFICATE_MISSING, f"{where} has no tls.crt and tls.key; {how}"
-    host = server.spec.expose.host if server.spec.expose is not None else ""
+    expose = server.spec.expose
+    host = (expose.address or expose.host) if expose is not None else ""
     if fault := _fault(found, host, now):
         said = f"{where}: {fault}; write a certificate for {host} with its key"
         return Reason.CERTIFICATE_WRONG, said
@@ -110,7 +114,7 @@ def _read(secret: Live | None, entries: Mapping[str, str]) -> dict[str, bytes]:
         return {}
 
 
-def _fault(files: Mapping[str, bytes], host: str, now: datetime) -> str | None:
+def _fault(files: Mapping[str, bytes], host: Name, now: datetime) -> str | None:
     """Say why a pair cannot be used; None: it can."""
     try:
         certificate = _first(files)
@@ -127,7 +131,7 @@ def _fault(files: Mapping[str, bytes], host: str, now: datetime) -> str | None:
         return f"the certificate begins at {begins:%Y-%m-%d %H:%M} UTC and is not valid before"
     names = _names(certificate)
     if not any(_is_for(host, name) for name in names):
-        return f"the certificate is for {', '.join(names) or 'nobody'}, not for {host}"
+        return f"the certificate is for {', '.join(map(str, names)) or 'nobody'}, not for {host}"
     return None
 
 
@@ -145,15 +149,23 @@ def _turns(files: Mapping[str, bytes], now: datetime) -> datetime | None:
     return min((date for date in dates if date > now), default=None)
 
 
-def _names(certificate: x509.Certificate) -> list[str]:
+def _names(certificate: x509.Certificate) -> list[Name]:
+    """Say whom a certificate is for: names, and addresses."""
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
-    return found.value.get_values_for_type(x509.DNSName)
+    names = found.get_values_for_type(x509.DNSName)
+    return [*names, *found.get_values_for_type(x509.IPAddress)]
 
 
-def _is_for(host: str, name: str) -> bool:
+def _is_for(host: Name, name: Name) -> bool:
+    """Whether clients take a certificate for a name as one for a host.
+
+    Where the host is an address, one that is written as a name does not count.
+    """
+    if not isinstance(host, str) or not isinstance(name, str):
+        return host == name
     if name.startswith("*."):
         return host.partition(".")[2].lower() == name[2:].lower()
     return host.lower() == name.lower()

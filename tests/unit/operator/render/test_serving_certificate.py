@@ -8,12 +8,14 @@ import pytest
 
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.reasons import Reason
+from breakwater_operator.render import Intent, exposure, revision, ring, secrets
 from breakwater_operator.render.serving_certificate import (
     NONE,
     ServingCertificate,
     looked_at,
     resolve,
 )
+from dev import golden
 from tests.support.certificates import self_signed
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -28,6 +30,13 @@ def server(**expose: Any) -> McpServer:
 
 
 SERVER = server()
+
+
+def intent(spec: McpServer) -> Intent:
+    found = revision.current(spec, golden.PLATFORM, ())
+    keys = secrets.resolve(spec, None, None, golden.SEED, golden.FRESH)
+    shared = ring.first(spec, golden.NOW, golden.FRESH)
+    return Intent(spec, golden.PLATFORM, found, keys, shared, (golden.OPERATOR_KEY,))
 
 
 def secret(certificate: bytes, key: bytes) -> dict[str, Any]:
@@ -77,6 +86,36 @@ def test_one_with_another_certificates_key_is_not_shown() -> None:
     found = resolve(SERVER, secret(certificate, key), None, NOW)
 
     assert "tls.key is not the key of the first certificate" in str(found.wait)
+
+
+@pytest.mark.parametrize(
+    ("host", "written", "says"),
+    [
+        pytest.param("10.9.8.7", "10.9.8.7", None, id="address"),
+        pytest.param("10.9.8.7", "10.9.8.6", "is for 10.9.8.6, not for 10.9.8.7", id="other"),
+        pytest.param("10.9.8.7", "*.9.8.7", "is for *.9.8.7, not for 10.9.8.7", id="wildcard"),
+        pytest.param("crm.example", "10.9.8.7", "is for 10.9.8.7, not for crm.example", id="name"),
+        pytest.param("crm.example", "*.example", None, id="name-by-wildcard"),
+    ],
+)
+def test_one_is_for_an_address_only_where_it_says_so(
+    host: str, written: str, says: str | None
+) -> None:
+    found = resolve(server(host=host), secret(*self_signed(written)), None, NOW)
+
+    assert (found.wait is None) == (says is None)
+    assert (says or "") in str(found.wait)
+
+
+def test_cert_manager_is_asked_for_an_address_as_one() -> None:
+    asked = [
+        exposure.certificate(intent(server(host=host, certificate={"issuer": "ours"})))
+        for host in ("10.9.8.7", "crm.example")
+    ]
+
+    by_address, by_name = [each["spec"] for each in asked if each is not None]
+    assert (by_address["ipAddresses"], "dnsNames" in by_address) == (["10.9.8.7"], False)
+    assert (by_name["dnsNames"], "ipAddresses" in by_name) == (["crm.example"], False)
 
 
 def test_what_is_no_certificate_says_so_and_nothing_of_it() -> None:

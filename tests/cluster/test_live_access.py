@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, MCP_SERVER, Kind
+from breakwater_operator.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, MCP_SERVER, SECRET, Kind
 from tests.support.cluster import RunningCluster, eventually
+from tests.support.operator import decoded
 from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
@@ -26,6 +27,25 @@ def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) 
 
 def live(op: Ground, name: str) -> Any:
     return json.loads(op.find(CONFIG_MAP, f"{name}-live")["data"]["v1.json"])
+
+
+def keys(op: Ground, secret: str) -> dict[str, bytes]:
+    """The keys of a Secret; none where there is no Secret."""
+    found = op.get(SECRET, secret)
+    content = decoded(found) if found is not None else {}
+    return {name: key for name, key in content.items() if not name.startswith(".")}
+
+
+def misspell(op: Ground, name: str) -> dict[str, bytes]:
+    """Have a server with a generated key name a Secret that is not there; return its key."""
+    op.ready(name)
+    generated = keys(op, f"{name}-keys")
+    op.patch(MCP_SERVER, name, {"spec": {"access": {"keys": {"secretName": f"{name}-clints"}}}})
+    found = op.wait(name, "Progressing", "True", "KeySecretMissing")
+    assert f"the generated key of Secret {name}-keys stays valid" in found["message"]
+    op.quiet()
+    assert keys(op, f"{name}-keys") == keys(op, f"{name}-live") == generated
+    return generated
 
 
 @pytest.mark.requirement("A10", "G2", "T4")
@@ -129,3 +149,37 @@ def test_what_a_renamed_backend_denied_stays_denied_while_a_pod_may_have_it(op: 
     op.patch(MCP_SERVER, "named", {"metadata": {"annotations": {"wake": "up"}}})
     op.quiet()
     assert op.proxy.asked(seen) == []
+
+
+def test_a_misspelt_key_secret_costs_nobody_the_generated_key(op: Ground) -> None:
+    generated = misspell(op, "slip")
+
+    op.patch(MCP_SERVER, "slip", {"spec": {"access": None}})
+
+    op.wait("slip", "Ready")
+    op.quiet()
+    assert keys(op, "slip-keys") == keys(op, "slip-live") == generated
+
+
+def test_a_generated_key_ends_when_the_secret_that_replaces_it_comes(op: Ground) -> None:
+    misspell(op, "slow")
+
+    op.create(SECRET, "slow-clints", stringData={"alice": "one"})
+
+    op.wait("slow", "Ready")
+    eventually(lambda: op.get(SECRET, "slow-keys") is None, "it is pruned")
+    assert keys(op, "slow-live") == {"alice": b"one"}
+    op.delete(SECRET, "slow-clints")
+    op.wait("slow", "Progressing", "True", "KeySecretMissing")
+    op.quiet()
+    assert op.get(SECRET, "slow-keys") is None
+
+
+def test_a_generated_key_that_is_deleted_is_withdrawn_also_while_it_stands_in(op: Ground) -> None:
+    misspell(op, "leak")
+
+    op.delete(SECRET, "leak-keys")
+
+    eventually(lambda: keys(op, "leak-live") == {}, "it is withdrawn")
+    op.quiet()
+    assert op.get(SECRET, "leak-keys") is None

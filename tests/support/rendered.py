@@ -119,7 +119,8 @@ def _intent(op: Ground, server: McpServer, optional: Sequence[Kind]) -> Intent:
     own = signing.read(op.api.get(own_path))
     copy = op.get(SECRET, names.live(server.name))
     key_secret = op.get(SECRET, secrets.key_secret_name(server))
-    keys = secrets.resolve(server, key_secret, copy, own.seed, bytes(32))
+    generated = op.get(SECRET, names.key_secret(server.name))
+    keys = secrets.resolve(server, key_secret, copy, own.seed, bytes(32), generated)
     consumed = sources.consumed(server)
     found = {one.key: op.get(SOURCES[one.kind], one.name) for one in consumed}
     there = {key: one for key, one in found.items() if one is not None}

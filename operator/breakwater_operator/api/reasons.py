@@ -199,7 +199,8 @@ class Reason(StrEnum):
         "KeySecretMissing",
         (
             "The Secret of `spec.access.keys.secretName` does not exist. Keys already taken over "
-            "stay valid; without any, no pod gets ready and nobody is let in."
+            "from it stay valid, and so does the generated key that it is to replace; without any, "
+            "no pod gets ready and nobody is let in."
         ),
     )
     KEY_SECRET_EMPTY = (

@@ -58,7 +58,12 @@ class Intents:
         """Resolve what a manifest leaves to the cluster."""
         reading = await read(server, self.world, self.platform)
         keys = secrets.resolve(
-            server, reading.source, reading.copy, self.signing.seed, self.entropy(KEY_BYTES)
+            server,
+            reading.source,
+            reading.copy,
+            self.signing.seed,
+            self.entropy(KEY_BYTES),
+            reading.generated,
         )
         certificate = serving_certificate.resolve(
             server, reading.certificate, reading.copy, self.now()

@@ -26,6 +26,8 @@ class Reading:
 
     source: Object | None
     """The Secret with the keys."""
+    generated: Object | None
+    """The Secret with a generated key, where the one that the manifest names is not there."""
     copy: Object | None
     """The Secret with the copies of the keys."""
     internal: Object | None
@@ -64,8 +66,11 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     )
     found = [await world.references.read(reference) for reference in named]
     read_at_start = [await world.references.read(reference) for reference in consumed.values()]
+    source = await secret(world, server.namespace, key_secret[2])
+    own_name = names.key_secret(server.name)
     return Reading(
-        source=await secret(world, server.namespace, key_secret[2]),
+        source=source,
+        generated=await secret(world, server.namespace, own_name) if source is None else None,
         copy=await secret(world, server.namespace, names.live(server.name)),
         internal=await secret(world, server.namespace, names.internal(server.name)),
         certificate=await world.references.read(tls[0]) if tls else None,

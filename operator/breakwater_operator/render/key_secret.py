@@ -10,7 +10,7 @@ from breakwater_operator.render.secrets import GENERATED_ANNOTATION, digest
 
 
 def key_secret(intent: Intent) -> Manifest | None:
-    """Render the Secret; None where the user brings the keys."""
+    """Render the Secret; None where the user brings the keys, and has brought them."""
     if not intent.keys.generated:
         return None
     key = intent.keys.principals[GENERATED_KEY]

@@ -21,6 +21,9 @@ seen: nobody guesses 256 random bits."""
 SOURCE_ANNOTATION = f"{API_GROUP}/keys-from"
 """On the Secret `<name>-live`: the Secret that its keys were copied from."""
 
+_STAY_VALID = "the keys it had last stay valid until then"
+_NOBODY = "no pod gets ready, and nobody is let in, until then"
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -46,7 +49,12 @@ def key_secret_name(server: McpServer) -> str:
 
 
 def resolve(
-    server: McpServer, source: Live | None, copy: Live | None, seed: bytes, fresh: bytes
+    server: McpServer,
+    source: Live | None,
+    copy: Live | None,
+    seed: bytes,
+    fresh: bytes,
+    generated: Live | None = None,
 ) -> Keys:
     """Decide which keys open a server now.
 
@@ -56,6 +64,7 @@ def resolve(
         copy: The Secret `<name>-live` as it is; None where there is none.
         seed: The operator's own 32 bytes, from which each server's hash key is derived.
         fresh: 32 new random bytes, for the case that a key has to be generated.
+        generated: The Secret with the generated key, where `source` is another and there is none.
     """
     secret_name = key_secret_name(server)
     hash_key = hmac.new(seed, server.uid.encode(), hashlib.sha256).hexdigest().encode()
@@ -66,8 +75,15 @@ def resolve(
         # An edited copy is put right and costs nobody a key; only a new one does.
         changed = held is not None and key == _encoded(fresh)
         return Keys(secret_name, True, {GENERATED_KEY: key}, hash_key, changed)
+    if source is None and generated is not None and _counts(server, generated, copy):
+        own_name = names.key_secret(server.name)
+        key = _generated(generated, _copied(copy, own_name).get(GENERATED_KEY), fresh)
+        missing = _missing(
+            server, secret_name, f"the generated key of Secret {own_name} stays valid until then"
+        )
+        return Keys(own_name, True, {GENERATED_KEY: key}, hash_key, wait=missing)
     if source is None:
-        missing = _missing(server, secret_name, has_copies=bool(copied))
+        missing = _missing(server, secret_name, _STAY_VALID if copied else _NOBODY)
         return Keys(secret_name, False, copied, hash_key, wait=missing)
     found = principals(source)
     empty = None if any(map(key_lines, found.values())) else _empty(server, secret_name)
@@ -85,6 +101,18 @@ def _generated(source: Live | None, held: bytes | None, fresh: bytes) -> bytes:
         if key and digest(key) == expected:
             return key
     return held or _encoded(fresh)
+
+
+def _counts(server: McpServer, generated: Live, copy: Live | None) -> bool:
+    """Whether a generated key counts until the Secret that the manifest names is there.
+
+    That may be misspelt. It does not where another Secret was taken over before: of an earlier
+    life of the server a generated one may have been retained.
+    """
+    if copy is not None:
+        return copied_from(copy) == names.key_secret(server.name)
+    owners = generated["metadata"].get("ownerReferences") or ()
+    return any(owner["uid"] == server.uid for owner in owners)
 
 
 def _encoded(fresh: bytes) -> bytes:
@@ -126,12 +154,7 @@ def encoded(keys: Keys, files: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode() for key, value in sorted(content.items())}
 
 
-def _missing(server: McpServer, secret_name: str, *, has_copies: bool) -> NotReadyError:
-    until = (
-        "the keys it had last stay valid until then"
-        if has_copies
-        else "no pod gets ready, and nobody is let in, until then"
-    )
+def _missing(server: McpServer, secret_name: str, until: str) -> NotReadyError:
     return NotReadyError(
         Reason.KEY_SECRET_MISSING,
         f"Secret {server.namespace}/{secret_name} does not exist; create it or remove "
@@ -143,5 +166,5 @@ def _empty(server: McpServer, secret_name: str) -> NotReadyError:
     return NotReadyError(
         Reason.KEY_SECRET_EMPTY,
         f"Secret {server.namespace}/{secret_name} has no key; add an entry whose name is a "
-        "principal and whose value is a key (no pod gets ready, and nobody is let in, until then)",
+        f"principal and whose value is a key ({_NOBODY})",
     )

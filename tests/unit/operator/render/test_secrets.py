@@ -118,6 +118,48 @@ def test_a_missing_secret_is_waited_for(
     assert says in str(keys.wait)
 
 
+def owned(generated: dict[str, Any], uid: str = "u") -> dict[str, Any]:
+    metadata = generated["metadata"] | {"ownerReferences": [{"uid": uid, "controller": True}]}
+    return generated | {"metadata": metadata}
+
+
+@pytest.mark.parametrize(
+    ("found", "copy", "key"),
+    [
+        pytest.param(generated(OLD), copied("web-keys", default=OLD), OLD, id="counts"),
+        pytest.param(
+            generated(OLD, b"edited"), copied("web-keys", default=OLD), OLD, id="edited"
+        ),
+        pytest.param(owned(generated(OLD)), None, OLD, id="copies-lost"),
+        pytest.param(None, copied("web-keys", default=OLD), None, id="withdrawn"),
+        pytest.param(generated(OLD), copied("clients"), None, id="another-was-taken-over"),
+        pytest.param(generated(OLD), None, None, id="retained"),
+        pytest.param(owned(generated(OLD), "v"), None, None, id="of-an-earlier-server"),
+    ],
+)  # fmt: skip
+def test_a_generated_key_counts_until_the_secret_that_is_to_replace_it_is_there(
+    found: Any, copy: Any, key: bytes | None
+) -> None:
+    keys = secrets.resolve(server("typo"), None, copy, SEED, FRESH, found)
+
+    assert keys.principals == ({"default": key} if key else {})
+    assert keys.generated == bool(key)
+    assert keys.secret_name == ("web-keys" if key else "typo")
+    assert keys.wait is not None
+    assert keys.wait.reason is Reason.KEY_SECRET_MISSING
+    assert ("generated key of Secret web-keys stays valid" in str(keys.wait)) == bool(key)
+    assert not keys.changed
+
+
+def test_a_generated_key_ends_with_the_secret_that_replaces_it() -> None:
+    copy = copied("web-keys", default=OLD)
+
+    keys = secrets.resolve(server("clients"), secret(alice=b"one"), copy, SEED, FRESH)
+
+    assert keys.principals == {"alice": b"one"}
+    assert not keys.generated
+
+
 def test_the_hash_key_is_the_servers_own_and_always_the_same() -> None:
     first, again = resolve(None, None), resolve(generated(OLD), None)
     other = secrets.resolve(server().model_copy(update={"uid": "v"}), None, None, SEED, FRESH)

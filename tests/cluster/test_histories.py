@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from breakwater_operator.api.errors import SpecError
-from breakwater_operator.kube.kinds import CHILDREN, CONFIG_MAP, MCP_SERVER, SECRET
+from breakwater_operator.kube.kinds import CHILDREN, CLAIM, CONFIG_MAP, MCP_SERVER, SECRET
 from dev.cluster.api import ApiError
 from tests.support.faultproxy import Rule, Seen
 from tests.support.life import differences
@@ -27,7 +27,7 @@ from tests.support.operator_ground import Ground, said
 from tests.support.optional_kinds import complete_ground
 from tests.support.rendered import faults, known, owned, rendered
 from tests.support.rig.proof import Proof, source_of_operator
-from tests.support.specs import servers
+from tests.support.specs import RIGHT, servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,12 @@ def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) 
     with complete_ground(control_plane, tmp_path_factory, "histories") as made:
         made.create(SECRET, "keys", stringData={"value": "a key", "0": "another one"})
         made.create(CONFIG_MAP, "keys", data={"value": "a text", "_a.B-c": "another one"})
+        # Where one is missing, or is of one pod, what the manifest before asked for goes on.
+        for name in RIGHT["claimName"]:
+            resources = {"requests": {"storage": "1Mi"}}
+            made.create(
+                CLAIM, name, spec={"accessModes": ["ReadWriteMany"], "resources": resources}
+            )
         yield made
 
 

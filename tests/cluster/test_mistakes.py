@@ -9,11 +9,19 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import CLAIM, MCP_SERVER, POD, SECRET, Kind
+from breakwater_operator.kube.kinds import (
+    CLAIM,
+    DEPLOYMENT,
+    MCP_SERVER,
+    POD,
+    SECRET,
+    Kind,
+)
 from dev.cluster.api import ApiError
 from tests.support.certificates import FOR_LONG, self_signed
 from tests.support.cluster import RunningCluster, eventually
@@ -71,9 +79,13 @@ def certificate(host: str, until: datetime = FOR_LONG) -> Act:
     return act
 
 
+def claim_of(op: Ground, name: str, mode: str) -> None:
+    spec = {"accessModes": [mode], "resources": {"requests": {"storage": "1Gi"}}}
+    op.create(CLAIM, name, spec=spec)
+
+
 def claim(op: Ground) -> None:
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    op.create(CLAIM, "oops-data", spec=spec)
+    claim_of(op, "oops-data", "ReadWriteOnce")
 
 
 def quota(op: Ground) -> None:
@@ -340,6 +352,13 @@ def test_a_mistake_is_one_condition_and_heals_when_it_is_mended(
                 op.delete(kind_, name)
         # The garbage collector looks for new kinds twice a minute: for ours, in a new cluster.
         eventually(lambda: not op.children(SERVER), "all of it is gone", seconds=90)
+        # A claim stays as long as a pod mounts it.
+        for kind_, name in mistake.tidy:
+            eventually(partial(is_gone, op, kind_, name), f"{name} is gone", seconds=90)
+
+
+def is_gone(op: Ground, kind: Kind, name: str) -> bool:
+    return op.get(kind, name) is None
 
 
 def asked(op: Ground) -> int:
@@ -348,6 +367,85 @@ def asked(op: Ground) -> int:
     before = len(op.proxy.seen)
     time.sleep(QUIET_SECONDS)
     return len(op.proxy.asked(before))
+
+
+def pods(op: Ground, name: str) -> set[str]:
+    """The pods of a server that nobody has told to stop."""
+    path = f"{POD.path(op.namespace)}?labelSelector=breakwater.dev/server={name}"
+    found = [one["metadata"] for one in op.api.get(path)["items"]]
+    return {one["uid"] for one in found if "deletionTimestamp" not in one}
+
+
+def mounting(name: str) -> Object:
+    return {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": name}}]}
+
+
+def test_pods_that_serve_stay_until_a_claim_is_there_that_new_ones_mount(op: Ground) -> None:
+    op.ready("typo", replicas=3)
+    served, before = pods(op, "typo"), op.find(DEPLOYMENT, "typo-a")["spec"]
+
+    op.apply("typo", replicas=3, pod=mounting("typo-data"))
+
+    found = op.wait("typo", "Progressing", "True", "ClaimMissing")
+    assert "typo-data does not exist" in found["message"]
+    assert "typo-data does not exist" in op.wait("typo", "Ready", "False")["message"]
+    assert asked(op) <= ASKED_MAX
+    assert pods(op, "typo") == served
+    assert op.find(DEPLOYMENT, "typo-a")["spec"] == before
+    # What serves is kept true meanwhile, also where the Deployment was lost.
+    op.delete(DEPLOYMENT, "typo-a", "Orphan")
+    op.apply("typo", replicas=4, pod=mounting("typo-data"))
+    eventually(lambda: len(pods(op, "typo")) == 4, "there is one more")
+    assert served < pods(op, "typo")
+
+    claim_of(op, "typo-data", "ReadWriteMany")
+
+    op.wait("typo", "Ready")
+    op.wait("typo", "Progressing", "False")
+    template = op.find(DEPLOYMENT, "typo-a")["spec"]["template"]["spec"]
+    assert "data" in {volume["name"] for volume in template["volumes"]}
+    op.delete(MCP_SERVER, "typo")
+
+
+def test_a_claim_that_turns_out_to_be_of_one_pod_takes_none_from_a_server(op: Ground) -> None:
+    op.ready("late", replicas=3)
+    served = pods(op, "late")
+    op.apply("late", replicas=3, pod=mounting("late-data"))
+    op.wait("late", "Progressing", "True", "ClaimMissing")
+
+    claim_of(op, "late-data", "ReadWriteOnce")
+
+    op.wait("late", "Accepted", "False", "SpecInvalid")
+    op.quiet()
+    assert pods(op, "late") == served
+    op.apply("late", replicas=1, pod=mounting("late-data"))
+    op.wait("late", "Accepted")
+    strategy = op.find(DEPLOYMENT, "late-a")["spec"]["strategy"]
+    assert strategy == {"type": "Recreate"}
+    op.delete(MCP_SERVER, "late")
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [pytest.param("three", {}, id="fixed"), pytest.param("load", {"max": 5}, id="by-load")],
+)
+def test_a_refused_manifest_leaves_what_runs_as_it_is(op: Ground, name: str, load: Object) -> None:
+    spec: Object = {"replicas": 3} | ({"autoscaling": load} if load else {})
+    claim_of(op, f"{name}-data", "ReadWriteOnce")
+    op.ready(name, **spec)
+    op.quiet()
+    served, before = pods(op, name), op.children(name)
+
+    op.apply(name, **spec, pod=mounting(f"{name}-data"))
+
+    op.wait(name, "Accepted", "False", "SpecInvalid")
+    op.quiet()
+    assert pods(op, name) == served
+    assert op.children(name) == before
+    op.apply(name, **spec)
+    op.wait(name, "Ready")
+    assert pods(op, name) == served
+    op.delete(MCP_SERVER, name)
 
 
 REFUSED = [

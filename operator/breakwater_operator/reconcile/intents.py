@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from breakwater_operator.api import names
-from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.errors import ApiError
@@ -24,6 +23,7 @@ from breakwater_operator.render import (
     Intent,
     Issuer,
     claims,
+    held,
     live,
     rate_store,
     revision,
@@ -83,12 +83,16 @@ class Intents:
         if (wrong := certificate.problem) is not None:
             seen.problems.append(Problem(wrong.reason, str(wrong)))
         seen.faults = claims.faults(server, reading.claims)
+        running = self._running(server, stored)
+        possible = held.possible(server, reading.claims, running)
+        wanted = self._revision(server, stored, read_at_start, seen)
+        kept = held.kept(wanted, reading.claims, running)
+        seen.awaited = wanted.name if kept is not wanted else None
         held_ring = ring.read(reading.internal)
-        chosen = self._revision(server, stored, read_at_start, seen)
         intent = Intent(
-            server=self._held(server, seen.faults),
+            server=possible,
             platform=self.platform,
-            revision=chosen,
+            revision=kept,
             keys=keys,
             ring=held_ring or ring.first(server, self.now(), self.entropy(ring.FRESH_BYTES)),
             operator_keys=self.signing.public,
@@ -96,7 +100,8 @@ class Intents:
             issuer=await self._issuer(server, seen),
             certificate=certificate,
             rate_store=credentials,
-            carried=self.carrying.of(server, stored, chosen.name),
+            # Where pods stay of an older revision, they have the backends of that one.
+            carried=self.carrying.of(server, stored, wanted.name),
             kinds=self.world.kinds,
         )
         if held_ring is None:
@@ -139,19 +144,9 @@ class Intents:
                 seen.waits.append(unknown_issuer(error))
             return held
 
-    def _held(self, server: McpServer, faults: Sequence[Fault]) -> McpServer:
-        """Keep a server true that asks for more pods than can share its claims.
-
-        Keys are withdrawn and drift is repaired meanwhile; it has as many pods as are possible.
-
-        Raises:
-            SpecError: Nothing of it runs yet: it begins once the manifest is corrected.
-        """
-        if not faults:
-            return server
-        running = deployments.find(self.world, server.namespace, server.name)
-        if running is None:
-            raise SpecError(faults)
-        fewer = {"replicas": claims.REPLICAS_MAX, "autoscaling": None}
-        spec = server.spec.model_copy(update=fewer)
-        return server.model_copy(update={"spec": spec})
+    def _running(self, server: McpServer, stored: Sequence[Object]) -> revision.Revision | None:
+        """Find the revision of the pods, where claims may keep them as they are."""
+        if not claims.named(server):
+            return None
+        deployment = deployments.find(self.world, server.namespace, server.name)
+        return revision.running(server, stored, deployments.revision_of(deployment))

@@ -192,7 +192,8 @@ class Reconciler:
             await self.withdrawals.make(owner, seen)
             return seen
         # The intent itself is large, and what is found out is remembered for every server.
-        seen.revision, seen.key_secret = intent.revision.name, intent.keys.secret_name
+        seen.revision = seen.awaited or intent.revision.name
+        seen.key_secret = intent.keys.secret_name
         seen.live = live.wanted(intent, live_objects.written(manifests))
         seen.waits += missing(intent)
         await self._free(owner, server, desired)

@@ -39,6 +39,8 @@ class Seen:
     failure: ApiError | None = None
     revision: str | None = None
     """The revision that the pods should run, once that is known."""
+    awaited: str | None = None
+    """That revision, where pods stay of another one until the claims exist that it mounts."""
     key_secret: str | None = None
     """The Secret that the keys come from, once that is known."""
     is_key_changed: bool = False

@@ -1,6 +1,6 @@
 """PersistentVolumeClaims: which pods can share one, and what is wrong where they cannot."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,31 +40,42 @@ def faults(server: McpServer, claims: Mapping[str, Claim]) -> tuple[Fault, ...]:
         server: The server.
         claims: Its claims by name; one that does not exist is absent.
     """
-    return tuple(_faults(server, claims))
+    return tuple(_fault(server, name, claims[name]) for name in crowded(server, claims))
 
 
-def _faults(server: McpServer, claims: Mapping[str, Claim]) -> Iterator[Fault]:
-    scaling = server.spec.autoscaling
-    most = scaling.max if scaling is not None else server.spec.replicas
-    if server.spec.suspend or most <= REPLICAS_MAX:
-        return
-    for name in named(server):
-        claim = claims.get(name)
-        if claim is not None and not claim.shared:
-            yield Fault(
-                "spec.replicas" if scaling is None else "spec.autoscaling.max",
-                f"{most} pods cannot share PersistentVolumeClaim "
-                f"{server.namespace}/{name}, which is {', '.join(claim.access_modes)}; write "
-                f"replicas: 1{' without autoscaling' if scaling else ''}, or mount a claim that is "
-                "ReadWriteMany",
-            )
+def crowded(server: McpServer, claims: Mapping[str, Claim]) -> tuple[str, ...]:
+    """Name the claims that as many pods as the manifest asks for cannot share."""
+    if server.spec.suspend or _most(server) <= REPLICAS_MAX:
+        return ()
+    found = [name for name in named(server) if name in claims]
+    return tuple(name for name in found if not claims[name].shared)
+
+
+def mounted(template: Mapping[str, Any]) -> frozenset[str]:
+    """Name the claims that the pods of a template mount."""
+    sources = [volume.get("persistentVolumeClaim") for volume in template["spec"]["volumes"]]
+    return frozenset(source["claimName"] for source in sources if source)
 
 
 def shareable(template: Mapping[str, Any], claims: Mapping[str, Claim]) -> bool:
     """Say whether an old and a new pod of a template may run at the same time.
 
-    A claim that does not exist yet is taken for one that cannot be shared.
+    With a claim that does not exist the new one waits whatever the old one does, which serves.
     """
-    sources = [volume.get("persistentVolumeClaim") for volume in template["spec"]["volumes"]]
-    found = [claims.get(source["claimName"]) for source in sources if source]
-    return all(claim is not None and claim.shared for claim in found)
+    found = [claims[name] for name in mounted(template) if name in claims]
+    return all(claim.shared for claim in found)
+
+
+def _most(server: McpServer) -> int:
+    scaling = server.spec.autoscaling
+    return scaling.max if scaling is not None else server.spec.replicas
+
+
+def _fault(server: McpServer, name: str, claim: Claim) -> Fault:
+    scaling = server.spec.autoscaling
+    return Fault(
+        "spec.replicas" if scaling is None else "spec.autoscaling.max",
+        f"{_most(server)} pods cannot share PersistentVolumeClaim {server.namespace}/{name}, which "
+        f"is {', '.join(claim.access_modes)}; write replicas: 1"
+        f"{' without autoscaling' if scaling else ''}, or mount a claim that is ReadWriteMany",
+    )

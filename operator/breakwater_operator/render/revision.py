@@ -120,9 +120,21 @@ def upgraded(
 
 def remembered(server: McpServer, stored: Iterable[Live]) -> list[Mapping[str, Any]]:
     """Say what the revisions of a server remember of Secrets and ConfigMaps, newest first."""
-    found = [revision for item in stored if (revision := read(item, server)) is not None]
-    newest_first = sorted(found, key=lambda revision: -revision.number)
-    return [source for revision in newest_first for source in revision.sources]
+    return [source for revision in _newest_first(server, stored) for source in revision.sources]
+
+
+def running(server: McpServer, stored: Iterable[Live], name: str | None) -> Revision | None:
+    """Find the revision that the pods of a server are of; None where it never had any.
+
+    Args:
+        server: The server.
+        stored: Its ControllerRevisions.
+        name: What its Deployment says. Where that is no revision, or there is no Deployment, it was
+            the newest one.
+    """
+    found = _newest_first(server, stored)
+    same = [revision for revision in found if revision.name == name]
+    return next(iter([*same, *found]), None)
 
 
 def read(stored: Live, server: McpServer) -> Revision | None:
@@ -158,6 +170,11 @@ def unused(stored: Iterable[Live], current: str, running: Iterable[str]) -> tupl
     """
     needed = {current, *running}
     return tuple(item for item in stored if _label(item) not in needed)
+
+
+def _newest_first(server: McpServer, stored: Iterable[Live]) -> list[Revision]:
+    found = [revision for item in stored if (revision := read(item, server)) is not None]
+    return sorted(found, key=lambda revision: -revision.number)
 
 
 def _label(stored: Live) -> str | None:

@@ -142,7 +142,7 @@ def test_an_immutable_secret_with_the_right_data_stays() -> None:
         pytest.param(["ReadWriteOncePod"], 1, "Recreate", id="one-pod-strictly"),
         pytest.param(["ReadWriteMany"], 3, "RollingUpdate", id="shared"),
         pytest.param(["ReadWriteOnce", "ReadOnlyMany"], 3, "RollingUpdate", id="read-by-many"),
-        pytest.param(None, 3, "Recreate", id="not-there-yet"),
+        pytest.param(None, 3, "RollingUpdate", id="not-there-yet"),
     ],
 )
 def test_the_strategy_follows_the_claim(

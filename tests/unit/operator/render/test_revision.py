@@ -166,6 +166,18 @@ def test_what_is_not_a_revision_of_this_server_is_rendered_anew(change: dict[str
     assert revision.current(owner, NEWER, [found]).image == "registry.example/r:2"
 
 
+def test_the_running_revision_is_what_the_deployment_says_or_else_the_newest() -> None:
+    owner = server()
+    first = revision.current(owner, PLATFORM, ())
+    second = revision.upgraded(owner, NEWER, [stored(owner, first)])
+    kept = [stored(owner, second), stored(owner, first)]
+
+    assert revision.running(owner, kept, first.name) == first
+    assert revision.running(owner, kept, None) == second
+    assert revision.running(owner, kept, "edited") == second
+    assert revision.running(owner, (), first.name) is None
+
+
 def test_revisions_that_nobody_needs_are_named() -> None:
     servers = [server(runtime={"image": f"x:{number}"}) for number in range(3)]
     current, running, unused = (revision.current(each, PLATFORM, ()) for each in servers)

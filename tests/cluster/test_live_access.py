@@ -113,12 +113,13 @@ def tools(op: Ground, name: str) -> dict[str, Any]:
     return {one["backend"]: one["deny"] for one in live(op, name).get("tools", ())}
 
 
+def named(backend: str) -> list[dict[str, Any]]:
+    python = {"server": "weather.main:mcp"}
+    return [{"name": backend, "python": python, "tools": {"deny": ["delete_*"]}}]
+
+
 @pytest.mark.requirement("G2")
 def test_what_a_renamed_backend_denied_stays_denied_while_a_pod_may_have_it(op: Ground) -> None:
-    def named(backend: str) -> list[dict[str, Any]]:
-        python = {"server": "weather.main:mcp"}
-        return [{"name": backend, "python": python, "tools": {"deny": ["delete_*"]}}]
-
     before = op.ready("named", backends=named("one"))["status"]["revision"]
     op.quiet()
     # Pods of the new revision do not come: the quota of the namespace leaves them no room.
@@ -149,6 +150,21 @@ def test_what_a_renamed_backend_denied_stays_denied_while_a_pod_may_have_it(op: 
     op.patch(MCP_SERVER, "named", {"metadata": {"annotations": {"wake": "up"}}})
     op.quiet()
     assert op.proxy.asked(seen) == []
+
+
+@pytest.mark.requirement("G2")
+def test_what_a_renamed_backend_denied_stays_denied_while_pods_wait_for_a_claim(op: Ground) -> None:
+    op.ready("waits", backends=named("one"))
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": "nobody-made-it"}}
+
+    op.apply("waits", backends=named("uno"), pod={"volumes": [volume]})
+
+    op.wait("waits", "Progressing", "True", "ClaimMissing")
+    op.quiet(2)
+    assert tools(op, "waits") == {"one": ["delete_*"], "uno": ["delete_*"]}
+    op.apply("waits", backends=named("uno"))
+    op.wait("waits", "Ready")
+    eventually(lambda: tools(op, "waits") == {"uno": ["delete_*"]}, "the old name is gone")
 
 
 def test_a_misspelt_key_secret_costs_nobody_the_generated_key(op: Ground) -> None:

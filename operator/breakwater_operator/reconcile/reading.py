@@ -70,7 +70,7 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
     own_name = names.key_secret(server.name)
     return Reading(
         source=source,
-        generated=await secret(world, server.namespace, own_name) if source is None else None,
+        generated=await secret(world, server.namespace, own_name) if keys and not source else None,
         copy=await secret(world, server.namespace, names.live(server.name)),
         internal=await secret(world, server.namespace, names.internal(server.name)),
         certificate=await world.references.read(tls[0]) if tls else None,

@@ -26,7 +26,7 @@ CUT_SECONDS = 1.0
 """How long what is cut at the end of a drain may take to say so to its client."""
 
 ALL_ADDRESSES = "::"
-ALL_ADDRESSES_OF_IPV4 = "0.0.0.0"  # noqa: S104 (what a pod's settings ask for)
+ALL_ADDRESSES_OF_IPV4 = "0.0.0.0"  # noqa: S104 (for :: where there is no IPv6)
 
 LOST_SECONDS = 60
 """After how long without a sign of life from its network a client counts as gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -59,6 +60,10 @@ def pods(op: Ground, name: str) -> set[str]:
     return {one["uid"] for one in found if "deletionTimestamp" not in one}
 
 
+def is_scaled(op: Ground, name: str, count: int) -> bool:
+    return len(pods(op, name)) == count
+
+
 def scaled(op: Ground, name: str, count: int) -> None:
     """Scale a Deployment as an autoscaler does."""
     path = f"{DEPLOYMENT.path(op.namespace, f'{name}-a', 'scale')}?fieldManager=autoscaler"
@@ -106,6 +111,25 @@ def test_what_an_autoscaler_decides_stays_and_is_given_back_at_once(op: Ground) 
     assert pods(op, "tide") == before
     scaled(op, "tide", 4)
     eventually(lambda: replicas(op, "tide") == 7, "the number is ours again")
+
+
+def test_a_server_stays_ready_while_load_brings_and_takes_pods(op: Ground) -> None:
+    op.ready("swell", autoscaling={"min": 2, "max": 9})
+    op.quiet()
+    since = {kind: op.condition("swell", kind) for kind in ("Available", "Ready")}
+
+    for count in (6, 3):
+        # Conditions know their time by the second.
+        time.sleep(1.1)
+        scaled(op, "swell", count)
+        eventually(partial(is_scaled, op, "swell", count), f"there are {count}", seconds=60)
+        op.wait("swell", "Progressing", "False")
+        op.quiet()
+
+    for kind, before in since.items():
+        now = op.condition("swell", kind)
+        assert (now["status"], now["lastTransitionTime"]) == ("True", before["lastTransitionTime"])
+    assert op.condition("swell", "Ready")["message"] == "3 of 3 pods are ready"
 
 
 def test_an_autoscaler_of_others_that_scales_our_deployment_is_named(op: Ground) -> None:

@@ -29,7 +29,10 @@ class ConditionType(StrEnum):
     __str__ = str.__str__
 
     ACCEPTED = ("Accepted", "The manifest is valid and acted upon.")
-    AVAILABLE = ("Available", "As many pods are ready as are wanted.")
+    AVAILABLE = (
+        "Available",
+        "As many pods are ready as are wanted; where load decides, as `spec.autoscaling.min` says.",
+    )
     VERIFIED = ("Verified", "The operator has spoken MCP with the server.")
     PROGRESSING = ("Progressing", "A change is under way, or waits for something.")
     DEGRADED = ("Degraded", "Something is wrong that does not go away by waiting.")

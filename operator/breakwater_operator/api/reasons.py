@@ -34,8 +34,11 @@ class Reason(StrEnum):
         ),
     )
 
-    AVAILABLE = ("Available", "All wanted replicas are ready.")
-    PODS_NOT_READY = ("PodsNotReady", "Fewer pods are ready than wanted; the message counts them.")
+    AVAILABLE = ("Available", "As many pods are ready as the manifest asks for.")
+    PODS_NOT_READY = (
+        "PodsNotReady",
+        "Fewer pods are ready than the manifest asks for; the message counts them.",
+    )
     SCALED_TO_ZERO = ("ScaledToZero", "`spec.replicas` is 0, so no pods are wanted.")
     SUSPENDED = ("Suspended", "`spec.suspend` is true, so no pods are wanted.")
 

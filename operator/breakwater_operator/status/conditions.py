@@ -42,9 +42,10 @@ def accepted(facts: Facts) -> Condition:
 
 @once
 def available(facts: Facts) -> Condition:
-    """Say whether as many pods are ready as are wanted.
+    """Say whether as many pods are ready as the manifest asks for.
 
-    A server that is suspended or scaled to zero is available: nothing is missing.
+    A server that is suspended or scaled to zero is available: nothing is missing. Where load
+    decides, the manifest asks for the least of them: who is given more serves while they start.
     """
     kind = ConditionType.AVAILABLE
     if nobody := nobody_wanted(facts):
@@ -53,9 +54,10 @@ def available(facts: Facts) -> Condition:
         message = "no pods have been made of this manifest, which is not acted upon"
         return Condition(kind, "False", Reason.PODS_NOT_READY, message)
     state = rollout(facts)
-    ready = min(state.ready, state.wanted)
-    message = f"{ready} of {state.wanted} pods {'is' if ready == 1 else 'are'} ready"
-    if state.wanted > 0 and ready >= state.wanted:
+    of = max(state.wanted, state.needed)
+    ready = min(state.ready, of)
+    message = f"{ready} of {of} pods {'is' if ready == 1 else 'are'} ready"
+    if 0 < state.needed <= ready:
         return Condition(kind, "True", Reason.AVAILABLE, message)
     return Condition(kind, "False", Reason.PODS_NOT_READY, message)
 
@@ -214,9 +216,12 @@ def _rolling(facts: Facts) -> str:
     state = rollout(facts)
     if state.wanted == 0:
         return f"{state.total} pods are stopping"
+    if state.is_newest and not state.is_seen:
+        pods_wanted = f"{state.wanted} pods of revision {facts.revision} are wanted"
+        return f"{pods_wanted}; the Deployment's controller has yet to act"
     if state.total > state.updated == state.wanted:
         return f"{state.total - state.updated} pods of older revisions are stopping"
-    updated = state.updated if state.is_current else 0
+    updated = min(state.updated, state.wanted) if state.is_current else 0
     if updated == state.wanted:
         return f"{state.ready} of {state.wanted} pods of revision {facts.revision} are ready"
     return f"{updated} of {state.wanted} pods run revision {facts.revision}"

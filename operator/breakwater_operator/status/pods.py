@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from breakwater_contract.backends import Reason as Backend
+from breakwater_contract.names import REVISION_LABEL
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.status.facts import Pod, Problem
 
@@ -53,6 +54,12 @@ def living(pods: Iterable[Pod]) -> list[Pod]:
 def stopping(pods: Iterable[Pod]) -> list[Pod]:
     """The pods that were told to stop and are still there."""
     return [pod for pod in pods if pod.object["metadata"].get("deletionTimestamp")]
+
+
+def are_of(pods: Iterable[Pod], revision: str | None) -> bool:
+    """Whether all pods that nobody has told to stop are of a revision."""
+    labels = [pod.object["metadata"].get("labels") or {} for pod in living(pods)]
+    return all(found.get(REVISION_LABEL) == revision for found in labels)
 
 
 def is_ready(pod: Pod) -> bool:

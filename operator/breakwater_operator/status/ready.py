@@ -2,6 +2,7 @@
 
 from breakwater_operator.api.conditions import Condition, ConditionType
 from breakwater_operator.api.reasons import Reason
+from breakwater_operator.status import pods
 from breakwater_operator.status.conditions import (
     accepted,
     available,
@@ -69,4 +70,8 @@ def serves_another_revision(facts: Facts) -> bool:
     if facts.deployment is None or nobody_wanted(facts) is not None:
         return False
     state = rollout(facts)
-    return not state.is_current or state.updated < max(state.wanted, state.total)
+    if state.is_current:
+        return state.updated < state.total
+    # Its controller has yet to say what came of a change, which may be one of numbers alone: then
+    # all pods are of this revision already.
+    return not state.is_newest or not pods.are_of(facts.pods, facts.revision)

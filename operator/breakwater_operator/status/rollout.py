@@ -13,19 +13,29 @@ class Rollout:
     """The numbers of a Deployment, and what its controller says of them."""
 
     wanted: int
+    needed: int = 0
+    """How many ready pods serve clients as the manifest says: of those that load decides upon, the
+    least. The others come and go with it, and their coming takes a while each time."""
     total: int = 0
     """Pods that exist, of whatever revision."""
     updated: int = 0
     """Pods of the current revision."""
     ready: int = 0
-    is_current: bool = False
-    """Whether the numbers are about the Deployment as it is now, and that of this revision."""
+    is_newest: bool = False
+    """Whether the Deployment makes pods of the current revision."""
+    is_seen: bool = False
+    """Whether the numbers are about the Deployment as it is now."""
     is_settled: bool = False
     """Whether its controller has said that all pods of it have been ready."""
     is_late: bool = False
     """Whether its controller has given up waiting."""
     refusal: str | None = None
     """Why its pods cannot be made."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the numbers are about the Deployment as it is now, and that of this revision."""
+        return self.is_newest and self.is_seen
 
     @property
     def is_complete(self) -> bool:
@@ -39,17 +49,21 @@ def rollout(facts: Facts) -> Rollout:
     """Read the Deployment of a server; without one nothing has begun."""
     deployment = facts.deployment
     if deployment is None:
-        return Rollout(_wanted(facts, 0))
+        wanted = _wanted(facts, 0)
+        return Rollout(wanted, _needed(facts, wanted))
     status = deployment.get("status") or {}
     conditions = {item["type"]: item for item in status.get("conditions") or ()}
     progressing = conditions.get("Progressing", {})
     failure = conditions.get("ReplicaFailure", {})
+    wanted = _wanted(facts, deployment["spec"].get("replicas", 1))
     return Rollout(
-        wanted=_wanted(facts, deployment["spec"].get("replicas", 1)),
+        wanted=wanted,
+        needed=_needed(facts, wanted),
         total=status.get("replicas", 0),
         updated=status.get("updatedReplicas", 0),
         ready=status.get("readyReplicas", 0),
-        is_current=_is_current(facts, deployment, status),
+        is_newest=_revision(deployment) == facts.revision,
+        is_seen=_is_seen(deployment, status),
         is_settled=progressing.get("reason") == "NewReplicaSetAvailable",
         is_late=progressing.get("reason") == "ProgressDeadlineExceeded",
         refusal=failure.get("message") if failure.get("status") == "True" else None,
@@ -63,8 +77,17 @@ def _wanted(facts: Facts, otherwise: int) -> int:
     return facts.server.wanted_replicas
 
 
-def _is_current(facts: Facts, deployment: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-    metadata, spec = deployment["metadata"], deployment["spec"]
-    is_seen = status.get("observedGeneration", 0) >= metadata.get("generation", 0)
-    revision = spec["template"]["metadata"]["labels"].get(REVISION_LABEL)
-    return bool(is_seen and revision == facts.revision)
+def _needed(facts: Facts, wanted: int) -> int:
+    server = facts.server
+    scaling = server.spec.autoscaling if server is not None and server.is_autoscaled else None
+    return wanted if scaling is None else scaling.min
+
+
+def _revision(deployment: Mapping[str, Any]) -> str | None:
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    found: str | None = labels.get(REVISION_LABEL)
+    return found
+
+
+def _is_seen(deployment: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    return bool(status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0))

@@ -4,8 +4,8 @@ from breakwater_operator.reconcile.upgrades import AT_ONCE, Upgrades
 from breakwater_operator.status import Rollout
 
 GOING = Rollout(wanted=2, total=2, updated=1)
-LATE = Rollout(wanted=2, total=3, updated=1, is_current=True, is_late=True)
-DONE = Rollout(wanted=2, total=2, updated=2, ready=2, is_current=True, is_settled=True)
+LATE = Rollout(wanted=2, total=3, updated=1, is_newest=True, is_seen=True, is_late=True)
+DONE = Rollout(wanted=2, total=2, updated=2, ready=2, is_newest=True, is_seen=True, is_settled=True)
 
 Key = tuple[str, str]
 

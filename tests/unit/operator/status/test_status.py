@@ -90,6 +90,13 @@ STARTING = replace(
 )
 
 
+AUTOSCALED = server(autoscaling={"min": 2, "max": 9})
+
+
+def of(revision: str) -> Pod:
+    return pod(f"web-a-of-{revision}", labels={"breakwater.dev/revision": revision})
+
+
 def leaving(number: int) -> Pod:
     return pod(f"web-a-old-{number}", None, deletionTimestamp="now")
 
@@ -158,6 +165,54 @@ def test_an_hour_in_which_nothing_changes_changes_nothing() -> None:
             {"deployment": deployment(observedGeneration=4)},
             {"Progressing": ("True", "RollingOut"), "Ready": ("False", "RollingOut")},
             id="just-changed",
+        ),
+        pytest.param(
+            {"deployment": deployment(observedGeneration=4), "pods": (of("r1"), of("r0"))},
+            {"Available": ("True", "Available"), "Ready": ("False", "RollingOut")},
+            id="just-changed-to-another-revision",
+        ),
+        pytest.param(
+            {
+                "deployment": deployment(observedGeneration=4, replicas=3, updatedReplicas=3),
+                "pods": (of("r1"), of("r1"), of("r1")),
+            },
+            {"Progressing": ("True", "RollingOut"), "Ready": ("True", "Ready")},
+            id="just-scaled-down",
+        ),
+        pytest.param(
+            {
+                "deployment": deployment(4, replicas=2, updatedReplicas=2),
+                "server": server(replicas=4),
+            },
+            {"Available": ("False", "PodsNotReady"), "Ready": ("False", "PodsNotReady")},
+            id="scaled-up-by-the-manifest",
+        ),
+        pytest.param(
+            {"deployment": deployment(6, replicas=2, updatedReplicas=2), "server": AUTOSCALED},
+            {
+                "Available": ("True", "Available"),
+                "Progressing": ("True", "RollingOut"),
+                "Ready": ("True", "Ready"),
+            },
+            id="scaled-up-by-load",
+        ),
+        pytest.param(
+            {"deployment": deployment(6, 1), "server": AUTOSCALED},
+            {"Available": ("False", "PodsNotReady"), "Ready": ("False", "PodsNotReady")},
+            id="fewer-ready-than-load-may-leave",
+        ),
+        pytest.param(
+            {"deployment": deployment(1, 1), "server": AUTOSCALED},
+            {"Available": ("False", "PodsNotReady"), "Ready": ("False", "PodsNotReady")},
+            id="load-has-yet-to-bring-the-least",
+        ),
+        pytest.param(
+            {
+                "deployment": deployment(6, 6, replicas=7, updatedReplicas=3),
+                "server": AUTOSCALED,
+            },
+            {"Available": ("True", "Available"), "Ready": ("False", "RollingOut")},
+            id="rolling-while-load-decides",
         ),
         pytest.param(
             {"deployment": deployment(replicas=3, updatedReplicas=1, readyReplicas=2)},

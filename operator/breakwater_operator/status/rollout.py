@@ -7,6 +7,9 @@ from typing import Any
 from breakwater_contract.names import REVISION_LABEL
 from breakwater_operator.status.facts import Facts, once
 
+NO_REPLICA_SET = "ReplicaSetCreateError"
+"""What a Deployment says of itself where not even its ReplicaSet can be made."""
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -54,7 +57,6 @@ def rollout(facts: Facts) -> Rollout:
     status = deployment.get("status") or {}
     conditions = {item["type"]: item for item in status.get("conditions") or ()}
     progressing = conditions.get("Progressing", {})
-    failure = conditions.get("ReplicaFailure", {})
     wanted = _wanted(facts, deployment["spec"].get("replicas", 1))
     return Rollout(
         wanted=wanted,
@@ -66,8 +68,14 @@ def rollout(facts: Facts) -> Rollout:
         is_seen=_is_seen(deployment, status),
         is_settled=progressing.get("reason") == "NewReplicaSetAvailable",
         is_late=progressing.get("reason") == "ProgressDeadlineExceeded",
-        refusal=failure.get("message") if failure.get("status") == "True" else None,
+        refusal=_refusal(progressing, conditions.get("ReplicaFailure", {})),
     )
+
+
+def _refusal(progressing: Mapping[str, Any], failure: Mapping[str, Any]) -> str | None:
+    if progressing.get("reason") == NO_REPLICA_SET:
+        return progressing.get("message")
+    return failure.get("message") if failure.get("status") == "True" else None
 
 
 def _wanted(facts: Facts, otherwise: int) -> int:

@@ -440,6 +440,17 @@ def test_a_quota_is_quoted_without_the_pods_random_name() -> None:
     assert conclude(first) == conclude(second)
 
 
+def test_a_quota_that_leaves_no_replica_set_is_quoted_too() -> None:
+    text = 'Failed to create new replica set "web-a-6bd8f": exceeded quota: small'
+    late = {"type": "Progressing", "status": "False", "reason": "ReplicaSetCreateError"}
+    conditions = [late | {"message": text}]
+
+    facts = replace(STARTING, pods=(), deployment=deployment(ready=0, conditions=conditions))
+
+    assert told(facts)["Degraded"] == ("True", "PodsRefused")
+    assert message(facts, "Degraded") == f"pods cannot be made: {text}"
+
+
 def test_a_server_that_was_never_acceptable_counts_no_pods() -> None:
     faults = (Fault("spec.expose", "write a host"),)
     facts = replace(HEALTHY, server=None, faults=faults, deployment=None, pods=(), endpoints=0)

@@ -88,8 +88,8 @@ def claim(op: Ground) -> None:
     claim_of(op, "oops-data", "ReadWriteOnce")
 
 
-def quota(op: Ground) -> None:
-    op.create(QUOTA, "tight", spec={"hard": {"pods": "1"}})
+def quota(what: str, most: str) -> Act:
+    return lambda op: op.create(QUOTA, "tight", spec={"hard": {what: most}})
 
 
 def gone(kind: Kind, name: str) -> Act:
@@ -168,6 +168,8 @@ def image_is_not_there(op: Ground) -> None:
 TLS = {"expose": {"host": "oops.example", "certificate": {"secretName": "oops-cert"}}}
 REFERENCE = {"secretKeyRef": {"name": "oops-token", "key": "token"}}
 VARIABLE = {"name": "TOKEN", "valueFrom": REFERENCE}
+STDIO: Object = {"name": "main", "container": {"image": "registry.example/a:1", "stdio": ["a"]}}
+LIMITED = {"limits": {"cpu": "1"}}
 FROM_SECRET = {"name": "main", "python": {"server": "a:b", "env": [VARIABLE]}}
 VOLUME = {"name": "data", "persistentVolumeClaim": {"claimName": "oops-data"}}
 
@@ -279,8 +281,27 @@ MISTAKES = (
         {},
         ("Degraded", "True", "PodsRefused"),
         "exceeded quota: tight",
-        before=quota,
+        before=quota("pods", "1"),
         mend=gone(QUOTA, "tight"),
+    ),
+    Mistake(
+        "quota-of-replica-sets",
+        {},
+        ("Degraded", "True", "PodsRefused"),
+        "exceeded quota: tight",
+        before=quota("count/replicasets.apps", "0"),
+        mend=gone(QUOTA, "tight"),
+    ),
+    Mistake(
+        "quota-that-wants-limits",
+        {"backends": [STDIO]},
+        ("Degraded", "True", "PodsRefused"),
+        "must specify limits.cpu for: backend-main,helper,runtime",
+        before=quota("limits.cpu", "8"),
+        mend=respec(
+            backends=[{"name": "main", "container": STDIO["container"] | {"resources": LIMITED}}],
+            pod={"resources": LIMITED},
+        ),
     ),
     Mistake(
         "image-that-does-not-pull",

@@ -36,10 +36,6 @@ SOCKET_SIZE = "1Mi"
 SCRATCH_SIZE = "1Gi"
 
 DEFAULTS = Defaults({"cpu": "50m", "memory": "64Mi"}, {"memory": "512Mi"})
-HELPER_RESOURCES = {
-    "requests": {"cpu": "10m", "memory": "16Mi"},
-    "limits": {"memory": "64Mi"},
-}
 
 RESTRICTED: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
@@ -102,21 +98,27 @@ def _words(container: Container) -> tuple[str, ...]:
     return (*container.command, *container.args) if container.command else ()
 
 
-def init_containers(server: McpServer, platform: Platform, image: str) -> list[dict[str, Any]]:
+def init_containers(
+    server: McpServer, platform: Platform, image: str, resources: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Make the containers that start before the runtime.
 
     Args:
         server: The server.
         platform: Where images come from.
         image: The runtime's image, which brings the helper.
+        resources: Those of the runtime's container. The helper gets them too, which costs nothing,
+            for it ends before; so a manifest that fits a quota or a LimitRange fits it as a whole.
     """
     policy = platform.images.pull_policy
     peer = server.spec.pod.security_context.run_as_user or RUN_AS
     sidecars = [_sidecar(backend, policy, peer) for backend in _with_containers(server)]
-    return [*_helper(server, image, policy), *sidecars]
+    return [*_helper(server, image, policy, resources), *sidecars]
 
 
-def _helper(server: McpServer, image: str, policy: str) -> Iterator[dict[str, Any]]:
+def _helper(
+    server: McpServer, image: str, policy: str, resources: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     """Copy the helper to where the containers of commands can start it."""
     if not any(_words(_container(backend)) for backend in _with_containers(server)):
         return
@@ -125,7 +127,7 @@ def _helper(server: McpServer, image: str, policy: str) -> Iterator[dict[str, An
         "image": image,
         "imagePullPolicy": policy,
         "command": [HELPER_IN_IMAGE, "--install", f"{HELPER_PATH}/{HELPER}"],
-        "resources": HELPER_RESOURCES,
+        "resources": resources,
         "securityContext": RESTRICTED,
         **TERMINATION,
         "volumeMounts": [{"name": HELPER_VOLUME, "mountPath": HELPER_PATH}],

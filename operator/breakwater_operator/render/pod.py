@@ -76,7 +76,7 @@ def template(server: McpServer, platform: Platform, revision: str) -> dict[str, 
 
 
 def _init_containers(server: McpServer, platform: Platform) -> dict[str, Any]:
-    found = init_containers(server, platform, image(server, platform))
+    found = init_containers(server, platform, image(server, platform), resources(server, platform))
     return {"initContainers": found} if found else {}
 
 

@@ -24,11 +24,12 @@ def mounts(**container: Any) -> list[tuple[str, str]]:
             "spec": {"backends": [backend], "pod": {"volumes": volumes}},
         }
     )
-    (found,) = init_containers(server, PLATFORM, "r:1")
+    (found,) = init_containers(server, PLATFORM, "r:1", {})
     return [(each["name"], each["mountPath"]) for each in found["volumeMounts"]]
 
 
 SCRATCH = "backend-main-scratch"
+LIMITED = {"limits": {"cpu": "1"}}
 
 
 def test_a_folder_that_is_named_twice_is_one() -> None:
@@ -57,13 +58,15 @@ def listening(**container: Any) -> tuple[list[dict[str, Any]], Http | None]:
         }
     )
     told = settings(server.spec.backends[0], server)
-    return init_containers(server, PLATFORM, "r:1"), told.http
+    return init_containers(server, PLATFORM, "r:1", LIMITED), told.http
 
 
 def test_a_command_that_is_written_out_has_the_helper_as_its_parent() -> None:
     (installs, sidecar), http = listening(command=["crm"], args=["--host", "127.0.0.1"])
 
     assert installs["name"] == "helper"
+    # A quota that wants limits wants them of this one too.
+    assert installs["resources"] == LIMITED
     assert sidecar["command"] == ["/run/breakwater/bin/breakwater-child"]
     assert sidecar["args"][-4:] == ["--", "crm", "--host", "127.0.0.1"]
     assert http is not None

@@ -143,12 +143,17 @@ def test_a_leader_whose_network_is_cut_stops_and_does_not_come_back_as_one(pair:
     assert pair.holder == other.identity
     # It wants to write all the time, and what it knows grows older.
     time.sleep(max(0.0, began + CUT_SECONDS - time.monotonic()))
+    # A restart would mend nothing.
+    assert cut.ask("/readyz")[0] == 503
+    assert "the Lease was last read" in cut.ask("/readyz")[1]
+    assert cut.ask("/healthz")[0] == other.ask("/readyz")[0] == 200
     healed = len(cut_proxy.seen)
     cut_proxy.thaw()
     eventually(
         lambda: any(seen.plural == "leases" for seen in cut_proxy.seen[healed:]), "it looks again"
     )
     pair.relabelled_is_mended()
+    cut.wait_ready()
 
     assert cut_proxy.writes(healed) == []
     assert cut.process.poll() is None

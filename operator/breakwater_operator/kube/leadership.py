@@ -86,6 +86,7 @@ class Leadership:
         self._sleep = sleep
         self._record: _Record | None = None
         self._until = 0.0
+        self._heard: float | None = None
 
     @property
     def leads(self) -> bool:
@@ -95,6 +96,15 @@ class Leadership:
         process is doing.
         """
         return self._clock() < self._until
+
+    def fault(self) -> str | None:
+        """Say why this process could not lead if it had to; None where it could."""
+        if self._heard is None:
+            return "the Lease is not read yet"
+        silent = self._clock() - self._heard
+        if silent <= self._terms.deadline_seconds:
+            return None
+        return f"the Lease was last read {silent:.0f} s ago"
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Lead whenever possible, until cancelled; then give the Lease up.
@@ -172,8 +182,9 @@ class Leadership:
         except ApiError as error:
             if not error.not_found:
                 raise
-            self._record = None
+            self._record, self._heard = None, self._clock()
             return
+        self._heard = self._clock()
         if self._record is None or _version(live) != _version(self._record.live):
             self._record = _Record(live, self._clock())
 
@@ -186,7 +197,7 @@ class Leadership:
             if error.conflict or error.not_found:
                 return False
             raise
-        self._record = _Record(live, started)
+        self._record, self._heard = _Record(live, started), started
         if live["spec"]["holderIdentity"] == self._identity:
             self._until = started + self._terms.deadline_seconds
         return True

@@ -53,6 +53,19 @@ class Barrier:
         ]
         return [one for found in waits for one in found]
 
+    def unheard(self, seconds: float) -> list[Informer]:
+        """What the API server has said nothing of for so long, in whatever namespace.
+
+        One namespace alone may have come to be forbidden, as by its deletion.
+        """
+        alike: dict[tuple[str, str, bool], list[Informer]] = {}
+        for one in (one for informers in self._of.values() for one in informers):
+            if one.full.is_set():
+                what = (one.kind.name, one.selector, one.metadata_only)
+                alike.setdefault(what, []).append(one)
+        newest = (min(each, key=lambda one: one.silent_seconds) for each in alike.values())
+        return [one for one in newest if one.silent_seconds > seconds]
+
     async def _open(self, namespace: str | None, opened: Callable[[], None]) -> None:
         await asyncio.gather(*(one.full.wait() for one in self._of[namespace]))
         self._closed.discard(namespace)

@@ -48,6 +48,10 @@ groups, and each pass that sees a few of them may write a status."""
 REPORTS_APART_SECONDS = 1.0
 """From one pass over a server to the next one that reports wake: a rollout makes dozens of them."""
 
+SILENT_SECONDS = 180.0
+"""After which a watch is not merely quiet: it is told something each minute, and opened anew where
+it has not been for 75 seconds."""
+
 STUCK_SECONDS = 300.0
 """A pass that runs longer hangs, and a queue of which nothing is taken for that long too."""
 
@@ -154,8 +158,14 @@ class Engine:
         return faults
 
     def unready(self) -> list[str]:
-        """Say what is not there yet."""
+        """Say what keeps this process from its work, or from taking it over."""
         waiting = [f"{one.kind.name} are not listed yet" for one in self._barrier.unlisted()]
+        waiting += [
+            f"nothing was heard of {one.kind.name} for {one.silent_seconds:.0f} s"
+            for one in self._barrier.unheard(SILENT_SECONDS)
+        ]
+        if fault := self._leadership.fault():
+            waiting.append(fault)
         if self._is_working and self._signing is None:
             waiting.append("the signing key is not loaded yet")
         if not self._optional.looked.is_set():

@@ -139,6 +139,37 @@ async def test_one_that_stops_gives_the_lease_up() -> None:
     await second.stop()
 
 
+@pytest.mark.parametrize("leads", [True, False], ids=["leader", "waiting"])
+async def test_who_does_not_get_at_the_lease_says_so_until_it_does(*, leads: bool) -> None:
+    cluster, clock = Cluster(), Clock()
+    other = Process(cluster, clock, "other")
+    await until(lambda: other.is_working)
+    one = other if leads else Process(cluster, clock, "one")
+    await until(lambda: one.leadership.fault() is None)
+
+    cluster.is_away = True
+    clock.seconds += TERMS.deadline_seconds
+    quiet = one.leadership.fault()
+    clock.seconds += 2
+    said = one.leadership.fault()
+    cluster.is_away = False
+
+    assert (quiet, said) == (None, "the Lease was last read 12 s ago")
+    await until(lambda: one.leadership.fault() is None)
+    for process in {id(one): one, id(other): other}.values():
+        await process.stop()
+
+
+async def test_who_has_never_read_the_lease_says_so() -> None:
+    cluster = Cluster()
+    cluster.is_away = True
+    one = Process(cluster, Clock(), "one")
+    await asyncio.sleep(0.02)
+
+    assert one.leadership.fault() == "the Lease is not read yet"
+    await one.stop()
+
+
 async def test_a_silent_leader_stops_before_another_one_begins() -> None:
     cluster, clock = Cluster(), Clock()
     first = Process(cluster, clock, "first")

@@ -12,8 +12,16 @@ from breakwater_operator.reconcile.barrier import Barrier
 class Informer(SimpleNamespace):
     """One that is told how far it is."""
 
-    def __init__(self, namespace: str | None) -> None:
-        super().__init__(namespace=namespace, asked=asyncio.Event(), full=asyncio.Event())
+    def __init__(self, namespace: str | None, kind: str = "Pod", silent_seconds: float = 0) -> None:
+        super().__init__(
+            namespace=namespace,
+            asked=asyncio.Event(),
+            full=asyncio.Event(),
+            kind=SimpleNamespace(name=kind),
+            selector="",
+            metadata_only=False,
+            silent_seconds=silent_seconds,
+        )
 
     def list(self) -> None:
         self.asked.set()
@@ -96,3 +104,20 @@ async def test_a_failure_that_is_no_refusal_is_told() -> None:
     here.list()
 
     assert made.unlisted() == [there]
+
+
+async def test_a_kind_that_nothing_is_heard_of_is_named_unless_one_namespace_alone_is_silent() -> (
+    None
+):
+    here, there = Informer("a", silent_seconds=200), Informer("b", silent_seconds=30)
+    services = [
+        Informer(one, "Service", silent_seconds=seconds)
+        for one, seconds in (("a", 200), ("b", 190))
+    ]
+    unlisted = Informer("a", "Ingress", silent_seconds=200)
+    made = barrier(here, there, *services, unlisted)
+    for one in (here, there, *services):
+        one.list()
+
+    assert made.unheard(180) == [services[1]]
+    assert made.unheard(195) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from bench import machine
+from bench import machine, scale_raw
 from bench.processes import ROOT, ProcessError
 from bench.report import Bound, Report, Row, Table
 from bench.scale import LIBRARIES, Run
 from bench.scale_ground import client, cluster, operator, say
-from bench.scale_phases import LIVE, Ground, Phases
+from bench.scale_phases import LIVE, Ground, Phases, until_observed
 from bench.scale_pods import Volumes
 from bench.scale_servers import Servers
 from breakwater_operator.kube.errors import ApiError
@@ -25,11 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bench.report import Options
+    from bench.scale_raw import Sample
 
 MANY = 5000
 QUICK_MANY = 100
 TIMES = 5
 """How many times as many as few are many."""
+
+RAW_SHARE = 4
+"""For how many servers that are made one is written raw."""
+
+PER_NAMESPACE = 50
+"""Servers of a namespace. Controllers of Kubernetes compare each pod with every Service and every
+PodDisruptionBudget of its namespace: thousands in one would measure these."""
+
+IDLE_SECONDS = 30.0
 
 COST_RATIO_MAX = 1.25
 """What a server may cost among many, to what it costs among few. What is quadratic costs five times
@@ -42,10 +53,14 @@ ONE_POD = {"replicas": 1}
 """A cluster has addresses for 8,000 pods."""
 
 TEXT = """\
-{few} McpServers are made, changed, and passed over by an operator that is started anew; then {more}
-more are made, and all {many} are changed and passed over. Each figure is for one server. Linear
-means that it does not grow: at most {bound} times as much among many as among few. The cluster is
-one of pretended nodes and pods, as for [the bench](../reference/scale.md).
+The same is done with the first {few} of {many} McpServers and with the last {few}: they are made,
+all that are there then are changed, and are passed over by an operator that is started anew. Each
+figure is for one server. Linear means that it does not grow: at most {bound} times as much among
+{many} as among {few}. Processor time is the operator's until nothing is left to do. Time until all
+are observed is the API server's above all, which has more to keep as well: it is compared in units
+of what the same writes take at that size when they are sent raw, for {raw} servers. There are {per}
+servers in a namespace. The cluster is one of pretended nodes and pods, as for
+[the bench](../reference/scale.md).
 """
 
 
@@ -55,7 +70,11 @@ class Costs:
 
     servers: int
     figures: dict[str, float] = field(default_factory=dict)
-    """By what they are of and their unit."""
+    """What may not grow, by what it is of and its unit."""
+    details: dict[str, float] = field(default_factory=dict)
+    """What these were made of, by the same."""
+    processors: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Milliseconds of processor time until all were observed, by what was done and the process."""
 
 
 def measure(options: Options) -> Report:
@@ -68,7 +87,7 @@ def measure(options: Options) -> Report:
     few, all_of_them = Costs(max(1, many // TIMES)), Costs(many)
     try:
         with cluster(ROOT) as made, tempfile.TemporaryDirectory() as folder:
-            _more_services(made.kubeconfig)
+            _more_room(made.kubeconfig, many)
             run = Run(made.kubeconfig, made.pids, Path(folder), many, options.quick)
             uvloop.run(_measure(run, few, all_of_them))
     except* (ApiError, OSError) as errors:
@@ -81,17 +100,27 @@ def report(few: Costs, many: Costs, versions: Mapping[str, str]) -> Report:
     text = TEXT.format(
         few=few.servers,
         many=many.servers,
-        more=many.servers - few.servers,
         bound=COST_RATIO_MAX,
+        raw=_raw_count(few.servers),
+        per=PER_NAMESPACE,
     )
-    names = list(few.figures)
-    lines = [[name, f"{few.figures[name]:.3g}", f"{many.figures[name]:.3g}"] for name in names]
     columns = ["for each server", f"among {few.servers}", f"among {many.servers}"]
+    before, after = few.figures | few.details, many.figures | many.details
+    lines = [[name, f"{before[name]:.3g}", f"{after[name]:.3g}"] for name in before]
+    used = [
+        [f"{what}: {process}", f"{ms:.3g}", f"{many.processors[what][process]:.3g}"]
+        for what, processes in few.processors.items()
+        for process, ms in processes.items()
+    ]
+    processors = "Milliseconds until all were observed."
     return Report(
         title=f"{few.servers} and {many.servers} McpServers",
         text=text,
         rows=list(_rows(few, many)),
-        tables=[Table("Figures", columns, lines)],
+        tables=[
+            Table("Figures", columns, lines),
+            Table("Who used the processors", columns, used, processors),
+        ],
         versions=versions,
         raw=[vars(few), vars(many)],
     )
@@ -115,36 +144,67 @@ async def _measure(run: Run, few: Costs, many: Costs) -> None:
         client(run.kubeconfig) as api,
         client(run.kubeconfig) as mounted,
         Volumes(mounted).serving(run.pods),
-        Servers(api).following() as servers,
+        Servers(api, _namespace).following() as servers,
     ):
         ground = Ground(api, servers, run.pids)
         with operator(run.kubeconfig, run.folder, run.pods) as one:
-            phases = Phases(ground, one, few.servers)
-            empty = one.rss_mib
-            await _change(phases, "made", ONE_POD, range(few.servers), few)
-            await _change(phases, "changed", ONE_POD | LIVE, range(few.servers), few)
-            _remember_memory(few, one.rss_mib - empty)
+            sample = await scale_raw.sample(api, **ONE_POD)
+            empty_mib = one.rss_mib
+            size = Size(few, Phases(ground, one, few.servers), sample)
+            await size.measure(range(few.servers), empty_mib)
         await _restart(run, ground, few)
         with operator(run.kubeconfig, run.folder, run.pods) as one:
             await Phases(ground, one, few.servers).passed(600.0)
             phases = Phases(ground, one, many.servers)
-            await _change(phases, "made", ONE_POD, range(few.servers, many.servers), many)
-            await _change(phases, "changed", ONE_POD | LIVE, range(many.servers), many)
-            _remember_memory(many, one.rss_mib - empty)
+            last = range(many.servers - few.servers, many.servers)
+            await phases.change("made between", ONE_POD, range(few.servers, last.start))
+            await Size(many, phases, sample).measure(last, empty_mib)
         await _restart(run, ground, many)
 
 
-async def _change(
-    phases: Phases, name: str, spec: Mapping[str, Any], numbers: range, costs: Costs
-) -> None:
-    await phases.change(name, spec, numbers)
-    done = phases.done[name]
-    costs.figures[f"{name}: processor time, ms"] = 1000 * done.cpu_seconds / len(numbers)
-    costs.figures[f"{name}: time until all are observed, ms"] = 1000 * done.seconds / len(numbers)
+@dataclass(frozen=True)
+class Size:
+    """So many servers, and what they cost."""
 
+    costs: Costs
+    phases: Phases
+    sample: Sample
 
-def _remember_memory(costs: Costs, mib: float) -> None:
-    costs.figures["resident memory, KiB"] = 1024 * mib / costs.servers
+    async def measure(self, last: range, empty_mib: float) -> None:
+        """Make the last of them, change all, and wait while nothing happens.
+
+        Args:
+            last: Their numbers.
+            empty_mib: Resident memory of an operator without servers.
+        """
+        costs, operator = self.costs, self.phases.operator
+        raw = range(last.start, last.start + _raw_count(len(last)))
+        seconds = await self.sample.made(raw)
+        await self.sample.ready(raw)
+        await self._change("made", ONE_POD, last, seconds / len(raw))
+        seconds = await self.sample.changed(raw, LIVE)
+        await self._change("changed", ONE_POD | LIVE, range(costs.servers), seconds / len(raw))
+        kib = 1024 * (operator.rss_mib - empty_mib)
+        costs.figures["resident memory, KiB"] = kib / costs.servers
+        before = operator.cpu_seconds
+        await asyncio.sleep(IDLE_SECONDS)
+        used = (operator.cpu_seconds - before) * 60 / IDLE_SECONDS
+        costs.figures["idle for a minute: processor time, ms"] = 1000 * used / costs.servers
+
+    async def _change(
+        self, name: str, spec: Mapping[str, Any], numbers: range, raw_seconds: float
+    ) -> None:
+        await self.phases.change(name, spec, numbers)
+        done, count = self.phases.done[name], len(numbers)
+        seconds, costs = done.seconds / count, self.costs
+        costs.figures[f"{name}: processor time, ms"] = 1000 * done.cpu_seconds_in_all / count
+        costs.figures[f"{name}: time until all are observed, x raw"] = seconds / raw_seconds
+        costs.details[f"{name}: time until all are observed, ms"] = 1000 * seconds
+        costs.details[f"{name}: the same writes sent raw, ms"] = 1000 * raw_seconds
+        used = self.phases.ground.account.stretches[until_observed(name)]
+        costs.processors[name] = {
+            process: 1000 * seconds / count for process, seconds in used.cpu_seconds.items()
+        }
 
 
 async def _restart(run: Run, ground: Ground, costs: Costs) -> None:
@@ -157,8 +217,18 @@ async def _restart(run: Run, ground: Ground, costs: Costs) -> None:
     costs.figures["restart: time until all had a pass, ms"] = 1000 * seconds / costs.servers
 
 
-def _more_services(kubeconfig: Path) -> None:
-    """Add addresses for Services."""
+def _namespace(number: int) -> str:
+    return f"scale-{number // PER_NAMESPACE}"
+
+
+def _raw_count(made: int) -> int:
+    return max(1, made // RAW_SHARE)
+
+
+def _more_room(kubeconfig: Path, servers: int) -> None:
+    """Add addresses for Services, and the namespaces."""
     cidr = {"metadata": {"name": "more"}, "spec": {"cidrs": [MORE_ADDRESSES]}}
     with Api(kubeconfig) as api:
         api.create("/apis/networking.k8s.io/v1/servicecidrs", cidr)
+        for name in dict.fromkeys(map(_namespace, range(servers))):
+            api.create("/api/v1/namespaces", {"metadata": {"name": name}})

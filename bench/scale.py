@@ -131,9 +131,9 @@ async def _raw(run: Run, measured: Measured) -> None:
         Volumes(mounted).serving(run.pods),
     ):
         with operator(run.kubeconfig, run.folder, run.pods):
-            server, children = await scale_raw.sample(api)
+            sample = await scale_raw.sample(api)
         with measured.account.counted("the same writes sent raw", run.pids):
-            measured.raw_seconds = await scale_raw.seconds(api, server, children, run.servers)
+            measured.raw_seconds = await sample.made(range(run.servers))
     measured.keep()
     say(f"written raw: {measured.raw_seconds:.1f} s")
 

@@ -221,13 +221,13 @@ async def side_by_side(
             group.create_task(one(item))
 
 
-def manifest(name: str, **spec: Any) -> Object:
+def manifest(name: str, namespace: str = NAMESPACE, **spec: Any) -> Object:
     """Write the manifest of a server: a short one, where nothing else is said."""
     backends = [{"name": "main", "python": {"server": "weather.main:mcp"}}]
     return {
         "apiVersion": MCP_SERVER.api_version,
         "kind": MCP_SERVER.name,
-        "metadata": {"namespace": NAMESPACE, "name": name},
+        "metadata": {"namespace": namespace, "name": name},
         "spec": {"backends": backends} | spec,
     }
 

@@ -43,6 +43,8 @@ class Done:
     """Its writes until it was quiet."""
     passes: float
     """Its passes until then."""
+    cpu_seconds_in_all: float
+    """Processor time of the operator until it was quiet."""
 
     @property
     def cpu_ms_per_write(self) -> float:
@@ -86,7 +88,7 @@ class Phases:
         before, cpu = self.operator.writes(), self.operator.cpu_seconds
         passes = self.passes()
         started = time.monotonic()
-        with account.counted(f"{name}, until all are observed", pids):
+        with account.counted(until_observed(name), pids):
             await servers.apply(chosen, spec)
             await servers.observed(chosen, name)
         seconds, used = time.monotonic() - started, self.operator.cpu_seconds - cpu
@@ -95,7 +97,14 @@ class Phases:
             await servers.settled(chosen, name)
             await quiet(self.operator, within=PATIENCE_SECONDS)
         writes = self.operator.writes() - before
-        done = self.done[name] = Done(seconds, used, observed, writes, self.passes() - passes)
+        done = self.done[name] = Done(
+            seconds,
+            used,
+            observed,
+            writes,
+            self.passes() - passes,
+            self.operator.cpu_seconds - cpu,
+        )
         say(
             f"{name}: {seconds:.1f} s, {done.cpu_ms_per_write:.2f} ms of processor time for each "
             f"write, {writes.total()} writes, {self.operator.rss_mib:.0f} MiB"
@@ -118,7 +127,7 @@ class Phases:
         drifted = await api.merge_patch(CONFIG_MAP, NAMESPACE, name, change, manager="user")
         at = version(drifted)
         await settings.until(
-            [name],
+            [(NAMESPACE, name)],
             lambda _, live: version(live) > at and live["data"] == wanted,
             60.0,
             "drift is repaired",
@@ -154,6 +163,11 @@ class Phases:
     def passes(self) -> float:
         """How many passes the operator has made."""
         return self.operator.series().get(PASSES, 0.0)
+
+
+def until_observed(name: str) -> str:
+    """The stretch of a phase in which the operator writes what a user waits for."""
+    return f"{name}, until all are observed"
 
 
 async def foreign_secrets(api: KubeApi, count: int) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.scale_ground import AT_ONCE, NAMESPACE, manifest, side_by_side, until
-from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, POD, Kind
+from bench.scale_servers import PATIENCE_SECONDS
+from breakwater_contract.names import LIVE_ANNOTATION, SERVER_LABEL
+from breakwater_operator.api import names
+from breakwater_operator.kube.kinds import CHILDREN, CONFIG_MAP, DEPLOYMENT, MCP_SERVER, POD, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
     from breakwater_operator.kube.api import KubeApi
 
 Object = dict[str, Any]
@@ -22,9 +28,84 @@ _MADE_BY_THE_SERVER = frozenset(
 )
 
 
-async def sample(api: KubeApi) -> tuple[Object, list[tuple[Kind, Object]]]:
-    """Have the operator make one server; give that and its children, and take it away again."""
-    await api.apply(MCP_SERVER, manifest("sample"), manager="user")
+@dataclass(frozen=True)
+class Sample:
+    """A server as the operator makes one, to write others like it."""
+
+    api: KubeApi
+    server: Object
+    children: list[tuple[Kind, Object]]
+    spec: Mapping[str, Any]
+
+    async def made(self, numbers: range) -> float:
+        """Write servers with these numbers, their children and statuses; say how long it took."""
+
+        async def one(number: int) -> None:
+            name = f"s{number}"
+            own = self._manifest(name)
+            owner = await self.api.apply(MCP_SERVER, own, manager="user")
+            for kind, live in self.children:
+                await self.api.apply(kind, _like(live, name, owner), manager="breakwater")
+            await self._status(own, self.server["status"])
+
+        return await _timed(numbers, one, "servers written raw")
+
+    async def changed(self, numbers: range, spec: Mapping[str, Any]) -> float:
+        """Write what a live edit of these servers takes; say how long it took.
+
+        Args:
+            numbers: Of servers whose pods are there.
+            spec: What is edited.
+        """
+        (settings,) = (live for kind, live in self.children if _is_settings(kind, live))
+        pods, _ = await self.api.list(POD, RAW, selector=MANAGED)
+        of: dict[str, list[str]] = {}
+        for pod in pods:
+            metadata = pod["metadata"]
+            of.setdefault(metadata["labels"][SERVER_LABEL], []).append(metadata["name"])
+
+        async def one(number: int) -> None:
+            name = f"s{number}"
+            own = self._manifest(name, **spec)
+            owner = await self.api.apply(MCP_SERVER, own, manager="user")
+            child = _like(settings, name, owner)
+            child["data"] = {key: f"{value} " for key, value in child["data"].items()}
+            await self.api.apply(CONFIG_MAP, child, manager="breakwater")
+            for pod in of[name]:
+                change = {"metadata": {"annotations": {LIVE_ANNOTATION: owner["metadata"]["uid"]}}}
+                await self.api.merge_patch(POD, RAW, pod, change, manager="breakwater")
+            await self._status(own, self.server["status"] | {"observedGeneration": 2})
+
+        return await _timed(numbers, one, "servers changed raw")
+
+    async def ready(self, numbers: range) -> None:
+        """Wait until the pods of these servers are there and ready."""
+        waited = {f"s{number}" for number in numbers}
+
+        async def is_so() -> bool:
+            deployments, _ = await self.api.list(DEPLOYMENT, RAW, selector=MANAGED)
+            done = {
+                live["metadata"]["labels"][SERVER_LABEL]
+                for live in deployments
+                if live.get("status", {}).get("availableReplicas") == live["spec"]["replicas"]
+            }
+            return waited <= done
+
+        await until(
+            is_so, PATIENCE_SECONDS, "the pods of what was written raw are ready", every=5.0
+        )
+
+    def _manifest(self, name: str, **spec: Any) -> Object:
+        return manifest(name, RAW, operatorClass=RAW, **self.spec, **spec)
+
+    async def _status(self, own: Object, said: Object) -> None:
+        status = {key: value for key, value in own.items() if key != "spec"} | {"status": said}
+        await self.api.apply(MCP_SERVER, status, manager="breakwater-status", part="status")
+
+
+async def sample(api: KubeApi, **spec: Any) -> Sample:
+    """Have the operator make one server; keep that and its children, and take it away again."""
+    await api.apply(MCP_SERVER, manifest("sample", **spec), manager="user")
     await until(lambda: _observed(api), 120.0, "the first server is observed")
     server = await api.get(MCP_SERVER, NAMESPACE, "sample")
     children = [
@@ -34,28 +115,17 @@ async def sample(api: KubeApi) -> tuple[Object, list[tuple[Kind, Object]]]:
     ]
     await api.delete(MCP_SERVER, await api.get(MCP_SERVER, NAMESPACE, "sample"))
     await until(lambda: _is_gone(api, NAMESPACE), 300.0, "the first server is gone")
-    return server, children
+    return Sample(api, server, children, spec)
 
 
-async def seconds(
-    api: KubeApi, server: Object, children: list[tuple[Kind, Object]], count: int
-) -> float:
-    """Write so many servers, their children and their statuses; say how long it took."""
-
-    async def one(number: int) -> None:
-        name = f"s{number}"
-        own = manifest(name, operatorClass=RAW)
-        own["metadata"]["namespace"] = RAW
-        owner = await api.apply(MCP_SERVER, own, manager="user")
-        for kind, live in children:
-            await api.apply(kind, _like(live, name, owner), manager="breakwater")
-        status = {key: value for key, value in own.items() if key != "spec"}
-        status["status"] = server["status"]
-        await api.apply(MCP_SERVER, status, manager="breakwater-status", part="status")
-
+async def _timed(numbers: range, one: Callable[[int], Awaitable[None]], what: str) -> float:
     started = time.monotonic()
-    await side_by_side(range(count), one, AT_ONCE, "servers written raw")
+    await side_by_side(numbers, one, AT_ONCE, what)
     return time.monotonic() - started
+
+
+def _is_settings(kind: Kind, live: Object) -> bool:
+    return kind == CONFIG_MAP and bool(live["metadata"]["name"] == names.live("sample"))
 
 
 async def _observed(api: KubeApi) -> bool:

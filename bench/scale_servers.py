@@ -5,15 +5,16 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from bench.scale_ground import manifest, side_by_side
+from bench.scale_ground import NAMESPACE, manifest, side_by_side
 from bench.scale_watch import Watched
 from breakwater_operator.kube.kinds import MCP_SERVER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from breakwater_operator.kube.api import KubeApi
 
+Key = tuple[str, str]
 Object = dict[str, Any]
 
 PATIENCE_SECONDS = 1800.0
@@ -23,15 +24,17 @@ PATIENCE_SECONDS = 1800.0
 class Servers:
     """Applies McpServers as users do, and waits for what becomes of them."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: KubeApi, namespace: Callable[[int], str] = lambda _: NAMESPACE) -> None:
         """Follow nothing yet; `following` does.
 
         Args:
             api: The API server.
+            namespace: Where the server of a number is.
         """
         self._api = api
+        self._namespace = namespace
         self._watched = Watched(api, MCP_SERVER, _report)
-        self._generations: dict[str, int] = {}
+        self._generations: dict[Key, int] = {}
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[Servers]:
@@ -41,7 +44,7 @@ class Servers:
 
     async def apply(self, numbers: Iterable[int], spec: Mapping[str, Any]) -> None:
         """Apply servers at once, all with this spec."""
-        await side_by_side(numbers, lambda number: self._apply_one(f"s{number}", spec))
+        await side_by_side(numbers, lambda number: self._apply_one(self._key(number), spec))
 
     async def observed(self, numbers: Iterable[int], what: str) -> None:
         """Wait until the operator has concluded over the newest spec of each."""
@@ -52,17 +55,21 @@ class Servers:
         await self._until(numbers, "settled", what)
 
     async def _until(self, numbers: Iterable[int], which: str, what: str) -> None:
-        names = {f"s{number}" for number in numbers}
         await self._watched.until(
-            names,
-            lambda name, kept: kept[which] >= self._generations[name],
+            map(self._key, numbers),
+            lambda key, kept: kept[which] >= self._generations[key],
             PATIENCE_SECONDS,
             f"{what}, {which}",
         )
 
-    async def _apply_one(self, name: str, spec: Mapping[str, Any]) -> None:
-        applied = await self._api.apply(MCP_SERVER, manifest(name, **spec), manager="user")
-        self._generations[name] = applied["metadata"]["generation"]
+    async def _apply_one(self, key: Key, spec: Mapping[str, Any]) -> None:
+        namespace, name = key
+        made = manifest(name, namespace, **spec)
+        applied = await self._api.apply(MCP_SERVER, made, manager="user")
+        self._generations[key] = applied["metadata"]["generation"]
+
+    def _key(self, number: int) -> Key:
+        return self._namespace(number), f"s{number}"
 
 
 def _report(server: Object) -> Object:

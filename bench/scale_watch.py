@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from bench.processes import ProcessError
-from bench.scale_ground import NAMESPACE, TOLD_SECONDS, say
+from bench.scale_ground import TOLD_SECONDS, say
 from breakwater_operator.kube.cache import Cache
 from breakwater_operator.kube.informer import Informer
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from breakwater_operator.kube.api import KubeApi
     from breakwater_operator.kube.kinds import Kind
 
+Key = tuple[str, str]
 Object = dict[str, Any]
 
-IsSo = Callable[[str, Object], bool]
-"""Asked of the name of an object, and of what is kept of it."""
+IsSo = Callable[[Key, Object], bool]
+"""Asked of the namespace and name of an object, and of what is kept of it."""
 
 
 class Watched:
@@ -37,9 +38,9 @@ class Watched:
             keep: What of an object is kept: its identity, and what is waited for.
         """
         self._cache = Cache(self._changed, keep)
-        self._informer = Informer(api, kind, self._cache, namespace=NAMESPACE)
-        self._left: set[str] = set()
-        self._is_so: IsSo = lambda _name, _kept: True
+        self._informer = Informer(api, kind, self._cache)
+        self._left: set[Key] = set()
+        self._is_so: IsSo = lambda _key, _kept: True
         self._none_left = asyncio.Event()
 
     @asynccontextmanager
@@ -53,11 +54,11 @@ class Watched:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def until(self, names: Iterable[str], is_so: IsSo, seconds: float, what: str) -> None:
+    async def until(self, keys: Iterable[Key], is_so: IsSo, seconds: float, what: str) -> None:
         """Wait until each of these objects is so, and tell now and then of how many that holds.
 
         Args:
-            names: The objects.
+            keys: The objects, by namespace and name.
             is_so: What is waited for.
             seconds: How long.
             what: The same in words.
@@ -65,9 +66,9 @@ class Watched:
         Raises:
             ProcessError: They did not get there in time.
         """
-        wanted = set(names)
+        wanted = set(keys)
         self._is_so = is_so
-        self._left = {name for name in wanted if not self._holds(name)}
+        self._left = {key for key in wanted if not self._holds(key)}
         deadline = time.monotonic() + seconds
         self._none_left.clear()
         while self._left:
@@ -80,14 +81,18 @@ class Watched:
                 raise ProcessError(f"{done} within {seconds:.0f} s")
             say(f"  {done}")
 
-    def _holds(self, name: str) -> bool:
-        kept = self._cache.get(NAMESPACE, name)
-        return kept is not None and self._is_so(name, kept)
+    def _holds(self, key: Key) -> bool:
+        kept = self._cache.get(*key)
+        return kept is not None and self._is_so(key, kept)
 
     def _changed(self, _: Object | None, new: Object | None) -> None:
-        if new is None or (name := new["metadata"]["name"]) not in self._left:
+        if new is None or (key := _key(new)) not in self._left:
             return
-        if self._is_so(name, new):
-            self._left.discard(name)
+        if self._is_so(key, new):
+            self._left.discard(key)
             if not self._left:
                 self._none_left.set()
+
+
+def _key(live: Object) -> Key:
+    return live["metadata"]["namespace"], live["metadata"]["name"]

@@ -12,7 +12,7 @@ from bench.scale_report import report
 
 def done(seconds: float, cpu_seconds: float, writes: int) -> Done:
     counted = Counter({("patch", "Service"): writes})
-    return Done(seconds, cpu_seconds, counted, counted, passes=10)
+    return Done(seconds, cpu_seconds, counted, counted, passes=10, cpu_seconds_in_all=cpu_seconds)
 
 
 def measured(**changed: Any) -> Measured:
@@ -90,6 +90,25 @@ def test_a_cost_that_grows_with_the_others_is_seen(few: float, many: float, is_m
     made = linear.report(before, after, {})
 
     assert [row.is_met for row in made.rows] == [is_met]
+
+
+def test_costs_beside_those_of_the_operator_are_told_without_a_bound() -> None:
+    few, many = (
+        linear.Costs(
+            servers,
+            {"made: processor time, ms": 2.0},
+            {"made: the same writes sent raw, ms": raw},
+            {"made": {"kube-apiserver": raw}},
+        )
+        for servers, raw in ((1000, 80.0), (5000, 400.0))
+    )
+
+    made = linear.report(few, many, {})
+
+    assert [row.what for row in made.rows] == ["made: processor time"]
+    figures, processors = made.tables
+    assert figures.rows[1] == ["made: the same writes sent raw, ms", "80", "400"]
+    assert processors.rows == [["made: kube-apiserver", "80", "400"]]
 
 
 def test_the_page_tells_who_used_the_processors() -> None:

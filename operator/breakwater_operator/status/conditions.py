@@ -1,9 +1,11 @@
 """The conditions of a server but `Ready`, each a function of the facts."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 
 from breakwater_operator.api.conditions import Condition, ConditionType, Status, timestamp
+from breakwater_operator.api.models import McpServerSpec
 from breakwater_operator.api.pause import ANNOTATION
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.status import others, pods
@@ -34,10 +36,21 @@ def accepted(facts: Facts) -> Condition:
     if facts.faults:
         message = "; ".join(map(str, facts.faults))
         return Condition(ConditionType.ACCEPTED, "False", facts.faults[0].reason, message)
-    message = "the manifest is valid"
-    if facts.server is not None and facts.server.spec.autoscaling is not None:
-        message += "; spec.replicas is only the start value, for spec.autoscaling decides"
+    hints = _hints(facts.server.spec) if facts.server is not None else ()
+    message = "; ".join(("the manifest is valid", *hints))
     return Condition(ConditionType.ACCEPTED, "True", Reason.SPEC_ACCEPTED, message)
+
+
+def _hints(spec: McpServerSpec) -> Iterator[str]:
+    """Say what of a valid manifest may turn out otherwise than its writer thinks."""
+    if spec.autoscaling is not None:
+        yield "spec.replicas is only the start value, for spec.autoscaling decides"
+    calls_by_itself = any(backend.remote is None for backend in spec.backends)
+    if spec.egress is None and not spec.egress_rules and calls_by_itself:
+        yield (
+            "without spec.egress, a backend that calls out is held back: write egress: Internet, "
+            "or what it calls into egressRules"
+        )
 
 
 @once

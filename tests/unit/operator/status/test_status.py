@@ -425,6 +425,24 @@ def test_the_scheduler_is_quoted() -> None:
     assert message(facts, "Degraded") == f"Pod p: {text}"
 
 
+@pytest.mark.parametrize(
+    ("spec", "is_told"),
+    [
+        pytest.param({}, True, id="nothing-is-written"),
+        pytest.param({"egress": "Internet"}, False, id="internet"),
+        pytest.param({"egress": "None"}, False, id="none-on-purpose"),
+        pytest.param({"egressRules": [{"cidr": "192.0.2.0/24"}]}, False, id="rules"),
+        pytest.param(
+            {"backends": [{"remote": {"url": "https://mcp.example/mcp"}}]}, False, id="remote"
+        ),
+    ],
+)
+def test_who_says_nothing_of_egress_is_told_what_that_means(spec: Object, is_told: bool) -> None:
+    facts = replace(HEALTHY, server=server(**spec))
+
+    assert ("write egress: Internet" in message(facts, "Accepted")) is is_told
+
+
 def test_a_quota_is_quoted_without_the_pods_random_name() -> None:
     def refused(name: str) -> Facts:
         text = f'pods "{name}" is forbidden: exceeded quota: small'

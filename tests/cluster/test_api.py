@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -346,6 +347,23 @@ def test_it_can_be_scaled(cluster: RunningCluster, namespace: str) -> None:
 
     after = cluster.get("bmcp", "web", "-n", namespace)["spec"]["replicas"]
     assert (before, after) == (2, 5)
+
+
+YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.DOTALL | re.MULTILINE)
+DOCUMENTED = [
+    pytest.param(found, id=f"{page.relative_to(ROOT)}-{found['metadata']['name']}-{turn}")
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    for turn, block in enumerate(YAML_BLOCK.findall(page.read_text()))
+    for found in yaml.safe_load_all(block)
+    if isinstance(found, dict) and found.get("kind") == "McpServer"
+]
+
+
+@pytest.mark.parametrize("server", DOCUMENTED)
+def test_what_readers_are_shown_is_accepted(api: Any, server: Object) -> None:
+    placed = server | {"metadata": {"namespace": "default"} | server["metadata"]}
+
+    McpServer.parse(created(api, placed))
 
 
 CASES = {case.path.rpartition("/")[2]: case for case in golden.cases(ROOT)}

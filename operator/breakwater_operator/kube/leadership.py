@@ -185,6 +185,8 @@ class Leadership:
             self._record, self._heard = None, self._clock()
             return
         self._heard = self._clock()
+        # Somebody may have emptied it: then nobody holds it.
+        live = live | {"spec": live.get("spec") or {}}
         if self._record is None or _version(live) != _version(self._record.live):
             self._record = _Record(live, self._clock())
 

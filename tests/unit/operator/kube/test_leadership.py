@@ -254,6 +254,16 @@ async def test_a_lease_that_others_edit_or_delete_is_kept(edit: Object | None) -
     await first.stop()
 
 
+async def test_a_lease_that_says_nothing_is_nobodys() -> None:
+    cluster = Cluster()
+    cluster._keep({"metadata": {}})
+
+    first = Process(cluster, Clock(), "first")
+
+    await until(lambda: first.is_working)
+    await first.stop()
+
+
 async def test_work_that_ends_by_itself_ends_the_election() -> None:
     async def fail() -> None:
         raise ValueError("broken")

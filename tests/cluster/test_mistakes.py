@@ -428,6 +428,28 @@ def test_pods_that_serve_stay_until_a_claim_is_there_that_new_ones_mount(op: Gro
     op.delete(MCP_SERVER, "typo")
 
 
+def test_pods_that_serve_stay_while_the_claim_that_new_ones_mount_is_being_deleted(
+    op: Ground,
+) -> None:
+    claim_of(op, "leaving", "ReadWriteMany")
+    op.patch(CLAIM, "leaving", {"metadata": {"finalizers": ["test.example/held"]}})
+    op.ready("stays", replicas=2)
+    served = pods(op, "stays")
+    op.delete(CLAIM, "leaving")
+
+    op.apply("stays", replicas=2, pod=mounting("leaving"))
+
+    found = op.wait("stays", "Progressing", "True", "ClaimMissing")
+    assert "leaving is being deleted" in found["message"]
+    assert asked(op) <= ASKED_MAX
+    assert pods(op, "stays") == served
+    op.patch(CLAIM, "leaving", {"metadata": {"finalizers": None}})
+    eventually(partial(is_gone, op, CLAIM, "leaving"), "it is gone", seconds=60)
+    claim_of(op, "leaving", "ReadWriteMany")
+    op.wait("stays", "Ready")
+    op.delete(MCP_SERVER, "stays")
+
+
 def test_a_claim_that_turns_out_to_be_of_one_pod_takes_none_from_a_server(op: Ground) -> None:
     op.ready("late", replicas=3)
     served = pods(op, "late")

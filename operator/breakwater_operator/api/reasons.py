@@ -257,8 +257,8 @@ class Reason(StrEnum):
     CLAIM_MISSING = (
         "ClaimMissing",
         (
-            "A PersistentVolumeClaim that `spec.pod.volumes` names does not exist; pods that run "
-            "stay as they are until it does."
+            "A PersistentVolumeClaim that `spec.pod.volumes` names does not exist, or is being "
+            "deleted; pods that run stay as they are until it does."
         ),
     )
     READY = ("Ready", "Clients are served as the manifest says.")

@@ -42,7 +42,8 @@ class Reading:
     """The Secrets and ConfigMaps that pods read when they start; one that does not exist is
     absent."""
     claims: Mapping[str, claims.Claim]
-    """The claims that pods mount, by name; one that does not exist is absent."""
+    """The claims that pods mount, by name; one that does not exist, or is being deleted, is absent:
+    no pod that is made from now on gets it."""
     waits: list[NotReadyError]
     """What the manifest names and is not there."""
 
@@ -82,12 +83,12 @@ async def read(server: McpServer, world: World, platform: Platform) -> Reading:
         claims={
             name: claims.Claim(tuple(live.get("spec", {}).get("accessModes") or ()))
             for (_, _, name), live in zip(named, found, strict=True)
-            if live is not None
+            if live is not None and not _is_ending(live)
         },
         waits=[
-            _missing_claim(server.namespace, name)
+            _missing_claim(server.namespace, name, live)
             for (_, _, name), live in zip(named, found, strict=True)
-            if live is None
+            if live is None or _is_ending(live)
         ],
     )
 
@@ -122,9 +123,18 @@ def _ownerless(server: McpServer, world: World, name: str) -> Object | None:
     return None if owner is not None and owner["uid"] != server.uid else found
 
 
-def _missing_claim(namespace: str, name: str) -> NotReadyError:
-    return NotReadyError(
-        Reason.CLAIM_MISSING,
-        f"PersistentVolumeClaim {namespace}/{name} does not exist; create it, or correct its name "
-        "in spec.pod.volumes",
-    )
+def _is_ending(live: Object) -> bool:
+    return bool(live["metadata"].get("deletionTimestamp"))
+
+
+def _missing_claim(namespace: str, name: str, live: Object | None) -> NotReadyError:
+    where = f"PersistentVolumeClaim {namespace}/{name}"
+    if live is None:
+        message = f"{where} does not exist; create it, or correct its name in spec.pod.volumes"
+    else:
+        message = (
+            f"{where} is being deleted: pods that mount it keep it for as long as they run, and no "
+            "new pod gets it; name another claim in spec.pod.volumes, or create it anew once it is "
+            "gone"
+        )
+    return NotReadyError(Reason.CLAIM_MISSING, message)

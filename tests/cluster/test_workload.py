@@ -19,6 +19,7 @@ from breakwater_operator.kube.kinds import (
     CERTIFICATE,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
+    EVENT,
     HTTP_ROUTE,
     INGRESS,
     MCP_SERVER,
@@ -457,6 +458,22 @@ def test_optional_kinds_are_used_once_they_are_there(
     eventually(lambda: op.get(SERVICE_MONITOR, "door") is None, "no ServiceMonitor")
 
 
+def followed(op: Ground) -> set[str]:
+    """The optional kinds that the operator watches."""
+    _, metrics = op.operator.ask("/metrics")
+    return {
+        kind.name
+        for kind in OPTIONAL
+        if f'breakwater_informer_age_seconds{{kind="{kind.name}"}}' in metrics
+    }
+
+
+def reasons(op: Ground, name: str) -> set[str]:
+    """The reasons of all events about a server."""
+    found = op.api.get(EVENT.path(op.namespace))["items"]
+    return {one["reason"] for one in found if one["regarding"]["name"] == name}
+
+
 def test_optional_kinds_that_go_are_asked_for_no_longer(
     op: Ground, others_kinds: Callable[[], None]
 ) -> None:
@@ -464,12 +481,17 @@ def test_optional_kinds_that_go_are_asked_for_no_longer(
     op.apply("gone", expose={"host": "gone.example", "gateway": "infra/public"})
     eventually(lambda: op.get(HTTP_ROUTE, "gone") is not None, "the route", seconds=90)
     op.wait("gone", "Ready")
+    assert followed(op) == {kind.name for kind in OPTIONAL}
 
     for path in (ROOT / "tests/support/kinds").glob("*.yaml"):
         op.api.delete(f"{DEFINITIONS}/{yaml.safe_load(path.read_text())['metadata']['name']}")
 
     op.wait("gone", "Ready", "False", "KindMissing", seconds=120)
     op.quiet(2.0)
+    # Nor is it a failure of anything that somebody would have to mend.
+    assert op.condition("gone", "Degraded")["status"] == "False"
+    assert "ApplyFailed" not in reasons(op, "gone")
+    eventually(lambda: not followed(op), "none of them is followed", seconds=90)
     before = len(op.proxy.seen)
     op.patch(MCP_SERVER, "gone", {"spec": {"limits": {"inFlight": 7}}})
     op.wait("gone", "Accepted")

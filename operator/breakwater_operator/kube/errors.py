@@ -8,6 +8,9 @@ from breakwater_operator.api.errors import ClusterError
 NAMESPACE_ENDING = "NamespaceTerminating"
 """The cause of a refusal to make an object in a namespace that is being deleted."""
 
+KIND_ENDING = "custom resource definition is terminating"
+"""What a refusal says to make an object whose kind is being deleted; it names no cause."""
+
 
 class ApiError(ClusterError):
     """The API server refused a request, failed, or could not be reached.
@@ -57,6 +60,12 @@ class ApiError(ClusterError):
     def namespace_ending(self) -> bool:
         """Nothing can be made any more where we wanted to make something."""
         return NAMESPACE_ENDING in self.causes
+
+    @property
+    def kind_gone(self) -> bool:
+        """The server does not know what kind this is, or soon will not: it has no Status to say."""
+        is_unknown = self.status == 404 and not self.reason
+        return is_unknown or (self.forbidden and KIND_ENDING in str(self))
 
     @property
     def conflict(self) -> bool:

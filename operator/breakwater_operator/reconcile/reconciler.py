@@ -142,7 +142,7 @@ class Reconciler:
         known = self._paused(key, owner) or self._settled(key, owner)
         if known is None:
             state = self.settled.state(key)
-            known = await self._make(owner)
+            known = await self._make_of_kinds(owner)
             if known.is_settled:
                 self.settled.keep(key, state, owner, known)
         elif known.is_settled and known.server is not None and known.revision is not None:
@@ -174,6 +174,15 @@ class Reconciler:
         """Take note of a server whose children stay what they are."""
         self.upgrades.leave(key)
         self.hosts.keep(key)
+
+    async def _make_of_kinds(self, owner: Object) -> Seen:
+        """Make children of the kinds that the cluster knows: of fewer where one turns out gone."""
+        while True:
+            kinds = self.world.kinds
+            known = await self._make(owner)
+            is_gone = known.failure is not None and known.failure.kind_gone
+            if not is_gone or not self.world.kinds < kinds:
+                return known
 
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""

@@ -74,6 +74,9 @@ class Writer:
                 await self._one(uid, child, confirm, written, is_doubtful=is_doubtful)
             except ApiError as error:
                 written.failure, written.is_clean = error, False
+                if error.kind_gone:
+                    # Discovery sees that too, but only half a minute later at worst.
+                    self._world.kinds -= {child.kind.name}
                 break
         return written
 

@@ -47,3 +47,24 @@ def test_a_namespace_that_ends_is_told_from_other_refusals() -> None:
 
     assert ending.namespace_ending
     assert not quota.namespace_ending
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_gone"),
+    [
+        pytest.param(404, "404 page not found", True, id="unknown"),
+        pytest.param(
+            403,
+            {"reason": "Forbidden", "message": "x is forbidden: create not allowed while custom "
+             "resource definition is terminating"},
+            True,
+            id="ending",
+        ),
+        pytest.param(404, {"reason": "NotFound", "message": "no x"}, False, id="no-object"),
+        pytest.param(403, {"reason": "Forbidden", "message": "no"}, False, id="refused"),
+    ],
+)  # fmt: skip
+def test_a_kind_that_is_gone_is_told_from_an_object_that_is(
+    status: int, body: object, is_gone: bool
+) -> None:
+    assert from_answer("patch ServiceMonitor", status, body, {}).kind_gone is is_gone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,26 @@ from tests.support.operator import OperatorProcess
 from tests.support.operator_ground import Ground, ground
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def both(control_plane: RunningCluster, tmp_path: Path) -> Iterator[tuple[Ground, Ground]]:
-    """Two operators that look at the same namespace."""
+    """Two operators that look at the same namespace, each with a class."""
+    with pair(control_plane, tmp_path, lambda colour: {"operatorClass": colour}) as made:
+        yield made
+
+
+@contextmanager
+def pair(
+    cluster: RunningCluster, tmp_path: Path, chosen: Callable[[str], dict[str, str]]
+) -> Iterator[tuple[Ground, Ground]]:
+    """Start two operators of different installations for one new namespace."""
     name = f"class-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    kubeconfig = control_plane.kubeconfig
-    platforms = {
-        colour: {"operatorClass": colour, "instance": colour} for colour in ("blue", "green")
-    }
+    kubeconfig = cluster.kubeconfig
+    platforms = {colour: {"instance": colour} | chosen(colour) for colour in ("blue", "green")}
     folders = {colour: tmp_path / colour for colour in platforms}
     for folder in folders.values():
         folder.mkdir()
@@ -83,3 +91,21 @@ def test_a_server_is_handed_over_without_a_restart(both: tuple[Ground, Ground]) 
     assert touched(blue, handed_over) == set()
     assert touched(green) == {"mine"}
     assert (after["uid"], after["generation"]) == (before["uid"], before["generation"])
+
+
+def test_two_that_look_after_one_server_say_so_and_undo_each_others_writes_seldom(
+    control_plane: RunningCluster, tmp_path: Path
+) -> None:
+    with pair(control_plane, tmp_path, lambda _: {}) as (blue, green):
+        blue.apply("nobodys")
+
+        found = blue.wait("nobodys", "Degraded", "True", "OperatorContested")
+        assert "operatorClass" in found["message"]
+        # Each looks every 30 seconds, and there is a while in between.
+        for op in (blue, green):
+            op.quiet(5.0)
+        green.operator.stop()
+
+        blue.wait("nobodys", "Degraded", "False", seconds=150)
+        blue.wait("nobodys", "Ready")
+        blue.quiet(2.0)

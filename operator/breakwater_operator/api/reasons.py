@@ -169,6 +169,13 @@ class Reason(StrEnum):
         "NameTaken",
         "An object that is not ours has the name of a child; it is left alone.",
     )
+    OPERATOR_CONTESTED = (
+        "OperatorContested",
+        (
+            "Another operator looks after the McpServer too, and each undoes what the other one "
+            "writes; it is looked at every 30 seconds only until one of them stops."
+        ),
+    )
     REPLICAS_CONTESTED = (
         "ReplicasContested",
         (

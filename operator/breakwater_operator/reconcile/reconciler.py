@@ -26,6 +26,7 @@ from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.owners import Owners, is_doubtful
 from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.reconcile.queue import Key
+from breakwater_operator.reconcile.rivals import Rivals
 from breakwater_operator.reconcile.scalers import Scalers
 from breakwater_operator.reconcile.seen import OwnerGoneError, Result, Seen, concluded
 from breakwater_operator.reconcile.servers import Servers
@@ -69,6 +70,7 @@ class Reconciler:
     upgrades: Upgrades
     withdrawals: Withdrawals
     now: Callable[[], datetime]
+    rivals: Rivals = field(default_factory=Rivals)
     settled: Settled[Seen] = field(default_factory=Settled)
     paused: set[Key] = field(default_factory=set)
     """The servers of which nothing is written for now."""
@@ -94,6 +96,8 @@ class Reconciler:
         if self._is_ending(key, owner):
             await self.conclusions.tell_who_holds(owner)
             return self._gone(key)
+        if rest := self.rivals.wait_seconds(key):
+            return Result("waiting", again_seconds=rest)
         try:
             seen = await self._known(key, owner, failures)
             (self.paused.add if seen.is_paused else self.paused.discard)(key)
@@ -205,6 +209,8 @@ class Reconciler:
         seen.key_secret = intent.keys.secret_name
         seen.live = live.wanted(intent, live_objects.written(manifests))
         seen.waits += missing(intent)
+        key = server.namespace, server.name
+        seen.problems += self.rivals.look(key, desired)
         await self._free(owner, server, desired)
         written = await self.writer.write(
             server.uid, desired, lambda: self.owners.confirm(owner), is_doubtful=is_doubtful(owner)
@@ -215,6 +221,7 @@ class Reconciler:
         seen.problems += self.hosts.claim(intent)
         seen.problems += await self.scalers.contest(server, owner, desired)
         if written.failure is None:
+            self.rivals.answered(key)
             seen.is_key_changed = intent.keys.changed
             await self._prune(owner, intent, desired)
         is_quiet = not (seen.waits or seen.problems or seen.faults or seen.is_key_changed)
@@ -261,6 +268,7 @@ class Reconciler:
         self.rounds.drop(key)
         (self.hosts.keep if is_standing else self.hosts.drop)(key)
         self.scalers.drop(key)
+        self.rivals.drop(key)
         self.issuer.drop(key)
         self.conclusions.forget(key)
         self.settled.forget(key)

@@ -31,8 +31,19 @@ FIRST = {("Accepted", "False"), ("Degraded", "True"), ("Ready", "True")}
 """What is news of a server that nothing was known of: that it is not ready yet goes without
 saying, and so does that nothing is wrong."""
 
-LACKS = {Reason.KEY_SECRET_MISSING, Reason.SOURCE_MISSING, Reason.CLAIM_MISSING}
-"""What somebody has to make before a server goes on: told also of one that was not ready before."""
+LACKS = {
+    Reason.CERTIFICATE_WRONG,
+    Reason.CLAIM_MISSING,
+    Reason.KEY_SECRET_EMPTY,
+    Reason.KEY_SECRET_MISSING,
+    Reason.KIND_MISSING,
+    Reason.RATES_SECRET_MISSING,
+    Reason.SOURCE_MISSING,
+}
+"""What somebody has to make before a server goes on: told also of one that was not ready before.
+
+A missing certificate is not among them: each that cert-manager makes is missing at first.
+"""
 
 ROLLOUT = ("Ready", Reason.ROLLING_OUT)
 """A server that is not ready while a change of its user's own is rolled out is no news, and neither

@@ -49,6 +49,7 @@ def test_a_rollout_of_the_users_own_change_is_no_news(before: str, after: str) -
         pytest.param([("False", "RollingOut")], ["KeySecretMissing"], id="in-a-rollout"),
         pytest.param([("False", "PodsNotReady")], ["KeySecretMissing"], id="not-ready-before"),
         pytest.param([("False", "KeySecretMissing")], [], id="told-before"),
+        pytest.param([("False", "KeySecretEmpty")], ["KeySecretMissing"], id="something-else"),
     ],
 )
 def test_what_somebody_has_to_make_is_told_also_of_who_was_not_ready(
@@ -61,3 +62,12 @@ def test_what_somebody_has_to_make_is_told_also_of_who_was_not_ready(
 
     assert [one.reason for one in news] == expected
     assert not any(one.is_good for one in news)
+
+
+@pytest.mark.parametrize("reason", ["KeySecretEmpty", "CertificateWrong", "KindMissing"])
+def test_a_new_server_that_waits_for_somebody_is_told_of(reason: str) -> None:
+    waits = {"type": "Ready", "status": "False", "reason": reason, "message": "why"}
+
+    (told,) = transitions([], [waits])
+
+    assert (told.is_good, told.reason) == (False, reason)

@@ -185,6 +185,22 @@ def volumes(*found: Object) -> Object:
         pytest.param(changed(replica=3), 'unknown field "spec.replica"', id="misspelt"),
         pytest.param(changed(replicas=-1), "greater than or equal to 0", id="replicas"),
         pytest.param(
+            changed(pod={"labels": {"a team": "crm"}}), "as in example.com/x", id="label-key"
+        ),
+        pytest.param(
+            changed(pod={"annotations": {"x" * 64: ""}}), "as in example.com/x", id="annotation-key"
+        ),
+        pytest.param(
+            changed(pod={"placement": {"nodeSelector": {"A.example/disk": "ssd"}}}),
+            "as in example.com/x",
+            id="node-label-key",
+        ),
+        pytest.param(
+            changed(access={"clients": [{"podLabels": {"a/b/c": "x"}}]}),
+            "as in example.com/x",
+            id="selector-key",
+        ),
+        pytest.param(
             changed(backends=backend(volumeMounts=[{"name": "data", "mountPath": "/data"}])),
             "add the volume or correct the name",
             id="unknown-volume",

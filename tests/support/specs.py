@@ -274,7 +274,7 @@ def _values(draw: st.DrawFn, schema: Object, name: str, rate: int) -> Any:
     if "additionalProperties" in schema:
         values = _values(schema["additionalProperties"], "", rate)
         keys = st.sampled_from(
-            ["", "x" * 129, "a b", "kubernetes.io/x"] if is_wrong else ["search", "a.b"]
+            ["", "x" * 129, "a b", "a/b/c", "kubernetes.io/x"] if is_wrong else ["search", "a.b"]
         )
         return draw(st.dictionaries(keys, values, max_size=2))
     return draw(_leaves(schema, name, is_wrong=is_wrong))

@@ -104,10 +104,16 @@ def _map(merged: Mapping[str, Any], known: Mapping[str, Any], where: str) -> Sch
         f"write keys of {max(1, key.get('minLength', 0))} to {longest} characters",
     )
     rules_known = merged.get("x-kubernetes-validations", [])
+    shapes = [_of_keys(one) for one in key.get("x-kubernetes-validations", [])]
     return {
         "additionalProperties": {name: value[name] for name in KEPT if name in value},
-        "x-kubernetes-validations": [*rules_known, said],
+        "x-kubernetes-validations": [*rules_known, said, *shapes],
     }
+
+
+def _of_keys(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Say of all keys of a map what a rule says of one text."""
+    return {**shape, "rule": f"self.all(key, {shape['rule'].replace('self.', 'key.', 1)})"}
 
 
 def _check_bounds(schema: Schema, where: str) -> None:

@@ -228,16 +228,22 @@ def _greeting(pod: Pod) -> str:
 def _rolling(facts: Facts) -> str:
     state = rollout(facts)
     if state.wanted == 0:
-        return f"{state.total} pods are stopping"
+        return _stopping(state.total)
     if state.is_newest and not state.is_seen:
         pods_wanted = f"{state.wanted} pods of revision {facts.revision} are wanted"
         return f"{pods_wanted}; the Deployment's controller has yet to act"
     if state.total > state.updated == state.wanted:
-        return f"{state.total - state.updated} pods of older revisions are stopping"
-    updated = min(state.updated, state.wanted) if state.is_current else 0
+        return _stopping(state.total - state.updated, " of older revisions")
+    if state.updated > state.wanted and state.is_current:
+        return _stopping(state.updated - state.wanted, " more than wanted")
+    updated = state.updated if state.is_current else 0
     if updated == state.wanted:
         return f"{state.ready} of {state.wanted} pods of revision {facts.revision} are ready"
     return f"{updated} of {state.wanted} pods run revision {facts.revision}"
+
+
+def _stopping(count: int, what: str = "") -> str:
+    return f"1 pod{what} is stopping" if count == 1 else f"{count} pods{what} are stopping"
 
 
 def _behind(facts: Facts) -> int:

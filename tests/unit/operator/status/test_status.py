@@ -330,6 +330,39 @@ def test_conditions_follow_the_facts(change: Object, expected: dict[str, tuple[s
     assert {kind: found[kind] for kind in expected} == expected
 
 
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        pytest.param(
+            {"observedGeneration": 4},
+            "2 pods of revision r1 are wanted; the Deployment's controller has yet to act",
+            id="just-changed",
+        ),
+        pytest.param(
+            {"replicas": 5, "updatedReplicas": 5, "readyReplicas": 5},
+            "3 pods more than wanted are stopping",
+            id="scaled-down",
+        ),
+        pytest.param(
+            {"replicas": 3, "readyReplicas": 3},
+            "1 pod of older revisions is stopping",
+            id="rolled-out-but-for-old-pods",
+        ),
+        pytest.param({"updatedReplicas": 1}, "1 of 2 pods run revision r1", id="rolling"),
+        pytest.param(
+            {"conditions": [progressing("ReplicaSetUpdated")], "readyReplicas": 1},
+            "1 of 2 pods of revision r1 are ready",
+            id="starting",
+        ),
+    ],
+)
+def test_what_is_under_way_is_counted(status: Object, says: str) -> None:
+    facts = replace(HEALTHY, deployment=deployment(**status))
+
+    assert told(facts)["Progressing"] == ("True", "RollingOut")
+    assert message(facts, "Progressing") == says
+
+
 def ended(message: str = "", code: int = 1, reason: str = "Error") -> Object:
     terminated = {"exitCode": code, "reason": reason, "message": message}
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting"}

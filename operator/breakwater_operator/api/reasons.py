@@ -194,7 +194,8 @@ class Reason(StrEnum):
         "RouteRefused",
         (
             "The Gateway does not take the server's HTTPRoute, so nobody outside the cluster "
-            "reaches the server; the message quotes the Gateway."
+            "reaches the server; the message quotes the Gateway. Or no Gateway has said a word of "
+            "it for five minutes, as where there is none of that name."
         ),
     )
     HOST_TAKEN = (

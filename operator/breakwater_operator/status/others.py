@@ -12,6 +12,10 @@ from breakwater_operator.status.facts import Facts, Problem
 ROUTE_SECONDS = 10.0
 """How long a Gateway may refuse a route before that is told: it may see it before the Service."""
 
+UNSEEN_SECONDS = 300.0
+"""How long a route may be without a word of any Gateway: one that is not there says none, and one
+that was made with it may take minutes to get its load balancer."""
+
 AUTOSCALER_SECONDS = 300.0
 """How long an autoscaler may be without metrics: pods that have just started have none, and
 Kubernetes itself waits as long for the load of a start to be over."""
@@ -54,7 +58,10 @@ def _complaints(facts: Facts) -> Iterator[_Complaint]:
 
 
 def _route(route: Mapping[str, Any]) -> Iterator[_Complaint]:
-    for parent in (route.get("status") or {}).get("parents") or ():
+    parents = (route.get("status") or {}).get("parents") or ()
+    if not parents:
+        yield _unseen(route)
+    for parent in parents:
         where = parent["parentRef"]
         namespace = where.get("namespace") or route["metadata"]["namespace"]
         for one in _false(parent, {"Accepted", "ResolvedRefs"}, route):
@@ -66,6 +73,18 @@ def _route(route: Mapping[str, Any]) -> Iterator[_Complaint]:
             problem = Problem(Reason.ROUTE_REFUSED, message)
             yield _Complaint(problem, _since(one, route), ROUTE_SECONDS)
             return
+
+
+def _unseen(route: Mapping[str, Any]) -> _Complaint:
+    where: Mapping[str, Any] = next(iter((route.get("spec") or {}).get("parentRefs") or ()), {})
+    namespace = where.get("namespace") or route["metadata"]["namespace"]
+    message = (
+        f"no Gateway has said a word of HTTPRoute {_name(route)}: see that Gateway "
+        f"{namespace}/{where.get('name')} exists and that something serves its class, or correct "
+        "spec.expose"
+    )
+    since = datetime.fromisoformat(route["metadata"]["creationTimestamp"])
+    return _Complaint(Problem(Reason.ROUTE_REFUSED, message), since, UNSEEN_SECONDS)
 
 
 def _certificate(certificate: Mapping[str, Any]) -> Iterator[_Complaint]:

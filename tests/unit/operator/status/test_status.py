@@ -712,6 +712,13 @@ def route(
     }
 
 
+def unseen(seconds: int = 301) -> Object:
+    since = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = {"name": "web", "namespace": "team-a", "creationTimestamp": since}
+    parent = {"name": "public", "namespace": "infra"}
+    return {"metadata": metadata, "spec": {"parentRefs": [parent]}}
+
+
 def certificate(seconds: int = 601, generation: int = 1) -> Object:
     since = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
     condition: Object = {"type": "Ready", "status": "False", "lastTransitionTime": since}
@@ -750,6 +757,13 @@ def certificate(seconds: int = 601, generation: int = 1) -> Object:
             id="route",
         ),
         pytest.param({"route": route("ResolvedRefs")}, "RouteRefused", "infra/public", id="refs"),
+        pytest.param(
+            {"route": unseen()},
+            "RouteRefused",
+            "no Gateway has said a word of HTTPRoute team-a/web: see that Gateway infra/public "
+            "exists",
+            id="no-gateway",
+        ),
     ],
 )
 def test_what_keeps_others_from_their_part_degrades_a_server_that_serves(
@@ -786,7 +800,7 @@ def test_who_leaves_out_what_a_condition_need_not_say_is_understood() -> None:
         pytest.param({"route": route(seconds=4)}, 6, id="just-made"),
         pytest.param({"route": route(generation=1)}, None, id="about-an-older-route"),
         pytest.param({"route": route(status="True")}, None, id="accepted"),
-        pytest.param({"route": {"metadata": {}}}, None, id="no-gateway-looked-yet"),
+        pytest.param({"route": unseen(seconds=280)}, 20, id="no-gateway-looked-yet"),
     ],
 )
 def test_what_passes_by_itself_is_not_told(found: Object, due: float | None) -> None:

@@ -283,7 +283,7 @@ def test_a_retained_key_outlives_its_server_and_is_taken_up_again(op: Ground) ->
     key = op.find(SECRET, "keeper-keys")["data"]["default"]
 
     op.delete(MCP_SERVER, "keeper")
-    eventually(lambda: op.get(SERVICE, "keeper") is None, "the children are gone")
+    eventually(lambda: op.get(SERVICE, "keeper") is None, "the children are gone", seconds=60)
     op.ready("keeper", access={"keys": {"retain": True}})
 
     assert op.find(SECRET, "keeper-keys")["data"]["default"] == key
@@ -292,6 +292,28 @@ def test_a_retained_key_outlives_its_server_and_is_taken_up_again(op: Ground) ->
         lambda: op.find(SECRET, "keeper-keys")["metadata"].get("ownerReferences"),
         "the key belongs to the server",
     )
+
+
+def test_a_key_that_is_neither_used_nor_retained_any_more_goes(op: Ground) -> None:
+    op.create(SECRET, "brought", stringData={"crm": "a key"})
+    op.ready("earlier", access={"keys": {"retain": True}})
+    op.delete(MCP_SERVER, "earlier")
+    eventually(lambda: op.get(SERVICE, "earlier") is None, "the children are gone", seconds=60)
+    # Objects know their age by the second.
+    time.sleep(1.1)
+    op.ready("changed", access={"keys": {"retain": True}})
+    for name in ("earlier", "changed"):
+        op.ready(name, access={"keys": {"retain": True, "secretName": "brought"}})
+    op.quiet()
+    assert op.get(SECRET, "changed-keys") is not None
+
+    for name in ("earlier", "changed"):
+        op.ready(name, access={"keys": {"retain": False, "secretName": "brought"}})
+    eventually(lambda: op.get(SECRET, "changed-keys") is None, "the key is gone")
+    op.quiet()
+
+    # What an earlier server left is for whoever may want it.
+    assert op.get(SECRET, "earlier-keys") is not None
 
 
 def test_who_exposes_a_host_that_another_server_has_is_told(op: Ground) -> None:

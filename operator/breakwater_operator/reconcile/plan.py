@@ -55,6 +55,12 @@ class Child:
         return Child(self.kind, self.desired, live, self.at_birth)
 
     @property
+    def name(self) -> str:
+        """What it is called."""
+        found: str = self.desired["metadata"]["name"]
+        return found
+
+    @property
     def title(self) -> str:
         """What messages call it, as in `Service team-a/crm`."""
         metadata = self.desired["metadata"]
@@ -134,6 +140,22 @@ def surplus(owned: Iterable[tuple[Kind, Object]], desired: Iterable[Child]) -> l
         and (kind, live["metadata"]["name"]) not in wanted
         and not live["metadata"].get("deletionTimestamp")
     ]
+
+
+def is_left(live: Object, desired: Object, server: Object) -> bool:
+    """Whether an object was made for a server to outlive it, and that is no longer asked for.
+
+    What is older than the server was left by an earlier one of its name, for whoever may want it.
+
+    Args:
+        live: The object.
+        desired: Some child of the server.
+        server: The McpServer as it is.
+    """
+    if controller(live) is not None or live["metadata"].get("deletionTimestamp"):
+        return False
+    born, since = (one["metadata"].get("creationTimestamp", "") for one in (live, server))
+    return is_labelled(live, desired) and bool(born >= since)
 
 
 def taken(child: Child) -> Problem:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from breakwater_operator.api import allowed
+from breakwater_operator.api import allowed, names
 from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.pause import paused_until
@@ -15,6 +15,7 @@ from breakwater_operator.kube.kinds import (
     AUTOSCALER,
     CONTROLLER_REVISION,
     DEPLOYMENT,
+    SECRET,
 )
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import older, plan
@@ -241,9 +242,22 @@ class Reconciler:
     async def _prune(self, owner: Object, intent: Intent, desired: Sequence[Child]) -> None:
         """Delete children that should not be, and revisions that no pod needs."""
         surplus = plan.surplus(self.world.owned(intent.server.uid), desired)
+        surplus += self._unretained(owner, intent.server, desired)
         if surplus and is_doubtful(owner):
             await self.owners.confirm(owner)
         await self.writer.prune([*surplus, *self._unused(intent.server, intent.revision.name)])
+
+    def _unretained(
+        self, owner: Object, server: McpServer, desired: Sequence[Child]
+    ) -> list[Child]:
+        """Find the generated key that was to be retained, where it is neither used nor that."""
+        name = names.key_secret(server.name)
+        live = self.world.children[SECRET].get(server.namespace, name)
+        is_used = any((SECRET, name) == (one.kind, one.name) for one in desired)
+        if live is None or is_used or server.spec.access.keys.retain:
+            return []
+        is_left = plan.is_left(live, desired[0].desired, owner)
+        return [Child(SECRET, live, live)] if is_left else []
 
     def _unused(self, server: McpServer, current: str) -> list[Child]:
         """Find revisions that no pod needs."""

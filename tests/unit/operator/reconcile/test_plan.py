@@ -9,6 +9,7 @@ from breakwater_operator.reconcile import plan
 from breakwater_operator.reconcile.plan import Child, Step
 
 UID = "uid-1"
+SERVER = {"metadata": {"creationTimestamp": "2026-01-31T08:00:00Z"}}
 LABELS = {"app.kubernetes.io/managed-by": "breakwater", "breakwater.dev/server": "crm"}
 
 
@@ -94,3 +95,21 @@ def test_a_taken_name_is_told_with_what_to_do() -> None:
 
     assert "ConfigMap team/crm-live belongs to App app" in message
     assert "rename or delete it" in message
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        pytest.param({}, True, id="made-with-the-server"),
+        pytest.param({"creationTimestamp": "2026-01-31T07:59:59Z"}, False, id="older"),
+        pytest.param({"ownerReferences": [owner()]}, False, id="owned"),
+        pytest.param({"labels": {}}, False, id="of-somebody-else"),
+        pytest.param({"deletionTimestamp": "2026-01-31T09:00:00Z"}, False, id="on-its-way-out"),
+    ],
+)
+def test_what_was_to_outlive_a_server_is_left_of_that_one_alone(
+    metadata: dict[str, Any], *, expected: bool
+) -> None:
+    found = {"ownerReferences": [], "creationTimestamp": "2026-01-31T08:00:00Z"} | metadata
+
+    assert plan.is_left(live(metadata=found), DESIRED, SERVER) is expected

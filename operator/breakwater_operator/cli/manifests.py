@@ -1,8 +1,7 @@
 """Manifests in files: the McpServers, and the objects that they refer to."""
 
 import base64
-import binascii
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 from breakwater_contract.names import API_GROUP
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.models import McpServer
+from breakwater_operator.cli.documents import load, misshapen
 
 Object = dict[str, Any]
 
@@ -22,19 +22,6 @@ SERVER_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 DEFAULT_NAMESPACE = "default"
 LOCAL_UID = "local"
 """Takes the place of the uid that an API server would have given."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that occurs twice, as kubectl does."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
-                line = key.start_mark.line + 1
-                raise yaml.YAMLError(f"line {line}: {key.value} is written twice in one object")
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
 
 
 @dataclass(frozen=True)
@@ -136,13 +123,13 @@ def parse(manifest: Object) -> McpServer:
         faults.append(Fault("spec", "is not an object; write its fields below it"))
     if faults:
         raise SpecError(faults)
-    known = {"namespace": DEFAULT_NAMESPACE, "uid": LOCAL_UID, "generation": 0}
-    return McpServer.parse({**manifest, "metadata": known | metadata})
+    known = {"namespace": DEFAULT_NAMESPACE, "uid": LOCAL_UID}
+    return McpServer.parse({**manifest, "metadata": {**known, **metadata, "generation": 0}})
 
 
 def _load(file: Path) -> list[Any]:
     try:
-        return list(yaml.load_all(file.read_bytes(), Loader=_Loader))
+        return load(file.read_bytes())
     except OSError as error:
         raise _fault(file, f"cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -159,28 +146,27 @@ def _objects(file: Path, document: Any) -> Iterator[Object]:
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
         raise _fault(file, "has a document without a kind; write apiVersion, kind and metadata")
     if document["kind"] == "List":
-        for item in document.get("items") or ():
+        items = document.get("items") or []
+        if not isinstance(items, list):
+            raise _fault(
+                file, "has a List whose items are no list; write them below it, each after -"
+            )
+        for item in items:
             yield from _objects(file, item)
         return
     if not isinstance(document.get("metadata"), dict):
         raise _fault(file, f"has a {document['kind']} without metadata; give it a name")
-    yield _with_data(file, document) if document["kind"] == "Secret" else document
+    if faults := list(misshapen(document)):
+        what = f"{document['kind']} {document['metadata'].get('name', '')}".strip()
+        raise SpecError(Fault(str(file), f"{what}: {fault}") for fault in faults)
+    yield _with_data(document) if document["kind"] == "Secret" else document
 
 
-def _with_data(file: Path, secret: Object) -> Object:
+def _with_data(secret: Object) -> Object:
     """Write a Secret as the API server keeps it: everything under `data`, as base64."""
-    name = secret["metadata"].get("name")
-    data = dict(secret.get("data") or {})
-    for key, value in data.items():
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, TypeError, ValueError) as error:
-            raise _fault(file, f"Secret {name}: data.{key} is not base64") from error
-    for key, value in (secret.get("stringData") or {}).items():
-        if not isinstance(value, str):
-            raise _fault(file, f"Secret {name}: stringData.{key} is not text; put it in quotes")
-        data[key] = base64.b64encode(value.encode()).decode()
-    return {**secret, "data": data}
+    written = secret.get("stringData") or {}
+    plain = {key: base64.b64encode(value.encode()).decode() for key, value in written.items()}
+    return {**secret, "data": {**(secret.get("data") or {}), **plain}}
 
 
 def _fault(file: Path, message: str) -> SpecError:

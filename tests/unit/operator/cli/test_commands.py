@@ -46,6 +46,14 @@ def test_validate_names_every_fault_and_fails(manifest: Path) -> None:
     assert "weather: spec.suspend: 7: " in result.output
 
 
+def test_a_date_is_the_text_that_was_written_as_it_is_to_kubectl(manifest: Path) -> None:
+    manifest.write_text(f"{SERVER}  access: {{permissive: {{until: 2027-01-31}}}}\n")
+
+    result = invoke("validate", manifest)
+
+    assert (result.exit_code, result.output) == (0, "weather: good\n")
+
+
 def test_validate_looks_at_the_claims_beside_a_server(manifest: Path) -> None:
     manifest.write_text(
         f"""{SERVER}

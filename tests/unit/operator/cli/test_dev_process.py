@@ -230,10 +230,11 @@ async def test_changed_code_starts_the_process_again(tmp_path: Path) -> None:
     [
         ("spec: [", "is not YAML"),
         (WITH_KEYS.replace("replicas: 3", "replica: 3"), "spec.replica: is not a field here"),
+        (WITH_KEYS.replace("{alice: first-key}", "7.5"), "stringData is not an object"),
         (WITH_KEYS.replace("first-key", "not a key"), "refused: "),
         (WITH_KEYS.replace("weather:mcp", "weather:none"), "it does not start so"),
     ],
-    ids=["yaml", "field", "refused-by-the-runtime", "does-not-start"],
+    ids=["yaml", "field", "secret", "refused-by-the-runtime", "does-not-start"],
 )
 async def test_a_broken_edit_keeps_the_last_good_state_and_says_so(
     tmp_path: Path, broken: str, said: str

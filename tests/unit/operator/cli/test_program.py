@@ -233,6 +233,18 @@ def test_what_cannot_run_is_refused_with_what_to_do(
         ("a: [", "is not YAML"),
         ("kind: A\nkind: B\nmetadata: {}\n", "line 2: kind is written twice in one object"),
         ("kind: Secret\n", "has a Secret without metadata"),
+        ("{kind: List, items: 5}", "has a List whose items are no list"),
+        ("{kind: Secret, metadata: {name: 5}}", "Secret 5: metadata.name is not text"),
+        ("{kind: McpServer, metadata: {namespace: 5}}", "metadata.namespace is not text"),
+        ("{kind: Secret, metadata: {name: s}, stringData: 7.5}", "s: stringData is not an object"),
+        ("{kind: Secret, metadata: {name: s}, data: {a: 'b c'}}", "s: data.a is not base64"),
+        ("{kind: ConfigMap, metadata: {name: c}, data: {a: 5}}", "data.a is not text"),
+        ("{kind: PersistentVolumeClaim, metadata: {name: c}, spec: 5}", "spec is not an object"),
+        (
+            "{kind: PersistentVolumeClaim, metadata: {name: c}, spec: {accessModes: [5]}}",
+            "spec.accessModes is not a list of texts",
+        ),
+        ("kind: !!binary aGk=\n", "could not determine a constructor"),
     ],
 )
 def test_a_file_that_is_no_manifest_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -51,6 +51,11 @@ def _hints(spec: McpServerSpec) -> Iterator[str]:
             "without spec.egress, a backend that calls out is held back: write egress: Internet, "
             "or what it calls into egressRules"
         )
+    remote = ("remote backends",) if any(backend.remote for backend in spec.backends) else ()
+    issuer = ("the issuer of access.jwt",) if spec.access.jwt is not None else ()
+    if spec.egress == "None" and not spec.egress_rules and (issuer or remote):
+        away = " and ".join((*issuer, *remote))
+        yield f"spec.egress: None closes the way to {away} too; open it in egressRules"
 
 
 @once

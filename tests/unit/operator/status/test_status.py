@@ -20,6 +20,9 @@ VERIFIED = Probe(reached=True, revision="r1", live="h1", server=INFO)
 
 Object = dict[str, Any]
 
+JWT = {"issuer": "https://id.example", "audiences": ["crm"]}
+REMOTE = {"remote": {"url": "https://mcp.example/mcp"}}
+
 
 def server(**spec: Any) -> McpServer:
     metadata = {"name": "web", "namespace": "team-a", "uid": "u", "generation": 3}
@@ -465,15 +468,34 @@ def test_the_scheduler_is_quoted() -> None:
         pytest.param({"egress": "Internet"}, False, id="internet"),
         pytest.param({"egress": "None"}, False, id="none-on-purpose"),
         pytest.param({"egressRules": [{"cidr": "192.0.2.0/24"}]}, False, id="rules"),
-        pytest.param(
-            {"backends": [{"remote": {"url": "https://mcp.example/mcp"}}]}, False, id="remote"
-        ),
+        pytest.param({"backends": [REMOTE]}, False, id="remote"),
     ],
 )
 def test_who_says_nothing_of_egress_is_told_what_that_means(spec: Object, is_told: bool) -> None:
     facts = replace(HEALTHY, server=server(**spec))
 
     assert ("write egress: Internet" in message(facts, "Accepted")) is is_told
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        pytest.param({"access": {"jwt": JWT}}, "the issuer of access.jwt too", id="issuer"),
+        pytest.param({"backends": [REMOTE]}, "remote backends too", id="remote"),
+        pytest.param(
+            {"access": {"jwt": JWT}, "backends": [REMOTE]},
+            "the issuer of access.jwt and remote backends too",
+            id="both",
+        ),
+    ],
+)
+def test_what_no_egress_closes_besides_is_told(spec: Object, says: str) -> None:
+    closed = replace(HEALTHY, server=server(egress="None", **spec))
+    rules = [{"cidr": "192.0.2.0/24"}]
+    opened = replace(HEALTHY, server=server(egress="None", egressRules=rules, **spec))
+
+    assert f"None closes the way to {says}" in message(closed, "Accepted")
+    assert message(opened, "Accepted") == "the manifest is valid"
 
 
 def test_a_quota_is_quoted_without_the_pods_random_name() -> None:

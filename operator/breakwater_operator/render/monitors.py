@@ -83,9 +83,14 @@ def _endpoint(server: McpServer) -> dict[str, Any]:
         "port": MANAGEMENT_PORT_NAME,
         "path": METRICS_PATH,
         "scheme": "http",
-        "interval": f"{int(server.spec.monitoring.scrape_interval.seconds)}s",
+        "interval": _interval(server.spec.monitoring.scrape_interval.seconds),
         # Rules and boards know a server by this label, whatever its pods are called.
         "relabelings": [
             {"action": "replace", "targetLabel": "mcpserver", "replacement": server.name}
         ],
     }
+
+
+def _interval(seconds: float) -> str:
+    """Write a length of time as Prometheus reads it: without fractions."""
+    return f"{int(seconds)}s" if seconds.is_integer() else f"{round(seconds * 1000)}ms"

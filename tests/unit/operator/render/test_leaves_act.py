@@ -170,3 +170,13 @@ def attempts(
             yield None
         else:
             yield {kind for kind in Effect if before[kind] != after[kind]}
+
+
+@pytest.mark.parametrize(("written", "rendered"), [("90s", "90s"), ("1500ms", "1500ms")])
+def test_no_part_of_an_interval_is_lost(written: str, rendered: str) -> None:
+    case = changed(CASES["everything"], ("monitoring", "scrapeInterval"), written)
+
+    (monitor,) = (child for child in case.children() if child["kind"] == "PodMonitor")
+
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["interval"] == rendered

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dev.cluster import build
+from dev.cluster import build, files
 from dev.cluster.existing import ExistingCluster
 from dev.cluster.kind import KindCluster
 from dev.cluster.local import LocalCluster
@@ -166,7 +166,10 @@ def _kubectl(options: argparse.Namespace, settings: Settings) -> int:
 
 def _helm(options: argparse.Namespace, settings: Settings) -> int:
     folder = LocalCluster(settings, DEFAULT_NAME, progress=Progress()).program(build.HELM)
-    return _become(str(folder / "helm"), _cluster(options, settings), options, settings)
+    cluster = _cluster(options, settings)
+    if isinstance(cluster, LocalCluster) and cluster.tools.is_dir():
+        files.link(cluster.tools / "helm", folder / "helm")
+    return _become(str(folder / "helm"), cluster, options, settings)
 
 
 def _become(program: str, cluster: Cluster, options: argparse.Namespace, settings: Settings) -> int:

@@ -48,3 +48,12 @@ def locked(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterato
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def link(name: Path, target: Path) -> None:
+    """Have a symbolic link lead to a target, also while others do the same."""
+    if not name.is_symlink() or name.readlink() != target:
+        scratch = name.with_name(f".{name.name}.{os.getpid()}")
+        scratch.unlink(missing_ok=True)
+        scratch.symlink_to(target)
+        scratch.replace(name)

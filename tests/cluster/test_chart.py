@@ -115,6 +115,7 @@ def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
         pytest.param("image.registry=a.example/b:1", "is not host[:port][/path]", id="tag"),
         pytest.param("image.registri=a", "'registri' not allowed", id="misspelt"),
         pytest.param("replicas=2", "'replicas' not allowed", id="unknown"),
+        pytest.param("platform.gatewy=a/b", "'/platform': additional", id="platform"),
         pytest.param("image.pullPolicy=Sometimes", "must be one of 'IfNotPresent'", id="enum"),
         pytest.param("watchNamespaces[0]=A_b", "/watchNamespaces/0", id="namespace"),
         pytest.param("operator.tag=a:b", "/operator/tag", id="tag-characters"),

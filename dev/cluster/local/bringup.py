@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from dev.cluster import files
 from dev.cluster.api import Api
 from dev.cluster.local import (
     addons,
@@ -23,7 +24,6 @@ from dev.cluster.local.startup import Startup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from dev.cluster.local.site import Site
     from dev.cluster.progress import Progress
@@ -78,7 +78,7 @@ class Bringup:
             folder.mkdir(parents=True, exist_ok=True)
         pki.ensure(layout, site.addresses)
         pki.write_kubeconfigs(layout, site.addresses)
-        _link(layout.bin / "kubectl", site.folders["kube"] / "kube")
+        files.link(layout.bin / "kubectl", site.folders["kube"] / "kube")
         if site.has_node:
             cgroups.ensure(layout)
             # The kubelet makes sockets below its folder, whose paths may not be long.
@@ -156,11 +156,3 @@ class Bringup:
         if count := self._site.record.fake_nodes:
             parts.append(f"{count} fake nodes")
         return ", ".join(parts)
-
-
-def _link(link: Path, target: Path) -> None:
-    if not link.is_symlink() or link.readlink() != target:
-        scratch = link.with_name(f".{link.name}")
-        scratch.unlink(missing_ok=True)
-        scratch.symlink_to(target)
-        scratch.replace(link)

@@ -59,7 +59,7 @@ class LocalCluster:
 
     @property
     def tools(self) -> Path:
-        """A folder with `kubectl`, for PATH."""
+        """A folder with `kubectl`, and `helm` once that was used, for PATH."""
         return self._layout.bin
 
     @property

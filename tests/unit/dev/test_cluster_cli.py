@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from dev.cluster.cli import split
+from dev.cluster.cli import main, split
 from dev.cluster.existing import ExistingCluster
+from dev.cluster.local import LocalCluster
 from dev.cluster.provider import ClusterError
 from dev.cluster.settings import Settings
 
@@ -24,6 +25,22 @@ def test_tools_get_their_own_arguments_as_they_are(
     arguments: Sequence[str], ours: list[str], theirs: list[str]
 ) -> None:
     assert split(arguments) == (ours, theirs)
+
+
+def test_a_shell_on_a_cluster_finds_helm_once_it_was_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(LocalCluster, "program", lambda *_: tmp_path / "built")
+    monkeypatch.setattr("os.execvpe", lambda *_: None)
+    cluster = LocalCluster(Settings.from_environment(), "mine")
+    cluster.tools.mkdir(parents=True)
+    cluster.kubeconfig.touch()
+
+    for _ in range(2):
+        main(["helm", "--name", "mine", "list"])
+
+    assert (cluster.tools / "helm").readlink() == tmp_path / "built/helm"
 
 
 def test_a_borrowed_cluster_takes_images_from_a_registry_only(tmp_path: Path) -> None:

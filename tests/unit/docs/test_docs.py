@@ -30,6 +30,21 @@ def manifests() -> Iterator[Any]:
 
 MANIFESTS = list(manifests())
 
+OTHER_PARTS = ("live", "volumes")
+"""What parts of something else have: the runtime's own settings, the pod of a workload."""
+
+
+def parts() -> Iterator[Any]:
+    """Specs of servers around the parts of manifests that pages show."""
+    for page in PAGES:
+        for number, block in enumerate(YAML.findall(page.read_text("utf-8"))):
+            shown = next(yaml.safe_load_all(block))
+            if "kind" in shown or any(name in shown for name in OTHER_PARTS):
+                continue
+            more = {"backends": shown} if isinstance(shown, list) else shown.get("spec", shown)
+            spec = {"backends": [{"python": {"server": "a:b"}}]} | more
+            yield pytest.param(spec, id=f"{page.relative_to(ROOT)}:{number}")
+
 
 def of_kind(kind: str) -> list[Any]:
     return [one for one in MANIFESTS if one.values[0]["kind"] == kind]
@@ -56,6 +71,15 @@ def test_every_mcpserver_on_a_page_is_accepted(manifest: dict[str, Any]) -> None
     metadata = METADATA | manifest["metadata"]
 
     server = McpServer.parse(manifest | {"metadata": metadata})
+
+    assert server.spec.backends
+
+
+@pytest.mark.parametrize("spec", list(parts()))
+def test_every_part_of_an_mcpserver_on_a_page_is_accepted(spec: dict[str, Any]) -> None:
+    metadata = METADATA | {"name": "part"}
+
+    server = McpServer.parse({"metadata": metadata, "spec": spec})
 
     assert server.spec.backends
 

@@ -133,7 +133,7 @@ class McpServerSpec(Model):
     runtime: Runtime = Runtime()
     """The runtime: the container in front of every backend."""
     pod: PodSpec = PodSpec()
-    """What the pods get: volumes and resources."""
+    """What the pods get: volumes, resources, labels, and where and as whom they run."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 2
     """How many pods serve. `kubectl scale bmcp` changes it, and so may an autoscaler of your
     own that names the McpServer; whoever scales its Deployment finds that put back, and an

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -199,6 +200,19 @@ def test_a_changed_config_map_reaches_the_pod_within_seconds(
     eventually(
         lambda: cluster.kubectl("-n", namespace, *read) == "new", "the pod sees it", seconds=20
     )
+
+
+def test_a_watch_of_a_kind_that_does_not_change_hears_bookmarks(
+    cluster: RunningCluster, namespace: str
+) -> None:
+    path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses"
+    since = json.loads(cluster.kubectl("get", "--raw", path))["metadata"]["resourceVersion"]
+    cluster.kubectl("-n", namespace, "create", "configmap", "something-else")
+
+    query = f"watch=1&allowWatchBookmarks=true&timeoutSeconds=12&resourceVersion={since}"
+    heard = cluster.kubectl("get", "--raw", f"{path}?{query}").splitlines()
+
+    assert [json.loads(line)["type"] for line in heard] == ["BOOKMARK"]
 
 
 def test_nothing_leaves_the_cluster(cluster: RunningCluster, namespace: str) -> None:

@@ -33,6 +33,9 @@ def etcd(site: Site) -> Service:
         "auto-compaction-mode": "periodic",
         "auto-compaction-retention": "10m",
         "quota-backend-bytes": str(4 * 1024**3),
+        # As kubeadm has it. The API server leaves out bookmarks that are no newer than where the
+        # watch began, and at etcd's ten minutes watches of quiet kinds look dead.
+        "watch-progress-notify-interval": "5s",
         "log-level": "warn",
     }
     return _service("etcd", site, flags)

@@ -85,9 +85,17 @@ class World:
         self.informers = list(self._informers(api))
 
     def owned(self, uid: str) -> list[tuple[Kind, Object]]:
-        """All children that name this owner as their controller."""
-        caches = self.children.items()
-        return [(kind, live) for kind, cache in caches for live in cache.together(uid)]
+        """All children that name this owner as their controller, of the kinds that are known.
+
+        What seems to be of another kind is left alone: it cannot be made again, and who said that
+        its kind is gone may be mistaken.
+        """
+        return [
+            (kind, live)
+            for kind, cache in self.children.items()
+            if kind not in OPTIONAL or kind.name in self.kinds
+            for live in cache.together(uid)
+        ]
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a server that is gone."""

@@ -7,7 +7,12 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from breakwater_operator.kube.api import KubeApi
-from breakwater_operator.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE
+from breakwater_operator.kube.kinds import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    HTTP_ROUTE,
+)
 from breakwater_operator.reconcile.world import LOST_MAX, World
 
 Object = dict[str, Any]
@@ -62,6 +67,20 @@ def test_a_deployment_wakes_a_pass_when_it_says_something_new(
     cache.saw("MODIFIED", new)
 
     assert woken == (at_once, soon)
+
+
+def test_nothing_of_a_kind_that_seems_gone_is_there_to_be_deleted() -> None:
+    world = World(KubeApi(Configuration(), lambda *_: None), [], print, print)
+    controller = {"apiVersion": "breakwater.dev/v1alpha1", "kind": "McpServer", "controller": True}
+    owner = {"ownerReferences": [controller | {"name": "crm", "uid": "owner"}]}
+    for kind in (DEPLOYMENT, HTTP_ROUTE):
+        world.children[kind].wrote(deployment(1, {}, **owner) | {"kind": kind.name})
+
+    unknown = [kind for kind, _ in world.owned("owner")]
+    world.kinds = frozenset({HTTP_ROUTE.name})
+    known = [kind for kind, _ in world.owned("owner")]
+
+    assert (unknown, known) == ([DEPLOYMENT], [DEPLOYMENT, HTTP_ROUTE])
 
 
 def test_endpoints_of_the_metrics_service_are_not_followed() -> None:

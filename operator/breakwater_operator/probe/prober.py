@@ -1,6 +1,7 @@
 """Asking one pod how it is, and whether it speaks MCP."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -198,4 +199,7 @@ def _method(body: str | None) -> str:
 def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer in {ANSWER_SECONDS:.0f} s"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.errno:
+        # In the system's words: aiohttp's name addresses and how TLS is set up.
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__

@@ -35,6 +35,7 @@ from breakwater_operator.kube.kinds import (
 )
 from tests.support.certificates import FOR_LONG, SINCE_LONG, self_signed
 from tests.support.cluster import RunningCluster, eventually
+from tests.support.faultproxy import Rule
 from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
@@ -521,6 +522,29 @@ def test_optional_kinds_that_go_are_asked_for_no_longer(
     optional = {kind.plural for kind in OPTIONAL}
     assert [seen.what for seen in op.proxy.seen[before:] if seen.plural in optional] == []
     assert op.operator.ask("/healthz") == (200, "ok\n")
+
+
+def test_a_route_stays_although_somebody_says_that_its_kind_is_gone(
+    op: Ground, others_kinds: Callable[[], None]
+) -> None:
+    others_kinds()
+    op.apply("stays", expose={"host": "stays.example", "gateway": "infra/public"})
+    eventually(lambda: op.get(HTTP_ROUTE, "stays") is not None, "the route", seconds=90)
+    op.wait("stays", "Ready")
+    before = op.find(HTTP_ROUTE, "stays")["metadata"]["uid"]
+    lie = Rule(lambda seen: seen.what == "PATCH httproutes", status=404, times=1)
+    op.proxy.rules.append(lie)
+
+    op.patch(MCP_SERVER, "stays", {"spec": {"expose": {"host": "moved.example"}}})
+
+    def hosts() -> list[str]:
+        found: list[str] = op.find(HTTP_ROUTE, "stays")["spec"]["hostnames"]
+        return found
+
+    eventually(lambda: hosts() == ["moved.example"], "the route follows", seconds=90)
+    assert lie.hit == 1
+    assert op.find(HTTP_ROUTE, "stays")["metadata"]["uid"] == before
+    op.wait("stays", "Ready")
 
 
 def test_what_others_kinds_fill_in_is_no_drift(

@@ -134,8 +134,9 @@ def test_a_server_stays_ready_while_load_brings_and_takes_pods(op: Ground) -> No
     assert op.condition("swell", "Ready")["message"] == "3 of 3 pods are ready"
 
 
-def test_an_autoscaler_of_others_that_scales_our_deployment_is_named(op: Ground) -> None:
+def test_an_autoscaler_of_others_may_scale_our_deployment_and_is_named(op: Ground) -> None:
     op.ready("fought")
+    before = pods(op, "fought")
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "fought-a"}
     op.create(
         AUTOSCALER, "own", spec={"minReplicas": 4, "maxReplicas": 6, "scaleTargetRef": target}
@@ -146,6 +147,14 @@ def test_an_autoscaler_of_others_that_scales_our_deployment_is_named(op: Ground)
 
     assert f"HorizontalPodAutoscaler {op.namespace}/own scales" in found["message"]
     assert "kind: McpServer, name: fought" in found["message"]
+    op.wait("fought", "Progressing", "False")
+    op.wait("fought", "Ready")
+    four = pods(op, "fought")
+    assert len(four) == 4
+    assert before <= four
+    op.patch(MCP_SERVER, "fought", {"spec": {"access": {"origins": ["https://a.example"]}}})
+    op.quiet()
+    assert pods(op, "fought") == four
     target = {"apiVersion": MCP_SERVER.api_version, "kind": MCP_SERVER.name, "name": "fought"}
     op.patch(AUTOSCALER, "own", {"spec": {"scaleTargetRef": target}})
     op.wait("fought", "Degraded", "False", seconds=90)

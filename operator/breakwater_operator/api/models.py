@@ -136,8 +136,8 @@ class McpServerSpec(Model):
     """What the pods get: volumes, resources, labels, and where and as whom they run."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 2
     """How many pods serve. `kubectl scale bmcp` changes it, and so may an autoscaler of your
-    own that names the McpServer; whoever scales its Deployment finds that put back, and an
-    autoscaler that does is named in `Degraded` (`ReplicasContested`)."""
+    own that names the McpServer. Whoever scales its Deployment finds that put back, but an
+    autoscaler: that one decides, and is named in `Degraded` (`ReplicasContested`)."""
     autoscaling: Autoscaling | None = None
     """How many pods serve, by load; `replicas` is then only what the server starts with."""
     expose: Expose | None = None
@@ -201,6 +201,8 @@ class McpServer(Model):
     generation: int
     """Counts the changes of the spec."""
     spec: McpServerSpec
+    is_scaled_by_others: bool = False
+    """Whether an autoscaler that is not ours decides how many pods there are."""
 
     @classmethod
     def parse(cls, obj: Mapping[str, Any]) -> "McpServer":
@@ -245,7 +247,8 @@ class McpServer(Model):
     @property
     def is_autoscaled(self) -> bool:
         """Whether load decides how many pods there are."""
-        return self.spec.autoscaling is not None and not self.spec.suspend
+        is_scaled = self.spec.autoscaling is not None or self.is_scaled_by_others
+        return is_scaled and not self.spec.suspend
 
     @property
     def tls(self) -> Certificate | None:

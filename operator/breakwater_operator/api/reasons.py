@@ -179,8 +179,9 @@ class Reason(StrEnum):
     REPLICAS_CONTESTED = (
         "ReplicasContested",
         (
-            "A HorizontalPodAutoscaler that is not ours scales the server's Deployment, and what "
-            "it writes is put back; let it name the McpServer, or write `spec.autoscaling`."
+            "A HorizontalPodAutoscaler that is not ours scales the server's Deployment, and "
+            "decides instead of `spec.replicas`; let it name the McpServer, or write "
+            "`spec.autoscaling`."
         ),
     )
     AUTOSCALER_FAILED = (

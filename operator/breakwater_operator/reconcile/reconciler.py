@@ -18,7 +18,7 @@ from breakwater_operator.kube.kinds import (
     SECRET,
 )
 from breakwater_operator.probe.rounds import Rounds
-from breakwater_operator.reconcile import older, plan
+from breakwater_operator.reconcile import deployments, older, plan
 from breakwater_operator.reconcile.conclusions import Conclusions, is_shown
 from breakwater_operator.reconcile.followers import Followers
 from breakwater_operator.reconcile.hosts import Hosts
@@ -193,7 +193,13 @@ class Reconciler:
         """Read, render, plan, apply."""
         seen = Seen()
         try:
-            seen.server = server = McpServer.parse(owner)
+            server = McpServer.parse(owner)
+            scaled = await self.scalers.look(
+                server, owner, deployments.find(self.world, server.namespace, server.name)
+            )
+            seen.problems += scaled
+            server = server.model_copy(update={"is_scaled_by_others": bool(scaled)})
+            seen.server = server
             allowed.check(server, self.platform)
             intent = await self.intents.of(server, seen)
             manifests = children(intent)
@@ -220,7 +226,6 @@ class Reconciler:
         seen.problems += written.problems
         seen.failure = written.failure
         seen.problems += self.hosts.claim(intent)
-        seen.problems += await self.scalers.contest(server, owner, desired)
         if written.failure is None:
             self.rivals.answered(key)
             seen.is_key_changed = intent.keys.changed

@@ -1,4 +1,4 @@
-"""Autoscalers of others: they scale a Deployment of ours, and we put back what they write."""
+"""Autoscalers of others: they scale a Deployment of ours, and we let them."""
 
 import logging
 import time
@@ -11,7 +11,6 @@ from breakwater_operator.api.reasons import Reason
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import AUTOSCALER, DEPLOYMENT, MCP_SERVER
-from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.world import controller
 from breakwater_operator.status.facts import Problem
@@ -21,15 +20,16 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 ASKED_AGAIN_SECONDS = 20.0
-"""Between two looks for an autoscaler that was there: it scales four times a minute."""
+"""Between two looks for an autoscaler that was there: nobody tells us that it is gone."""
 
 
 @dataclass(frozen=True)
 class Scalers:
     """Says who scales a Deployment whose number of pods the manifest says.
 
-    Autoscalers of others carry no label of ours and are not followed. They are asked for where
-    somebody changed a number of pods although nobody changed the manifest.
+    Put back, each of an autoscaler's steps would start pods and stop them again. Autoscalers of
+    others carry no label of ours and are not followed: they are asked for where somebody changed a
+    number of pods although nobody changed the manifest.
     """
 
     api: KubeApi
@@ -37,31 +37,32 @@ class Scalers:
     known: dict[Key, tuple[list[Problem], float]] = field(default_factory=dict)
     """Whom a server was told of, and when they were asked for."""
 
-    async def contest(
-        self, server: McpServer, owner: Object, children: Sequence[Child]
+    async def look(
+        self, server: McpServer, owner: Object, deployment: Object | None
     ) -> list[Problem]:
-        """Name an autoscaler that fights for a server's number of pods.
+        """Name an autoscaler of others that decides how many pods a server has.
 
         Args:
             server: The server.
             owner: It, as the API server has it.
-            children: Its children as they were found, before anything was put right.
+            deployment: Its Deployment as it was found; None: there is none.
         """
         key = server.namespace, server.name
-        deployment = next(child for child in children if child.kind == DEPLOYMENT)
-        if "replicas" not in deployment.desired["spec"]:
+        # Of a Deployment without pods autoscalers keep away.
+        if deployment is None or server.is_autoscaled or not server.wanted_replicas:
             self.known.pop(key, None)
             return []
         found, asked_at = self.known.get(key, ([], None))
         is_due = asked_at is not None and self.clock() - asked_at >= ASKED_AGAIN_SECONDS
-        if not (is_due or _is_scaled_by_others(owner, deployment) or _was_told(owner, asked_at)):
+        is_news = not found and _is_scaled(owner, deployment, server.wanted_replicas)
+        if not (is_due or is_news or _was_told(owner, asked_at)):
             return found
         try:
             autoscalers, _ = await self.api.list(AUTOSCALER, server.namespace)
         except ApiError as error:
             log.info("autoscalers were not listed", extra={"error": str(error)})
             return found
-        found = _contesting(autoscalers, server, deployment)
+        found = _scaling(autoscalers, server, deployment["metadata"]["name"])
         if found:
             self.known[key] = found, self.clock()
         else:
@@ -73,15 +74,12 @@ class Scalers:
         self.known.pop(key, None)
 
 
-def _is_scaled_by_others(owner: Object, deployment: Child) -> bool:
+def _is_scaled(owner: Object, deployment: Object, wanted: int) -> bool:
     """Whether the number of pods differs although the manifest is the one acted upon last."""
-    if deployment.live is None:
-        return False
-    wanted = deployment.desired["spec"]["replicas"]
     is_old = (owner.get("status") or {}).get("observedGeneration") == owner["metadata"].get(
         "generation"
     )
-    return is_old and bool(deployment.live["spec"].get("replicas", 1) != wanted)
+    return is_old and bool(deployment["spec"].get("replicas", 1) != wanted)
 
 
 def _was_told(owner: Object, asked_at: float | None) -> bool:
@@ -91,15 +89,12 @@ def _was_told(owner: Object, asked_at: float | None) -> bool:
     return told and asked_at is None
 
 
-def _contesting(
-    autoscalers: Sequence[Object], server: McpServer, deployment: Child
-) -> list[Problem]:
-    name = deployment.desired["metadata"]["name"]
+def _scaling(autoscalers: Sequence[Object], server: McpServer, deployment: str) -> list[Problem]:
     for one in autoscalers:
         target, owner = one["spec"]["scaleTargetRef"], controller(one)
         is_ours = owner is not None and owner["uid"] == server.uid
-        if not is_ours and (target["kind"], target["name"]) == (DEPLOYMENT.name, name):
-            return [_contested(one["metadata"]["name"], server, name)]
+        if not is_ours and (target["kind"], target["name"]) == (DEPLOYMENT.name, deployment):
+            return [_contested(one["metadata"]["name"], server, deployment)]
     return []
 
 
@@ -107,7 +102,7 @@ def _contested(autoscaler: str, server: McpServer, deployment: str) -> Problem:
     return Problem(
         Reason.REPLICAS_CONTESTED,
         f"HorizontalPodAutoscaler {server.namespace}/{autoscaler} scales Deployment {deployment}, "
-        "whose number of pods spec.replicas says, and what it writes is put back; let its "
+        "and as long as it does, spec.replicas says nothing of the number of pods; let its "
         f"scaleTargetRef name the McpServer (apiVersion: {MCP_SERVER.api_version}, kind: "
         f"{MCP_SERVER.name}, name: {server.name}), or remove it and write spec.autoscaling",
     )

@@ -1,6 +1,7 @@
 """Certificates for development: an authority of this machine's own, and what it vouches for."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,13 @@ CA_CERTIFICATE, CA_KEY = "ca.crt", "ca.key"
 CERTIFICATE, KEY = "tls.crt", "tls.key"
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+SUBJECT = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Breakwater development")])
+"""Of every certificate: a host may be longer than a name here can be, and no client looks at it."""
+
+LABEL = r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?"
+HOST = re.compile(rf"(\*\.)?{LABEL}(\.{LABEL})*", re.IGNORECASE | re.ASCII)
+HOST_MAX = 253
 
 CA_LIFETIME = timedelta(days=365)
 LIFETIME = timedelta(days=90)
@@ -91,13 +99,12 @@ class Authority:
         """Write a certificate for hosts, and its key, into a folder.
 
         Raises:
-            CertificateError: The folder cannot be written.
+            CertificateError: One of them is no host, or the folder cannot be written.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
         ends = min(LIFETIME, self.certificate.not_valid_after_utc - now)
         certificate = (
-            _builder(name, self.certificate.subject, key, now, ends)
+            _builder(SUBJECT, self.certificate.subject, key, now, ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.SubjectAlternativeName(list(map(_alternative, hosts))), False)
@@ -152,6 +159,11 @@ def _alternative(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
+        if len(host) > HOST_MAX or not HOST.fullmatch(host):
+            raise CertificateError(
+                f"{host!r} is neither a host name nor an address; write it without scheme and "
+                "port, as in weather.test or 127.0.0.1, and other letters as xn--"
+            ) from None
         return x509.DNSName(host)
 
 

@@ -26,6 +26,28 @@ def test_a_client_that_trusts_the_authority_trusts_what_it_vouches_for(tmp_path:
     assert verifier.verify(leaf, [])[0] == leaf
 
 
+@pytest.mark.parametrize("host", ["weather.test", "*.test", "::1", f"{'a' * 60}.{'b' * 60}.test"])
+def test_hosts_are_names_and_addresses(tmp_path: Path, host: str) -> None:
+    Authority.make(tmp_path / "ca", NOW).vouch([host], tmp_path, NOW)
+
+    leaf, _ = x509.load_pem_x509_certificates((tmp_path / "tls.crt").read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(name.value) for name in names] == [host]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "a b", "https://a.test", "a.test:8443", "a.test.", "10.0.0.0/8", "mü.test", "a" * 64],
+)
+def test_what_is_no_host_is_named_and_nothing_is_written(tmp_path: Path, host: str) -> None:
+    authority = Authority.make(tmp_path / "ca", NOW)
+
+    with pytest.raises(CertificateError, match="is neither a host name nor an address"):
+        authority.vouch([host], tmp_path / "out", NOW)
+
+    assert not (tmp_path / "out").exists()
+
+
 def test_private_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
     Authority.make(tmp_path / "ca", NOW).vouch(["127.0.0.1"], tmp_path, NOW)
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.processes import ROOT, free_port
+from bench.processes import ROOT
 from dev import compiled
 from tests.support.certificates import localhost_certificate
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -132,14 +132,6 @@ def check(process: subprocess.Popen[bytes], log: Path, deadline: float) -> None:
         )
 
 
-def free_port() -> int:
-    """Get a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _stop(process: subprocess.Popen[bytes]) -> None:
     # An interrupt, since the runtime stays open for a while after SIGTERM for those in front of it.
     process.send_signal(signal.SIGINT)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.processes import ProcessError, Server, check, free_port, started
+from bench.processes import ProcessError, Server, check, started
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.connection import connection
 from breakwater_operator.kube.errors import ApiError
@@ -25,6 +25,7 @@ from dev.cluster.local import LocalCluster
 from dev.cluster.provider import Size
 from dev.cluster.settings import Settings
 from tests.support.operator_ground import install_crd
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     import subprocess

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from bench import peers, startup, wires, wrk
 from bench.load import FIRST_ID, FORMS, IDS_PER_ROUND
 from bench.peers import Peer
-from bench.processes import ROOT, Server, free_port, on_core, serving
+from bench.processes import ROOT, Server, on_core, serving
 from bench.wires import MODERN, OLDER
 from tests.support import children, clients
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import sys
 import time
 import urllib.error
@@ -28,6 +27,7 @@ from breakwater_operator.main import run
 from breakwater_operator.reconcile import engine
 from breakwater_operator.status.facts import Probe, ServerInfo
 from tests.support.forks import nursery
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +145,7 @@ class OperatorProcess:
 
     def start(self) -> None:
         """Start it."""
-        self.port = _free_port()
+        self.port = free_port()
         config = self.folder / "operator.yaml"
         config.write_text(json.dumps(self.configuration))
         options = ["--config", str(config), "--kubeconfig", str(self.kubeconfig)]
@@ -200,13 +200,6 @@ class OperatorProcess:
             "images": {"runtime": self.image},
             **self.platform,
         }
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 def main(argv: Sequence[str]) -> int:

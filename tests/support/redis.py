@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dev.cluster.images import write_single_program_archive
 from dev.prerequisites import Program, find, require
+from tests.support.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,9 +88,7 @@ class RedisServer:
 def redis_server(folder: Path, *options: str, tls: bool = False) -> Iterator[RedisServer]:
     """Run a Redis until the end of the block."""
     require(REDIS)
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
+    port = free_port()
     if tls:
         options = (*options, "--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no")
     server = RedisServer(port, folder, options)

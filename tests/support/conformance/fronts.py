@@ -1,7 +1,6 @@
 """The processes that serve the fixture: the SDK's own server, and the runtime."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.ports import free_port
 from tests.support.python_path import python_path
 
 ROOT = Path(__file__).parents[3]
@@ -155,12 +155,8 @@ def _status(url: str) -> int | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports that nobody listens on; they are free until somebody else takes them."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Find different ports that nobody listens on."""
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return list(found)

@@ -22,6 +22,7 @@ from breakwater_operator.kube.kinds import (
     SECRET,
     Kind,
 )
+from breakwater_operator.reconcile.refusals import ASKED_ANNOTATION
 from dev.cluster.api import ApiError
 from tests.support.certificates import FOR_LONG, self_signed
 from tests.support.cluster import RunningCluster, eventually
@@ -376,6 +377,27 @@ def test_a_mistake_is_one_condition_and_heals_when_it_is_mended(
         # A claim stays as long as a pod mounts it.
         for kind_, name in mistake.tidy:
             eventually(partial(is_gone, op, kind_, name), f"{name} is gone", seconds=90)
+
+
+def test_pods_that_were_refused_are_asked_for_again(op: Ground) -> None:
+    """A controller of Kubernetes itself does that ever more seldom, and one of them never again."""
+    quota("count/replicasets.apps", "0")(op)
+    op.apply("barred")
+    op.wait("barred", "Degraded", "True", "PodsRefused")
+    eventually(lambda: ASKED_ANNOTATION in noted(op, "barred"), "asked again", seconds=60)
+    assert op.condition("barred", "Degraded")["reason"] == "PodsRefused"
+
+    op.delete(QUOTA, "tight")
+
+    op.wait("barred", "Ready", seconds=150)
+    last = noted(op, "barred")
+    op.quiet()
+    assert noted(op, "barred") == last
+
+
+def noted(op: Ground, name: str) -> Object:
+    found: Object | None = op.find(DEPLOYMENT, f"{name}-a")["metadata"].get("annotations")
+    return found or {}
 
 
 def is_gone(op: Ground, kind: Kind, name: str) -> bool:

@@ -116,7 +116,10 @@ class Reason(StrEnum):
     UNSCHEDULABLE = ("Unschedulable", "No node takes the pod; the scheduler's message says why.")
     PODS_REFUSED = (
         "PodsRefused",
-        "The cluster refuses to make pods, as a quota or an admission policy does.",
+        (
+            "The cluster refuses to make pods, as a quota or an admission policy does. They are "
+            "asked for again after half a minute, and then every two minutes at the latest."
+        ),
     )
     SETTINGS_REFUSED = (
         "SettingsRefused",

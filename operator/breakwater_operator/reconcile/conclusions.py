@@ -11,6 +11,7 @@ from breakwater_operator.kube.kinds import AUTOSCALER, CERTIFICATE, HTTP_ROUTE
 from breakwater_operator.reconcile import deployments
 from breakwater_operator.reconcile.events import Events, News, transitions
 from breakwater_operator.reconcile.queue import Key
+from breakwater_operator.reconcile.refusals import Refusals
 from breakwater_operator.reconcile.seen import OwnerGoneError, Seen
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.statuses import Statuses
@@ -35,6 +36,7 @@ class Conclusions:
     statuses: Statuses
     events: Events
     upgrades: Upgrades
+    refusals: Refusals
     now: Callable[[], datetime]
 
     async def write(self, key: Key, seen: Seen, pods: Sequence[Pod], failures: int) -> float | None:
@@ -71,7 +73,9 @@ class Conclusions:
             self.events.post(owner, transitions(before, status["conditions"]))
         if seen.is_key_changed and seen.key_secret is not None:
             self.events.post(owner, [_key_changed(seen.key_secret)])
-        waits = (written.again_seconds, due_seconds(facts))
+        are_refused = not seen.is_paused and rollout(facts).refusal is not None
+        asked = await self.refusals.ask(key, are_refused=are_refused)
+        waits = (written.again_seconds, due_seconds(facts), asked)
         return min((wait for wait in waits if wait is not None), default=None)
 
     async def tell_who_holds(self, owner: Object) -> None:
@@ -92,6 +96,7 @@ class Conclusions:
     def forget(self, key: Key) -> None:
         """Forget a server that is gone."""
         self.statuses.forget(key)
+        self.refusals.forget(key)
 
     def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
         namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]

@@ -26,6 +26,7 @@ from breakwater_operator.reconcile.optional import OptionalKinds
 from breakwater_operator.reconcile.owners import Owners
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
 from breakwater_operator.reconcile.reconciler import Reconciler
+from breakwater_operator.reconcile.refusals import Refusals
 from breakwater_operator.reconcile.scalers import Scalers
 from breakwater_operator.reconcile.seen import Seen
 from breakwater_operator.reconcile.servers import Servers
@@ -256,6 +257,7 @@ class Engine:
             statuses=Statuses(self._api, self._servers),
             events=self._events,
             upgrades=upgrades,
+            refusals=Refusals(self._api, self._world, self._outside.now),
             now=self._outside.now,
         )
         owners, writer = Owners(self._api, self._servers), Writer(self._api, self._world)

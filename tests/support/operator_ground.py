@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, Kind
+from breakwater_operator.reconcile.refusals import ASKED_ANNOTATION
 from dev.cluster.api import Api, ApiError, UnreachableError
 from tests.support.cluster import eventually
 from tests.support.faultproxy import FaultProxy
@@ -165,7 +166,8 @@ def said(live: Object) -> Object:
     kept = {key: value for key, value in live.items() if key not in {"metadata", "status"}}
     metadata = {k: v for k, v in live["metadata"].items() if k not in _CHANGING}
     annotations = metadata.get("annotations") or {}
-    annotations.pop("deployment.kubernetes.io/revision", None)
+    for changing in ("deployment.kubernetes.io/revision", ASKED_ANNOTATION):
+        annotations.pop(changing, None)
     if not annotations:
         metadata.pop("annotations", None)
     metadata["ownerReferences"] = [

@@ -23,7 +23,7 @@ from breakwater_operator.kube.errors import ApiError
 from dev.cluster.api import Api
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Iterator, Mapping
 
     from bench.report import Options
     from bench.scale_raw import Sample
@@ -35,6 +35,9 @@ TIMES = 5
 
 RAW_SHARE = 4
 """For how many servers that are made one is written raw."""
+
+RAW_STRETCH = "the same writes sent raw"
+API_SERVER = "kube-apiserver"
 
 PER_NAMESPACE = 50
 """Servers of a namespace. Controllers of Kubernetes compare each pod with every Service and every
@@ -56,9 +59,11 @@ TEXT = """\
 The same is done with the first {few} of {many} McpServers and with the last {few}: they are made,
 all that are there then are changed, and are passed over by an operator that is started anew. Each
 figure is for one server. Linear means that it does not grow: at most {bound} times as much among
-{many} as among {few}. Processor time is the operator's until nothing is left to do. Time until all
-are observed is the API server's above all, which has more to keep as well: it is compared in units
-of what the same writes take at that size when they are sent raw, for {raw} servers. There are {per}
+{many} as among {few}. The API server, etcd and the machine have more to keep as well, and get
+slower: so what is made and changed is compared with the same writes sent raw at that size, for
+{raw} servers. Time is that until all are observed, in units of what it takes raw. Processor time is
+the operator's until nothing is left to do, in percent of what the API server uses for it raw; what
+the servers cost meanwhile that stand already, for they are probed, is in it. There are {per}
 servers in a namespace. The cluster is one of pretended nodes and pods, as for
 [the bench](../reference/scale.md).
 """
@@ -163,6 +168,15 @@ async def _measure(run: Run, few: Costs, many: Costs) -> None:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """What the API server takes for the same writes without the operator, for each server."""
+
+    seconds: float
+    cpu_seconds: float
+    """Of the API server."""
+
+
+@dataclass(frozen=True)
 class Size:
     """So many servers, and what they cost."""
 
@@ -179,11 +193,11 @@ class Size:
         """
         costs, operator = self.costs, self.phases.operator
         raw = range(last.start, last.start + _raw_count(len(last)))
-        seconds = await self.sample.made(raw)
+        made = await self._raw(self.sample.made(raw), len(raw))
         await self.sample.ready(raw)
-        await self._change("made", ONE_POD, last, seconds / len(raw))
-        seconds = await self.sample.changed(raw, LIVE)
-        await self._change("changed", ONE_POD | LIVE, range(costs.servers), seconds / len(raw))
+        await self._change("made", ONE_POD, last, made)
+        changed = await self._raw(self.sample.changed(raw, LIVE), len(raw))
+        await self._change("changed", ONE_POD | LIVE, range(costs.servers), changed)
         kib = 1024 * (operator.rss_mib - empty_mib)
         costs.figures["resident memory, KiB"] = kib / costs.servers
         before = operator.cpu_seconds
@@ -191,16 +205,26 @@ class Size:
         used = (operator.cpu_seconds - before) * 60 / IDLE_SECONDS
         costs.figures["idle for a minute: processor time, ms"] = 1000 * used / costs.servers
 
-    async def _change(
-        self, name: str, spec: Mapping[str, Any], numbers: range, raw_seconds: float
-    ) -> None:
+    async def _raw(self, writing: Awaitable[float], count: int) -> Raw:
+        """Write raw; say what that took for each server."""
+        ground = self.phases.ground
+        with ground.account.counted(RAW_STRETCH, ground.pids):
+            seconds = await writing
+        used = ground.account.stretches[RAW_STRETCH].cpu_seconds[API_SERVER]
+        return Raw(seconds / count, used / count)
+
+    async def _change(self, name: str, spec: Mapping[str, Any], numbers: range, raw: Raw) -> None:
         await self.phases.change(name, spec, numbers)
         done, count = self.phases.done[name], len(numbers)
-        seconds, costs = done.seconds / count, self.costs
-        costs.figures[f"{name}: processor time, ms"] = 1000 * done.cpu_seconds_in_all / count
-        costs.figures[f"{name}: time until all are observed, x raw"] = seconds / raw_seconds
+        seconds, cpu_seconds = done.seconds / count, done.cpu_seconds_in_all / count
+        costs = self.costs
+        share = 100 * cpu_seconds / raw.cpu_seconds
+        costs.figures[f"{name}: processor time, % of raw"] = share
+        costs.figures[f"{name}: time until all are observed, x raw"] = seconds / raw.seconds
+        costs.details[f"{name}: processor time, ms"] = 1000 * cpu_seconds
+        costs.details[f"{name}: raw, processor time of the API server, ms"] = 1000 * raw.cpu_seconds
         costs.details[f"{name}: time until all are observed, ms"] = 1000 * seconds
-        costs.details[f"{name}: the same writes sent raw, ms"] = 1000 * raw_seconds
+        costs.details[f"{name}: raw, time, ms"] = 1000 * raw.seconds
         used = self.phases.ground.account.stretches[until_observed(name)]
         costs.processors[name] = {
             process: 1000 * seconds / count for process, seconds in used.cpu_seconds.items()

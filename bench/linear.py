@@ -60,12 +60,12 @@ The same is done with the first {few} of {many} McpServers and with the last {fe
 all that are there then are changed, and are passed over by an operator that is started anew. Each
 figure is for one server. Linear means that it does not grow: at most {bound} times as much among
 {many} as among {few}. The API server, etcd and the machine have more to keep as well, and get
-slower: so what is made and changed is compared with the same writes sent raw at that size, for
-{raw} servers. Time is that until all are observed, in units of what it takes raw. Processor time is
-the operator's until nothing is left to do, in percent of what the API server uses for it raw; what
-the servers cost meanwhile that stand already, for they are probed, is in it. There are {per}
-servers in a namespace. The cluster is one of pretended nodes and pods, as for
-[the bench](../reference/scale.md).
+slower: so what is made and changed is also compared with the same writes sent raw at that size, for
+{raw} servers. Time is that until all are observed, plainly and in units of what it takes raw.
+Processor time is the operator's until nothing is left to do, plainly and in percent of what the API
+server uses for it raw; what the servers cost meanwhile that stand already, for they are probed, is
+in it. There are {per} servers in a namespace. The cluster is one of pretended nodes and pods, as
+for [the bench](../reference/scale.md).
 """
 
 
@@ -219,11 +219,11 @@ class Size:
         seconds, cpu_seconds = done.seconds / count, done.cpu_seconds_in_all / count
         costs = self.costs
         share = 100 * cpu_seconds / raw.cpu_seconds
+        costs.figures[f"{name}: processor time, ms"] = 1000 * cpu_seconds
         costs.figures[f"{name}: processor time, % of raw"] = share
+        costs.figures[f"{name}: time until all are observed, ms"] = 1000 * seconds
         costs.figures[f"{name}: time until all are observed, x raw"] = seconds / raw.seconds
-        costs.details[f"{name}: processor time, ms"] = 1000 * cpu_seconds
         costs.details[f"{name}: raw, processor time of the API server, ms"] = 1000 * raw.cpu_seconds
-        costs.details[f"{name}: time until all are observed, ms"] = 1000 * seconds
         costs.details[f"{name}: raw, time, ms"] = 1000 * raw.seconds
         used = self.phases.ground.account.stretches[until_observed(name)]
         costs.processors[name] = {

@@ -72,9 +72,8 @@ class Healths(Collector):
     def _look_at(self, part: int) -> None:
         if part == 0:
             self.found = dict(self._known())
-        for key in self.rounds.followed():
-            if hash(key) % PARTS == part:
-                self._look(key)
+        for key in self.rounds.followed()[part::PARTS]:
+            self._look(key)
 
     def _known(self) -> list[tuple[Key, _Looks]]:
         """What was found of the servers that are still there."""

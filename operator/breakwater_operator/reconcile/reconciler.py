@@ -198,7 +198,8 @@ class Reconciler:
                 server, owner, deployments.find(self.world, server.namespace, server.name)
             )
             seen.problems += scaled
-            server = server.model_copy(update={"is_scaled_by_others": bool(scaled)})
+            if scaled:
+                server = server.model_copy(update={"is_scaled_by_others": True})
             seen.server = server
             allowed.check(server, self.platform)
             intent = await self.intents.of(server, seen)

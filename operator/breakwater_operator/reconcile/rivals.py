@@ -100,11 +100,8 @@ CONTESTED = Problem(
 
 def _is_anothers(server: str, children: Sequence[Child]) -> bool:
     """Whether the live settings of a server name the keys of another operator."""
-    settings = next(
-        child
-        for child in children
-        if child.kind == CONFIG_MAP and child.desired["metadata"]["name"] == names.live(server)
-    )
+    wanted = CONFIG_MAP, names.live(server)
+    settings = next(child for child in children if (child.kind, child.name) == wanted)
     ours = settings.desired["data"]
     theirs = (settings.live or {}).get("data") or {}
     if theirs == ours:

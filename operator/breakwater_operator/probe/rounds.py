@@ -66,8 +66,12 @@ class _Pod:
     awaited: bool = False
     """Whether a pass waits for the first answer, and need not be woken by it."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
-    nudged: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[None] | None = None
+    look: asyncio.Task[None] | None = None
+    """The last look at it, or the one that goes on."""
+    due: asyncio.TimerHandle | None = None
+    """When the next look begins; None while one goes on."""
+    is_nudged: bool = False
+    """Whether it is to be asked again as soon as the look that goes on has ended."""
 
 
 class Rounds:
@@ -164,9 +168,9 @@ class Rounds:
 
     async def close(self) -> None:
         """Follow nobody any longer, and close the connections."""
-        tasks = [one.task for pods in self._pods.values() for one in pods.values() if one.task]
+        looks = [one.look for pods in self._pods.values() for one in pods.values() if one.look]
         self.drop_all()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*looks, return_exceptions=True)
         await self._prober.close()
 
     def _follow_one(self, key: Key, pod: Followed, wanted: str | None) -> None:
@@ -176,23 +180,35 @@ class Rounds:
             if one is not None:
                 _stop(one)
             one = known[pod.target.uid] = _Pod(pod, wanted)
-            one.task = asyncio.create_task(self._keep_asking(key, one))
+            self._begin(key, one)
         elif one.followed != pod or one.wanted != wanted:
             one.looks = one.looks if one.wanted == wanted else 0
             one.followed, one.wanted = pod, wanted
-            one.nudged.set()
+            self._nudge(key, one)
 
-    async def _keep_asking(self, key: Key, one: _Pod) -> None:
-        while True:
-            async with self._turns:
-                before, probe = one.probe, await self._ask_safely(one)
-            one.failures = 0 if probe.reached else one.failures + 1
-            if probe.reached or before is None or one.failures >= FAILURES_MAX:
-                one.probe = probe
-            one.answered.set()
-            if one.probe != before and not one.awaited:
-                self._changed(key)
-            await _nudged(one.nudged, self._pause_seconds(one))
+    def _begin(self, key: Key, one: _Pod) -> None:
+        """Look at a pod now: between looks there is a timer and no task, for pods are many."""
+        one.due, one.is_nudged = None, False
+        one.look = asyncio.create_task(self._look(key, one))
+
+    def _nudge(self, key: Key, one: _Pod) -> None:
+        if one.due is None:
+            one.is_nudged = True
+            return
+        one.due.cancel()
+        self._begin(key, one)
+
+    async def _look(self, key: Key, one: _Pod) -> None:
+        async with self._turns:
+            before, probe = one.probe, await self._ask_safely(one)
+        one.failures = 0 if probe.reached else one.failures + 1
+        if probe.reached or before is None or one.failures >= FAILURES_MAX:
+            one.probe = probe
+        one.answered.set()
+        if one.probe != before and not one.awaited:
+            self._changed(key)
+        pause = 0.0 if one.is_nudged else self._pause_seconds(one)
+        one.due = asyncio.get_running_loop().call_later(pause, self._begin, key, one)
 
     async def _ask_safely(self, one: _Pod) -> Probe:
         try:
@@ -236,14 +252,7 @@ class Rounds:
 
 
 def _stop(one: _Pod) -> None:
-    if one.task is not None:
-        one.task.cancel()
-
-
-async def _nudged(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
-    finally:
-        event.clear()
+    if one.look is not None:
+        one.look.cancel()
+    if one.due is not None:
+        one.due.cancel()

@@ -26,11 +26,15 @@ class FakeProber:
         self.asked = 0
         self.greeted = 0
         self.is_wrong = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def health(self, target: Target) -> Probe:
         del target
         self.asked += 1
-        return self.answer
+        answer = self.answer
+        await self.may_answer.wait()
+        return answer
 
     async def handshake(self, target: Target) -> ServerInfo:
         del target
@@ -160,4 +164,61 @@ async def test_a_pod_that_is_gone_is_not_asked_any_more() -> None:
     found = await made.follow(KEY, [pod("b")], "one")
 
     assert set(found) == {"b"}
+    await made.close()
+
+
+async def test_settings_that_change_while_a_pod_is_asked_are_asked_for_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rounds_module, "PENDING_SECONDS", 3600.0)
+    monkeypatch.setattr(rounds_module, "TAKEOVER_SECONDS", ())
+    prober = FakeProber()
+    made, told, _ = rounds(prober)
+    await made.follow(KEY, [pod()], "one")
+    prober.may_answer.clear()
+    await made.follow(KEY, [pod()], "two")
+    await until(lambda: prober.asked == 2)
+
+    await made.follow(KEY, [pod()], "three")
+    prober.answer = Probe(reached=True, live="three")
+    prober.may_answer.set()
+
+    await until(lambda: told == [KEY])
+    assert prober.asked == 3
+    await made.close()
+
+
+async def test_pods_are_asked_until_their_server_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rounds_module, "HEALTH_SECONDS", 0.01)
+    prober = FakeProber()
+    made, _, _ = rounds(prober)
+    await made.follow(KEY, [pod("a"), pod("b")], "one")
+    await until(lambda: prober.asked >= 6)
+
+    made.drop(KEY)
+    asked = prober.asked
+    await asyncio.sleep(0.1)
+
+    assert prober.asked == asked
+    await made.close()
+
+
+async def test_a_pod_that_is_dropped_while_it_is_asked_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rounds_module, "HEALTH_SECONDS", 0.01)
+    prober = FakeProber()
+    made, told, _ = rounds(prober)
+    await made.follow(KEY, [pod()], "one")
+    prober.may_answer.clear()
+    asked = prober.asked
+    await until(lambda: prober.asked == asked + 1)
+
+    made.drop(KEY)
+    prober.may_answer.set()
+    await asyncio.sleep(0.1)
+
+    assert (prober.asked, told) == (asked + 1, [])
     await made.close()

@@ -93,7 +93,9 @@ class Watches:
     what: str
     hit: int = 0
     events: int = 0
-    lost: set[str] = field(default_factory=set)
+    losing: list[Seen] = field(default_factory=list)
+    """Watches that have kept something to themselves and are still open; of a kind there are two
+    where the operator follows its own objects and those that servers refer to."""
     cut: set[bytes] = field(default_factory=set)
     """Events at which a watch ended, or which it lost: the next one may begin with them, and gets
     further."""
@@ -106,9 +108,8 @@ class Watches:
     def tamper(self, seen: Seen, told: bytes) -> bytes | None:
         """Say what is told instead of an event."""
         is_bookmark = told.startswith(b'{"type":"BOOKMARK"')
-        if seen.plural in self.lost:
+        if any(each is seen for each in self.losing):
             # Whatever is told now would say that everything before it was told.
-            self.lost.discard(seen.plural)
             return EXPIRED
         self.events += not is_bookmark
         if is_bookmark or self.events % self.every or told in self.cut:
@@ -119,15 +120,10 @@ class Watches:
             return None
         if self.what == "expire":
             return EXPIRED
-        self.lost.add(seen.plural)
-        threading.Timer(REPLAY_SECONDS, self.replay, [seen.plural]).start()
+        self.losing.append(seen)
+        # Where nothing comes after it, it is told again.
+        threading.Timer(REPLAY_SECONDS, self.proxy.cut_watches, [seen.plural]).start()
         return b""
-
-    def replay(self, plural: str) -> None:
-        """Let a kind whose event was lost be told of it, where nothing came after it."""
-        if plural in self.lost:
-            self.lost.discard(plural)
-            self.proxy.cut_watches(plural)
 
 
 @dataclass

@@ -178,6 +178,21 @@ def earlier(child: Child) -> NotReadyError:
     )
 
 
+def not_yet(child: Child, left: Object) -> NotReadyError:
+    """Say that a Service is made only once what an earlier one of its name left is gone.
+
+    Args:
+        child: The Service.
+        left: An EndpointSlice of the earlier one.
+    """
+    metadata = left["metadata"]
+    return NotReadyError(
+        Reason.WAITING,
+        f"EndpointSlice {metadata['namespace']}/{metadata['name']} belongs to an earlier "
+        f"{child.title} and is being deleted; the Service is made anew once it is gone",
+    )
+
+
 def fingerprint(child: Child) -> str:
     """Name a child as it should be together with what of it is ours to decide.
 

@@ -11,6 +11,7 @@ _IDENTITY = ("namespace", "name", "uid", "resourceVersion")
 _CONDITION = ("type", "status", "reason", "message")
 _DEPLOYMENT_STATUS = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas")
 _POD_STATUS = ("phase", "podIP", "initContainerStatuses", "containerStatuses")
+_SLICE_METADATA = (*_IDENTITY, "labels", "deletionTimestamp", "ownerReferences")
 _POD_METADATA = (*_IDENTITY, "labels", "deletionTimestamp", "creationTimestamp", "ownerReferences")
 
 
@@ -51,11 +52,11 @@ def pod(live: Object) -> Object:
 
 
 def endpoint_slice(live: Object) -> Object:
-    """Keep how many endpoints are ready.
+    """Keep whose it is and how many endpoints are ready.
 
     An endpoint without the condition is ready: the API says so.
     """
-    metadata = {key: live["metadata"][key] for key in (*_IDENTITY, "labels")}
+    metadata = {key: live["metadata"][key] for key in _SLICE_METADATA if key in live["metadata"]}
     states = [endpoint.get("conditions") or {} for endpoint in live.get("endpoints") or ()]
     return {"metadata": metadata, "ready": sum(state.get("ready", True) for state in states)}
 

@@ -16,22 +16,17 @@ from breakwater_operator.kube.kinds import (
     MCP_SERVER,
     OPTIONAL,
     POD,
+    SERVICE,
     Kind,
 )
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.references import References
 from breakwater_operator.reconcile.trim import deployment, endpoint_slice, pod, without_managers
-from breakwater_operator.render.metadata import COMPONENT_LABEL
-from breakwater_operator.render.monitors import METRICS
 
 MANAGED = f"app.kubernetes.io/managed-by={MANAGER}"
 
 KEPT = {DEPLOYMENT: deployment}
 """What is kept of children where that is not everything but the managers."""
-
-SELECTORS = {ENDPOINT_SLICE: f"{MANAGED},{COMPONENT_LABEL}!={METRICS[COMPONENT_LABEL]}"}
-"""What is followed of a kind where that is not everything with our label: nobody asks whether the
-Service for metrics leads anywhere."""
 
 CONTROLLERS_OWN = "deployment.kubernetes.io/revision"
 
@@ -80,7 +75,7 @@ class World:
         """The optional kinds that the cluster knows, and whose caches are full."""
         self._lost: dict[Key, dict[str, Object]] = {}
         self.pods = Cache(self._labelled_changed, pod, server_of)
-        self.endpoints = Cache(self._labelled_changed, endpoint_slice, server_of)
+        self.endpoints = Cache(self._endpoints_changed, endpoint_slice, server_of)
         self.references = References(api, wake)
         self.informers = list(self._informers(api))
 
@@ -113,6 +108,24 @@ class World:
         """How many endpoints of a server's Service take requests."""
         found = self.endpoints.together(key)
         return sum(live["ready"] for live in found if _service(live) == key[1])
+
+    def left_endpoints(self, service: Object) -> Object | None:
+        """Find an EndpointSlice of an earlier Service of this name that is yet to be deleted.
+
+        The garbage collector deletes it. A Service that is made before that is handed the slice
+        by Kubernetes' own controller, which may then wait for it for ever and give the Service no
+        endpoints at all: https://github.com/kubernetes/kubernetes/issues/141592.
+
+        Args:
+            service: The Service that is to be made.
+        """
+        name = service["metadata"]["name"]
+        for live in self.endpoints.together(server_of(service)):
+            owner = controller(live) or {}
+            is_of_it = _service(live) == name and owner.get("kind") == SERVICE.name
+            if is_of_it and not live["metadata"].get("deletionTimestamp"):
+                return live
+        return None
 
     def informers_of(self, kind: Kind) -> list[Informer]:
         """Make the informers of an optional kind; the caller runs them."""
@@ -147,13 +160,20 @@ class World:
             return
         _tell(self._wake_soon, {server_of(old), server_of(new)})
 
+    def _endpoints_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None:
+            # The Service may be waited with until now.
+            _tell(self._wake, {server_of(old)})
+        elif (key := server_of(new)) is not None and _service(new) == key[1]:
+            # Nobody asks whether the Service for metrics leads anywhere.
+            self._labelled_changed(old, new)
+
     def _informers(self, api: KubeApi) -> Iterator[Informer]:
         children = [(kind, self.children[kind]) for kind in CHILDREN]
         caches = [*children, (POD, self.pods), (ENDPOINT_SLICE, self.endpoints)]
         for namespace in self._namespaces:
             for kind, cache in caches:
-                selector = SELECTORS.get(kind, MANAGED)
-                yield Informer(api, kind, cache, namespace=namespace, selector=selector)
+                yield Informer(api, kind, cache, namespace=namespace, selector=MANAGED)
             for kind, cache in self.references.caches.items():
                 yield Informer(api, kind, cache, namespace=namespace, metadata_only=True)
 

@@ -10,6 +10,7 @@ from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.names import MANAGER
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
+from breakwater_operator.kube.kinds import SERVICE
 from breakwater_operator.reconcile import journal, managers, plan
 from breakwater_operator.reconcile.plan import Child, Step
 from breakwater_operator.reconcile.world import World
@@ -103,7 +104,7 @@ class Writer:
             await confirm()
         if what is Step.REPAIR and is_doubtful and not self._is_futile(child):
             await confirm()
-        if what is Step.CREATE:
+        if what is Step.CREATE and not self._must_wait(child, written):
             child, what = await self._create(uid, child)
             written.created += [child] if what is Step.CREATE else []
         if what is Step.CREATE:
@@ -121,6 +122,14 @@ class Writer:
             written.problems.append(plan.taken(child))
         elif what is Step.WAIT:
             written.waits.append(plan.earlier(child))
+
+    def _must_wait(self, child: Child, written: Written) -> bool:
+        """Whether a child cannot be made yet, because of what one of its name has left."""
+        left = self._world.left_endpoints(child.desired) if child.kind == SERVICE else None
+        if left is None:
+            return False
+        written.waits.append(plan.not_yet(child, left))
+        return True
 
     async def _create(self, uid: str, child: Child) -> tuple[Child, Step]:
         """Create a child; where something has its name, say what that is and what to do to it."""

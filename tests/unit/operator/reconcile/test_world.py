@@ -10,7 +10,6 @@ from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
-    ENDPOINT_SLICE,
     HTTP_ROUTE,
 )
 from breakwater_operator.reconcile.world import LOST_MAX, World
@@ -83,12 +82,61 @@ def test_nothing_of_a_kind_that_seems_gone_is_there_to_be_deleted() -> None:
     assert (unknown, known) == ([DEPLOYMENT], [DEPLOYMENT, HTTP_ROUTE])
 
 
-def test_endpoints_of_the_metrics_service_are_not_followed() -> None:
+def endpoints(version: int, service: str, *, ready: bool = True, **metadata: Any) -> Object:
+    owner = {"apiVersion": "v1", "kind": "Service", "name": service, "uid": "s", "controller": True}
+    labels = {"breakwater.dev/server": "crm", "kubernetes.io/service-name": service}
+    named = {"namespace": "team-a", "name": f"{service}-x", "uid": f"{service}-x"}
+    return {
+        "metadata": {
+            **named,
+            "resourceVersion": str(version),
+            "labels": labels,
+            "ownerReferences": [owner],
+            **metadata,
+        },
+        "endpoints": [{"conditions": {"ready": ready}}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("service", "kind", "new", "at_once", "soon"),
+    [
+        ("crm", "MODIFIED", endpoints(2, "crm", ready=False), [], [CRM]),
+        ("crm", "MODIFIED", endpoints(2, "crm"), [], []),
+        ("crm", "DELETED", endpoints(2, "crm"), [CRM], []),
+        ("crm-metrics", "MODIFIED", endpoints(2, "crm-metrics", ready=False), [], []),
+        ("crm-metrics", "DELETED", endpoints(2, "crm-metrics"), [CRM], []),
+    ],
+)
+def test_endpoints_wake_a_pass_when_it_matters(
+    service: str, kind: str, new: Object, at_once: list[Any], soon: list[Any]
+) -> None:
+    woken: tuple[list[Any], list[Any]] = ([], [])
+    world = World(KubeApi(Configuration(), lambda *_: None), [], woken[0].append, woken[1].append)
+    world.endpoints.wrote(endpoints(1, service))
+
+    world.endpoints.saw(kind, new)
+
+    assert woken == (at_once, soon)
+
+
+@pytest.mark.parametrize(
+    ("live", "is_left"),
+    [
+        pytest.param(endpoints(1, "crm"), True, id="of-an-earlier-one"),
+        pytest.param(endpoints(1, "crm-metrics"), False, id="of-another-service"),
+        pytest.param(endpoints(1, "crm", ownerReferences=[]), False, id="of-nobody"),
+        pytest.param(endpoints(1, "crm", deletionTimestamp="now"), False, id="being-deleted"),
+    ],
+)
+def test_what_an_earlier_service_left_is_found(live: Object, is_left: bool) -> None:
     world = World(KubeApi(Configuration(), lambda *_: None), [], print, print)
+    world.endpoints.wrote(live)
+    metadata = {"namespace": "team-a", "name": "crm", "labels": {"breakwater.dev/server": "crm"}}
 
-    followed = {one.kind: one.selector for one in world.informers}
+    found = world.left_endpoints({"kind": "Service", "metadata": metadata})
 
-    assert followed[ENDPOINT_SLICE].endswith(",app.kubernetes.io/component!=metrics")
+    assert (found is not None) is is_left
 
 
 def stored(number: int) -> Object:

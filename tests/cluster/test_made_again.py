@@ -1,0 +1,67 @@
+"""Servers that are made again at once: a Service never meets what an earlier one left."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from breakwater_operator.kube.kinds import ENDPOINT_SLICE, MCP_SERVER, SERVICE
+from tests.support.cluster import eventually
+from tests.support.faultproxy import Rule
+from tests.support.operator_ground import Ground, own_ground
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.cluster import RunningCluster
+    from tests.support.faultproxy import Seen
+
+NAMES = [f"s{number}" for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with own_ground(control_plane, tmp_path_factory, "again") as made:
+        yield made
+
+
+def left(op: Ground, service: str) -> list[str]:
+    """Names of the EndpointSlices of a Service that nobody has begun to delete."""
+    query = f"?labelSelector=kubernetes.io/service-name={service}"
+    found = op.api.get(ENDPOINT_SLICE.path(op.namespace) + query)["items"]
+    return [
+        each["metadata"]["name"] for each in found if "deletionTimestamp" not in each["metadata"]
+    ]
+
+
+def is_gone(op: Ground, name: str) -> bool:
+    """Whether there is no such server."""
+    return op.server(name) is None
+
+
+def test_a_service_is_made_once_the_endpoints_of_the_one_before_it_are_gone(op: Ground) -> None:
+    made: dict[str, list[str]] = {}
+
+    def look(seen: Seen) -> bool:
+        if seen.plural == SERVICE.plural and seen.is_write and op.get(SERVICE, seen.name) is None:
+            made[seen.name] = left(op, seen.name)
+        return False
+
+    for name in NAMES:
+        op.apply(name)
+    for name in NAMES:
+        op.wait(name, "Ready", seconds=120)
+    op.proxy.rules.append(Rule(look))
+    for name in NAMES:
+        op.delete(MCP_SERVER, name)
+    op.delete(SERVICE, f"{NAMES[0]}-metrics")
+    for name in NAMES:
+        eventually(partial(is_gone, op, name), f"{name} is gone", seconds=60)
+        op.apply(name)
+    for name in NAMES:
+        op.wait(name, "Ready", seconds=120)
+
+    assert {name: met for name, met in made.items() if met} == {}
+    assert {f"{name}{part}" for name in NAMES for part in ("", "-metrics")} <= made.keys()

@@ -38,6 +38,8 @@ RAW_SHARE = 4
 
 RAW_STRETCH = "the same writes sent raw"
 API_SERVER = "kube-apiserver"
+OPERATOR = "operator"
+IDLE = "idle for a minute"
 
 PER_NAMESPACE = 50
 """Servers of a namespace. Controllers of Kubernetes compare each pod with every Service and every
@@ -79,7 +81,8 @@ class Costs:
     details: dict[str, float] = field(default_factory=dict)
     """What these were made of, by the same."""
     processors: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Milliseconds of processor time until all were observed, by what was done and the process."""
+    """Milliseconds of processor time, by what was done and the process: until all were observed, or
+    in a minute in which nothing happened."""
 
 
 def measure(options: Options) -> Report:
@@ -117,7 +120,7 @@ def report(few: Costs, many: Costs, versions: Mapping[str, str]) -> Report:
         for what, processes in few.processors.items()
         for process, ms in processes.items()
     ]
-    processors = "Milliseconds until all were observed."
+    processors = "Milliseconds: until all were observed, or in a minute in which nothing happened."
     return Report(
         title=f"{few.servers} and {many.servers} McpServers",
         text=text,
@@ -200,10 +203,27 @@ class Size:
         await self._change("changed", ONE_POD | LIVE, range(costs.servers), changed)
         kib = 1024 * (operator.rss_mib - empty_mib)
         costs.figures["resident memory, KiB"] = kib / costs.servers
-        before = operator.cpu_seconds
-        await asyncio.sleep(IDLE_SECONDS)
-        used = (operator.cpu_seconds - before) * 60 / IDLE_SECONDS
-        costs.figures["idle for a minute: processor time, ms"] = 1000 * used / costs.servers
+        await self._idle(last)
+
+    async def _idle(self, last: range) -> None:
+        """Wait while nothing happens; say what that costs, and how much of making servers it was.
+
+        Args:
+            last: The numbers of the servers that were made.
+        """
+        costs, ground, operator = self.costs, self.phases.ground, self.phases.operator
+        with ground.account.counted(IDLE, {OPERATOR: operator.process.pid, **ground.pids}):
+            await asyncio.sleep(IDLE_SECONDS)
+        used = {
+            process: 1000 * seconds * 60 / IDLE_SECONDS / costs.servers
+            for process, seconds in ground.account.stretches[IDLE].cpu_seconds.items()
+        }
+        costs.processors[IDLE] = used
+        costs.figures[f"{IDLE}: processor time, ms"] = used[OPERATOR]
+        standing, minutes = last.start + len(last) / 2, self.phases.done["made"].seconds / 60
+        costs.details["made: of its processor time for servers that stand, ms"] = (
+            used[OPERATOR] * standing * minutes / len(last)
+        )
 
     async def _raw(self, writing: Awaitable[float], count: int) -> Raw:
         """Write raw; say what that took for each server."""

@@ -12,6 +12,7 @@ from bench.scale_cpu import Account
 from bench.scale_ground import NAMESPACE, quiet, say, side_by_side, until
 from bench.scale_servers import PATIENCE_SECONDS
 from bench.scale_watch import Watched
+from breakwater_contract.metrics import QUEUE_DEPTH, RECONCILE_DURATION
 from breakwater_operator.kube.cache import version
 from breakwater_operator.kube.kinds import CONFIG_MAP, SECRET
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from bench.scale_servers import Servers
     from breakwater_operator.kube.api import KubeApi
 
-PASSES = "breakwater_reconcile_duration_seconds_count"
+PASSES = f"{RECONCILE_DURATION.name}_count"
+DEPTH = QUEUE_DEPTH.name
 
 LIVE = {"access": {"origins": ["https://chat.example"]}}
 IMAGE = {"runtime": {"image": "registry.example/weather:2"}}
@@ -153,16 +155,15 @@ class Phases:
         """Wait until each server had a pass and nothing is queued."""
 
         async def is_so() -> bool:
-            series = self.operator.series()
-            passes = series.get(PASSES, 0.0)
-            return passes >= self.count and series.get("breakwater_queue_depth") == 0
+            series = self.operator.series(PASSES, DEPTH)
+            return series.get(PASSES, 0.0) >= self.count and series.get(DEPTH) == 0
 
         # Whoever asks more often keeps the operator busy with answering.
         await until(is_so, seconds, "every server had a pass", every=0.1)
 
     def passes(self) -> float:
         """How many passes the operator has made."""
-        return self.operator.series().get(PASSES, 0.0)
+        return self.operator.series(PASSES).get(PASSES, 0.0)
 
 
 def until_observed(name: str) -> str:

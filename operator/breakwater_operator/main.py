@@ -111,7 +111,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 async def _operate(platform: Platform, options: argparse.Namespace, prober: Prober | None) -> None:
     """Put the parts together and run them."""
-    registry = CollectorRegistry()
+    # Described, so that series can be asked for by name.
+    registry = CollectorRegistry(auto_describe=True)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     meters = Meters(registry)

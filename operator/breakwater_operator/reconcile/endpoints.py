@@ -49,7 +49,10 @@ class Endpoints:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        names = request.query.getall("name[]", [])
+        # As Prometheus' own clients do: who wants a few of thousands of series asks for these.
+        registry = self._registry.restricted_registry(names) if names else self._registry
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
 
 def _saying(

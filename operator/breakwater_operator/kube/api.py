@@ -231,6 +231,7 @@ class KubeApi:
         name: str = "",
         metadata_only: bool = False,
         is_known: Callable[[str, int], bool] = lambda _uid, _version: False,
+        opened: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Object, None]:
         """Follow all changes of a kind after a resourceVersion, until the server ends it.
 
@@ -245,6 +246,7 @@ class KubeApi:
                 tells one state of an object from another.
             is_known: Whether a state, by uid and version, is known already: then a bookmark stands
                 for its event, which is not read.
+            opened: Told that the server has agreed to it.
 
         Yields:
             Watch events, bookmarks among them; an event of type ERROR is raised instead.
@@ -258,6 +260,7 @@ class KubeApi:
         accept = _METADATA.format("") if metadata_only else "application/json"
         path = f"{kind.path(namespace)}?{urlencode(query)}"
         stream = await self._asking.open("watch", kind, path, (("Accept", accept),))
+        opened()
         try:
             while lines := await stream.lines(STALLED_SECONDS):
                 # The answers that came with these events make most of those known.

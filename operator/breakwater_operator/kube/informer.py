@@ -86,7 +86,10 @@ class Informer:
 
     @property
     def silent_seconds(self) -> float:
-        """How long ago the API server last said anything, a bookmark at least."""
+        """How long ago the API server last said anything: a bookmark, or that a watch is open.
+
+        Where etcd rarely tells of progress, kinds that do not change hear no bookmark for minutes.
+        """
         return self._clock() - self._heard
 
     async def run(self) -> None:
@@ -129,6 +132,7 @@ class Informer:
             name=self._name,
             metadata_only=self.metadata_only,
             is_known=self._cache.is_own,
+            opened=self._is_open,
         )
         is_told, opened = False, self._clock()
         async with aclosing(events):
@@ -140,6 +144,9 @@ class Informer:
         if not is_told and self._clock() - opened < BRIEF_SECONDS:
             # Who ends each watch at once is not to be asked in a loop.
             raise ApiError(f"watch {self.kind.name}: it ended before anything was told")
+
+    def _is_open(self) -> None:
+        self._heard = self._clock()
 
     def _hears(self, since: str) -> None:
         self._since = since

@@ -50,8 +50,8 @@ REPORTS_APART_SECONDS = 1.0
 """From one pass over a server to the next one that reports wake: a rollout makes dozens of them."""
 
 SILENT_SECONDS = 300.0
-"""After which a watch is not merely quiet: it is told something each minute, of fifty times but for
-one, and opened anew where it has not been for 75 seconds."""
+"""After which a watch is not merely quiet: one that was told nothing for 75 seconds is opened anew,
+and that the API server agrees to it counts."""
 
 STUCK_SECONDS = 300.0
 """A pass that runs longer hangs, and a queue of which nothing is taken for that long too."""

@@ -30,6 +30,12 @@ def event(kind: str, name: str, version: int) -> Object:
     return {"type": kind, "object": thing(name, version)}
 
 
+REFUSED = ApiError("etcdserver: leader changed", status=500)
+"""What a watch is answered with instead of being opened."""
+
+STALLED = ApiError("watch Service: nothing came in time")
+
+
 class FakeApi:
     """Gives prepared lists and watches, in order; then it stays silent."""
 
@@ -49,15 +55,21 @@ class FakeApi:
             yield [one], since
         yield [], since
 
-    async def watch(self, *_: Any, since: str, **__: Any) -> AsyncGenerator[Object, None]:
+    async def watch(
+        self, *_: Any, since: str, opened: Callable[[], None], **__: Any
+    ) -> AsyncGenerator[Object, None]:
         self.asked.append(f"watch {since}")
         if not self.watches:
             self.silent.set()
             await asyncio.Event().wait()
-        for found in self.watches.pop(0):
-            if isinstance(found, Exception):
-                raise found
-            yield found
+        found, *others = self.watches.pop(0) or [None]
+        if found is not REFUSED:
+            opened()
+        for each in (found, *others):
+            if isinstance(each, Exception):
+                raise each
+            if each is not None:
+                yield each
 
 
 async def follow(
@@ -186,6 +198,28 @@ async def test_a_list_that_breaks_off_deletes_nothing_and_is_made_anew() -> None
 
     assert api.asked == ["list", "watch 5", "list", "list", "watch 9"]
     assert names(cache) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("watch", "silent"),
+    [
+        pytest.param([None, STALLED], [0.0, 0.0], id="open-but-quiet"),
+        pytest.param([REFUSED], [75.0, 150.0], id="refused"),
+    ],
+)
+async def test_a_watch_that_is_open_is_in_touch_though_nothing_is_told(
+    watch: list[Any], silent: list[float]
+) -> None:
+    now, found = 0.0, list[float]()
+
+    def look(informer: Informer) -> None:
+        nonlocal now
+        found.append(informer.silent_seconds)
+        now += 75.0
+
+    await follow(FakeApi([([], "5")], [watch] * 3), clock=lambda: now, asleep=look)
+
+    assert found == [0.0, *silent]
 
 
 async def test_who_may_not_list_knows_that_it_has_asked_and_asks_again() -> None:

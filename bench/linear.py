@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +51,9 @@ COST_RATIO_MAX = 1.25
 """What a server may cost among many, to what it costs among few. What is quadratic costs five times
 as much; machines and API servers are not the same twice."""
 
-MORE_ADDRESSES = "198.19.192.0/18"
-"""For Services; a cluster is made with 4,000. It is set aside for benchmarks, as the others are."""
+SERVICE_RANGE = "240.0.0.0/16"
+"""For Services, instead of a cluster's 4,000: the fuller a range, the longer the API server looks
+for an address. These are reserved: no machine has them, and nothing is sent to them."""
 
 ONE_POD = {"replicas": 1}
 """A cluster has addresses for 8,000 pods."""
@@ -66,8 +67,9 @@ slower: so what is made and changed is also compared with the same writes sent r
 {raw} servers. Time is that until all are observed, plainly and in units of what it takes raw.
 Processor time is the operator's until nothing is left to do, plainly and in percent of what the API
 server uses for it raw; what the servers cost meanwhile that stand already, for they are probed, is
-in it. There are {per} servers in a namespace. The cluster is one of pretended nodes and pods, as
-for [the bench](../reference/scale.md).
+in it. There are {per} servers in a namespace, and addresses for ten times as many Services: the
+controllers look at a namespace as a whole, and the API server ever longer for an address. The
+cluster is one of pretended nodes and pods, as for [the bench](../reference/scale.md).
 """
 
 
@@ -156,7 +158,7 @@ async def _measure(run: Run, few: Costs, many: Costs) -> None:
     ):
         ground = Ground(api, servers, run.pids)
         with operator(run.kubeconfig, run.folder, run.pods) as one:
-            sample = await scale_raw.sample(api, **ONE_POD)
+            sample = replace(await scale_raw.sample(api, **ONE_POD), namespace=_raw_namespace)
             empty_mib = one.rss_mib
             size = Size(few, Phases(ground, one, few.servers), sample)
             await size.measure(range(few.servers), empty_mib)
@@ -265,14 +267,21 @@ def _namespace(number: int) -> str:
     return f"scale-{number // PER_NAMESPACE}"
 
 
+def _raw_namespace(number: int) -> str:
+    return f"{scale_raw.RAW}-{number // PER_NAMESPACE}"
+
+
 def _raw_count(made: int) -> int:
     return max(1, made // RAW_SHARE)
 
 
 def _more_room(kubeconfig: Path, servers: int) -> None:
-    """Add addresses for Services, and the namespaces."""
-    cidr = {"metadata": {"name": "more"}, "spec": {"cidrs": [MORE_ADDRESSES]}}
+    """Have addresses for all Services, and the namespaces."""
+    ranges = "/apis/networking.k8s.io/v1/servicecidrs"
     with Api(kubeconfig) as api:
-        api.create("/apis/networking.k8s.io/v1/servicecidrs", cidr)
-        for name in dict.fromkeys(map(_namespace, range(servers))):
+        api.create(ranges, {"metadata": {"name": "more"}, "spec": {"cidrs": [SERVICE_RANGE]}})
+        # It stays for the API server's own Service, and no other gets an address of it.
+        api.request("DELETE", f"{ranges}/kubernetes", {})
+        names = [of(number) for of in (_namespace, _raw_namespace) for number in range(servers)]
+        for name in dict.fromkeys(names):
             api.create("/api/v1/namespaces", {"metadata": {"name": name}})

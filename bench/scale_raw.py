@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 RAW = "raw"
-"""The namespace for it, and the operator class that is nobody's."""
+"""The operator class that is nobody's, and the namespace for it where nothing else is said."""
 
 MANAGED = "app.kubernetes.io/managed-by=breakwater"
 _MADE_BY_THE_SERVER = frozenset(
@@ -36,16 +36,17 @@ class Sample:
     server: Object
     children: list[tuple[Kind, Object]]
     spec: Mapping[str, Any]
+    namespace: Callable[[int], str] = lambda _: RAW
+    """Where the server with a number is written."""
 
     async def made(self, numbers: range) -> float:
         """Write servers with these numbers, their children and statuses; say how long it took."""
 
         async def one(number: int) -> None:
-            name = f"s{number}"
-            own = self._manifest(name)
+            own = self._manifest(number)
             owner = await self.api.apply(MCP_SERVER, own, manager="user")
             for kind, live in self.children:
-                await self.api.apply(kind, _like(live, name, owner), manager="breakwater")
+                await self.api.apply(kind, _like(live, owner), manager="breakwater")
             await self._status(own, self.server["status"])
 
         return await _timed(numbers, one, "servers written raw")
@@ -58,35 +59,33 @@ class Sample:
             spec: What is edited.
         """
         (settings,) = (live for kind, live in self.children if _is_settings(kind, live))
-        pods, _ = await self.api.list(POD, RAW, selector=MANAGED)
         of: dict[str, list[str]] = {}
-        for pod in pods:
+        for pod in await self._found(POD, numbers):
             metadata = pod["metadata"]
             of.setdefault(metadata["labels"][SERVER_LABEL], []).append(metadata["name"])
 
         async def one(number: int) -> None:
-            name = f"s{number}"
-            own = self._manifest(name, **spec)
+            own = self._manifest(number, **spec)
             owner = await self.api.apply(MCP_SERVER, own, manager="user")
-            child = _like(settings, name, owner)
+            child = _like(settings, owner)
             child["data"] = {key: f"{value} " for key, value in child["data"].items()}
             await self.api.apply(CONFIG_MAP, child, manager="breakwater")
-            for pod in of[name]:
+            for pod in of[own["metadata"]["name"]]:
                 change = {"metadata": {"annotations": {LIVE_ANNOTATION: owner["metadata"]["uid"]}}}
-                await self.api.merge_patch(POD, RAW, pod, change, manager="breakwater")
+                namespace = own["metadata"]["namespace"]
+                await self.api.merge_patch(POD, namespace, pod, change, manager="breakwater")
             await self._status(own, self.server["status"] | {"observedGeneration": 2})
 
         return await _timed(numbers, one, "servers changed raw")
 
     async def ready(self, numbers: range) -> None:
         """Wait until the pods of these servers are there and ready."""
-        waited = {f"s{number}" for number in numbers}
+        waited = {_name(number) for number in numbers}
 
         async def is_so() -> bool:
-            deployments, _ = await self.api.list(DEPLOYMENT, RAW, selector=MANAGED)
             done = {
                 live["metadata"]["labels"][SERVER_LABEL]
-                for live in deployments
+                for live in await self._found(DEPLOYMENT, numbers)
                 if live.get("status", {}).get("availableReplicas") == live["spec"]["replicas"]
             }
             return waited <= done
@@ -95,8 +94,17 @@ class Sample:
             is_so, PATIENCE_SECONDS, "the pods of what was written raw are ready", every=5.0
         )
 
-    def _manifest(self, name: str, **spec: Any) -> Object:
-        return manifest(name, RAW, operatorClass=RAW, **self.spec, **spec)
+    async def _found(self, kind: Kind, numbers: range) -> list[Object]:
+        """List the objects of a kind where servers with these numbers are."""
+        found: list[Object] = []
+        for namespace in dict.fromkeys(map(self.namespace, numbers)):
+            found += (await self.api.list(kind, namespace, selector=MANAGED))[0]
+        return found
+
+    def _manifest(self, number: int, **spec: Any) -> Object:
+        return manifest(
+            _name(number), self.namespace(number), operatorClass=RAW, **self.spec, **spec
+        )
 
     async def _status(self, own: Object, said: Object) -> None:
         status = {key: value for key, value in own.items() if key != "spec"} | {"status": said}
@@ -104,7 +112,12 @@ class Sample:
 
 
 async def sample(api: KubeApi, **spec: Any) -> Sample:
-    """Have the operator make one server; keep that and its children, and take it away again."""
+    """Have the operator make one server; keep that and its children, and take it away again.
+
+    Args:
+        api: Where.
+        spec: What its spec says beside what each says.
+    """
     await api.apply(MCP_SERVER, manifest("sample", **spec), manager="user")
     await until(lambda: _observed(api), 120.0, "the first server is observed")
     server = await api.get(MCP_SERVER, NAMESPACE, "sample")
@@ -139,13 +152,18 @@ async def _is_gone(api: KubeApi, namespace: str) -> bool:
     return True
 
 
-def _like(live: Object, name: str, owner: Object) -> Object:
+def _name(number: int) -> str:
+    return f"s{number}"
+
+
+def _like(live: Object, owner: Object) -> Object:
     """Make of a child of the sample the same child of another server."""
-    made: Object = _renamed({key: live[key] for key in live.keys() - {"status"}}, name)
+    own = owner["metadata"]
+    made: Object = _renamed({key: live[key] for key in live.keys() - {"status"}}, own["name"])
     metadata = {key: made["metadata"][key] for key in made["metadata"].keys() - _MADE_BY_THE_SERVER}
-    metadata["namespace"] = RAW
+    metadata["namespace"] = own["namespace"]
     for reference in metadata.get("ownerReferences", ()):
-        reference["uid"] = owner["metadata"]["uid"]
+        reference["uid"] = own["uid"]
     made["metadata"] = metadata
     if made["kind"] == "Service" and made["spec"].get("clusterIP") != "None":
         made["spec"] = {

@@ -93,7 +93,13 @@ class Reason(StrEnum):
             "it; the message names it. Its children are no longer kept right."
         ),
     )
-    WAITING = ("Waiting", "Something that the manifest names is missing; the message says what.")
+    WAITING = (
+        "Waiting",
+        (
+            "Something that the manifest names is missing, or what an earlier one of its name "
+            "left is not deleted yet; the message says what."
+        ),
+    )
     COMPLETE = ("Complete", "Everything is as the manifest says; nothing is under way.")
     DEADLINE_EXCEEDED = (
         "DeadlineExceeded",

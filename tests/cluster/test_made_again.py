@@ -56,7 +56,6 @@ def test_a_service_is_made_once_the_endpoints_of_the_one_before_it_are_gone(op: 
     op.proxy.rules.append(Rule(look))
     for name in NAMES:
         op.delete(MCP_SERVER, name)
-    op.delete(SERVICE, f"{NAMES[0]}-metrics")
     for name in NAMES:
         eventually(partial(is_gone, op, name), f"{name} is gone", seconds=60)
         op.apply(name)
@@ -65,3 +64,19 @@ def test_a_service_is_made_once_the_endpoints_of_the_one_before_it_are_gone(op: 
 
     assert {name: met for name, met in made.items() if met} == {}
     assert {f"{name}{part}" for name in NAMES for part in ("", "-metrics")} <= made.keys()
+
+
+def test_a_service_that_lost_its_labels_is_not_waited_for(op: Ground) -> None:
+    op.ready("bare")
+    before = op.find(SERVICE, "bare")["metadata"]["uid"]
+    # Without a selector Kubernetes leaves the endpoints as they are, with our labels.
+    bare = [
+        {"op": "remove", "path": "/spec/selector"},
+        {"op": "remove", "path": "/metadata/labels"},
+    ]
+    op.patch(SERVICE, "bare", bare)
+
+    eventually(
+        lambda: "selector" in op.find(SERVICE, "bare")["spec"], "it is as it was", seconds=60
+    )
+    assert op.find(SERVICE, "bare")["metadata"]["uid"] == before

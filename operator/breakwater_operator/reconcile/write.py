@@ -104,7 +104,7 @@ class Writer:
             await confirm()
         if what is Step.REPAIR and is_doubtful and not self._is_futile(child):
             await confirm()
-        if what is Step.CREATE and not self._must_wait(child, written):
+        if what is Step.CREATE and not await self._must_wait(child, written):
             child, what = await self._create(uid, child)
             written.created += [child] if what is Step.CREATE else []
         if what is Step.CREATE:
@@ -123,12 +123,25 @@ class Writer:
         elif what is Step.WAIT:
             written.waits.append(plan.earlier(child))
 
-    def _must_wait(self, child: Child, written: Written) -> bool:
+    async def _must_wait(self, child: Child, written: Written) -> bool:
         """Whether a child cannot be made yet, because of what one of its name has left."""
         left = self._world.left_endpoints(child.desired) if child.kind == SERVICE else None
-        if left is None:
+        # One that merely lost its labels is there, and has endpoints: it is adopted.
+        if left is None or await self._is_there(child):
             return False
         written.waits.append(plan.not_yet(child, left))
+        return True
+
+    async def _is_there(self, child: Child) -> bool:
+        metadata = child.desired["metadata"]
+        try:
+            await self._api.get(
+                child.kind, metadata["namespace"], metadata["name"], metadata_only=True
+            )
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            return False
         return True
 
     async def _create(self, uid: str, child: Child) -> tuple[Child, Step]:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from bench import machine, scale_raw
+from bench.linear_report import Costs, report
 from bench.processes import ROOT, ProcessError
-from bench.report import Bound, Report, Row, Table
 from bench.scale import LIBRARIES, Run
 from bench.scale_ground import client, cluster, operator, say
-from bench.scale_phases import LIVE, Done, Ground, Phases, until_observed
+from bench.scale_phases import LIVE, OPERATOR, Done, Ground, Phases, until_observed
 from bench.scale_pods import Volumes
 from bench.scale_servers import Servers
 from breakwater_operator.kube.errors import ApiError
 from dev.cluster.api import Api
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping
+    from collections.abc import Awaitable, Mapping
 
-    from bench.report import Options
+    from bench.report import Options, Report
     from bench.scale_raw import Sample
 
 MANY = 5000
@@ -38,7 +38,6 @@ RAW_SHARE = 4
 
 RAW_STRETCH = "the same writes sent raw"
 API_SERVER = "kube-apiserver"
-OPERATOR = "operator"
 IDLE = "idle for a minute"
 
 PER_NAMESPACE = 50
@@ -47,49 +46,12 @@ PodDisruptionBudget of its namespace: thousands in one would measure these."""
 
 IDLE_SECONDS = 30.0
 
-COST_RATIO_MAX = 1.25
-"""What a server may cost among many, to what it costs among few. What is quadratic costs five times
-as much; machines and API servers are not the same twice."""
-
 SERVICE_RANGE = "240.0.0.0/16"
 """For Services, instead of a cluster's 4,000: the fuller a range, the longer the API server looks
 for an address. These are reserved: no machine has them, and nothing is sent to them."""
 
 ONE_POD = {"replicas": 1}
 """A cluster has addresses for 8,000 pods."""
-
-TEXT = """\
-The same is done with the first {few} of {many} McpServers and with the last {few}: they are made,
-all that are there then are changed, and are passed over by an operator that is started anew. Each
-figure is for one server. Linear means that it does not grow: at most {bound} times as much among
-{many} as among {few}. The API server, etcd and the machine have more to keep as well, and get
-slower: so what is made and changed is also compared with the same writes sent raw at that size, for
-{raw} servers. Time is that until all are observed, plainly and in units of what it takes raw.
-Processor time is the operator's until nothing is left to do, plainly and in percent of what the API
-server uses for it raw; what the servers cost meanwhile that stand already, for they are probed, is
-in it. *All made* are all {many}, from the first one on, to the first {few}. There are {per} servers
-in a namespace, and addresses for ten times as many Services: the controllers look at a namespace as
-a whole, and the API server ever longer for an address. The cluster is one of pretended nodes and
-pods, as for [the bench](../reference/scale.md).
-
-How long the last {few} take to be made is the API server's, which is busy all the time, and has no
-bound but that of raw: Kubernetes 1.36 counts the addresses of all Services twice for each that it
-gives (`ipallocator.Used`), which takes it longer the more there are.
-"""
-
-
-@dataclass
-class Costs:
-    """What servers cost at one size: each figure is for one server."""
-
-    servers: int
-    figures: dict[str, float] = field(default_factory=dict)
-    """What may not grow, by what it is of and its unit."""
-    details: dict[str, float] = field(default_factory=dict)
-    """What these were made of, by the same."""
-    processors: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Milliseconds of processor time, by what was done and the process: until all were observed, or
-    in a minute in which nothing happened."""
 
 
 def measure(options: Options) -> Report:
@@ -107,51 +69,13 @@ def measure(options: Options) -> Report:
             uvloop.run(_measure(run, few, all_of_them))
     except* (ApiError, OSError) as errors:
         raise ProcessError(f"the cluster failed: {errors.exceptions[0]}") from errors
-    return report(few, all_of_them, machine.versions(LIBRARIES))
-
-
-def report(few: Costs, many: Costs, versions: Mapping[str, str]) -> Report:
-    """Compare what a server costs among many with what it costs among few."""
-    text = TEXT.format(
-        few=few.servers,
-        many=many.servers,
-        bound=COST_RATIO_MAX,
+    return report(
+        few,
+        all_of_them,
+        machine.versions(LIBRARIES),
         raw=_raw_count(few.servers),
-        per=PER_NAMESPACE,
+        per_namespace=PER_NAMESPACE,
     )
-    columns = ["for each server", f"among {few.servers}", f"among {many.servers}"]
-    before, after = few.figures | few.details, many.figures | many.details
-    lines = [[name, f"{before[name]:.3g}", f"{after[name]:.3g}"] for name in before]
-    used = [
-        [f"{what}: {process}", f"{ms:.3g}", f"{many.processors[what][process]:.3g}"]
-        for what, processes in few.processors.items()
-        for process, ms in processes.items()
-    ]
-    processors = "Milliseconds: until all were observed, or in a minute in which nothing happened."
-    return Report(
-        title=f"{few.servers} and {many.servers} McpServers",
-        text=text,
-        rows=list(_rows(few, many)),
-        tables=[
-            Table("Figures", columns, lines),
-            Table("Who used the processors", columns, used, processors),
-        ],
-        versions=versions,
-        raw=[vars(few), vars(many)],
-    )
-
-
-def _rows(few: Costs, many: Costs) -> Iterator[Row]:
-    for name, before in few.figures.items():
-        what, _, unit = name.rpartition(", ")
-        yield Row(
-            what,
-            many.figures[name],
-            unit,
-            ratio=many.figures[name] / before,
-            peer=f"among {few.servers}",
-            bound=Bound(COST_RATIO_MAX, at_least=False, of_ratio=True),
-        )
 
 
 async def _measure(run: Run, few: Costs, many: Costs) -> None:
@@ -252,8 +176,7 @@ class Size:
         share = 100 * cpu_seconds / raw.cpu_seconds
         costs.figures[f"{name}: processor time, ms"] = 1000 * cpu_seconds
         costs.figures[f"{name}: processor time, % of raw"] = share
-        plain = costs.details if name == "made" else costs.figures
-        plain[f"{name}: time until all are observed, ms"] = 1000 * seconds
+        costs.figures[f"{name}: time until all are observed, ms"] = 1000 * seconds
         costs.figures[f"{name}: time until all are observed, x raw"] = seconds / raw.seconds
         costs.details[f"{name}: raw, processor time of the API server, ms"] = 1000 * raw.cpu_seconds
         costs.details[f"{name}: raw, time, ms"] = 1000 * raw.seconds

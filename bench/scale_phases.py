@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PASSES = f"{RECONCILE_DURATION.name}_count"
 DEPTH = QUEUE_DEPTH.name
 
+OPERATOR = "operator"
+"""What it is called among the processes that are accounted."""
+
 LIVE = {"access": {"origins": ["https://chat.example"]}}
 IMAGE = {"runtime": {"image": "registry.example/weather:2"}}
 
@@ -86,7 +89,7 @@ class Phases:
         """
         chosen = list(range(self.count) if numbers is None else numbers)
         account, servers = self.ground.account, self.ground.servers
-        pids = {"operator": self.operator.process.pid, **self.ground.pids}
+        pids = {OPERATOR: self.operator.process.pid, **self.ground.pids}
         before, cpu = self.operator.writes(), self.operator.cpu_seconds
         passes = self.passes()
         started = time.monotonic()

@@ -18,7 +18,7 @@ Chunk = tuple[list[Object], str]
 """Some of the objects of a list, and the list's resourceVersion."""
 
 STALLED_SECONDS = 75.0
-"""A watch that says nothing for so long is dead: bookmarks come every minute."""
+"""A watch that says nothing for so long may be dead: bookmarks come every minute, as a rule."""
 
 LIST_CHUNK = 200
 """Objects in one answer of a list: as dictionaries, those of a cluster take ten times the memory of
@@ -233,7 +233,10 @@ class KubeApi:
         is_known: Callable[[str, int], bool] = lambda _uid, _version: False,
         opened: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[Object, None]:
-        """Follow all changes of a kind after a resourceVersion, until the server ends it.
+        """Follow all changes of a kind after a resourceVersion, until it ends.
+
+        The server ends it, or nothing is told for 75 seconds: where etcd rarely tells of progress
+        that is a quiet kind, else a lost connection. Who opens it anew misses nothing either way.
 
         Args:
             kind: The kind.
@@ -269,6 +272,8 @@ class KubeApi:
                     told = answers.known(line, is_known)
                     told = told or (answers.identity(line) if metadata_only else None)
                     yield told or answers.event(kind, line)
+        except TimeoutError:
+            return
         except (OSError, ValueError) as error:
             raise ApiError(f"watch {kind.name}: {error!r}") from error
         finally:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from kubernetes.aio.client import Configuration
 
+from breakwater_operator.kube import api as api_module
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.asking import Asking
 from breakwater_operator.kube.errors import ApiError
@@ -38,16 +39,25 @@ def custom(version: int, kind: str = "MODIFIED", **more: object) -> bytes:
 
 
 async def watched(
-    lines: Sequence[bytes], kind: Kind = SECRET, *, metadata_only: bool = False
+    lines: Sequence[bytes],
+    kind: Kind = SECRET,
+    *,
+    metadata_only: bool = False,
+    is_silent: bool = False,
 ) -> tuple[list[Object], list[tuple[str, int]]]:
-    """Watch what a server tells; states below 10 are known."""
+    """Watch what a server tells, which then ends or is silent; states below 10 are known."""
     asked: list[tuple[str, int]] = []
+    ended = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         body = b"".join(lines)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        length = len(body) + is_silent
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (length, body))
+        if is_silent:
+            await reader.read()
         writer.close()
+        ended.set()
 
     def is_known(uid: str, version: int) -> bool:
         asked.append((uid, version))
@@ -64,6 +74,7 @@ async def watched(
         return [one async for one in events], asked
     finally:
         await api.close()
+        await asyncio.wait_for(ended.wait(), 5)
         server.close()
 
 
@@ -237,6 +248,16 @@ async def test_who_reads_one_object_sees_by_whom_it_was_written() -> None:
     found = await said(body, lambda api: api.get(SECRET, "ns", "one"))
 
     assert len(found["metadata"]["managedFields"]) == 3
+
+
+async def test_a_watch_in_which_nothing_is_told_any_more_ends_like_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(api_module, "STALLED_SECONDS", 0.05)
+
+    found, _ = await watched([event(12)], is_silent=True)
+
+    assert [one["type"] for one in found] == ["MODIFIED"]
 
 
 async def test_an_error_in_a_watch_is_raised() -> None:

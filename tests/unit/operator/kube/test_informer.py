@@ -33,7 +33,7 @@ def event(kind: str, name: str, version: int) -> Object:
 REFUSED = ApiError("etcdserver: leader changed", status=500)
 """What a watch is answered with instead of being opened."""
 
-STALLED = ApiError("watch Service: nothing came in time")
+RESET = ApiError("watch Service: connection reset")
 
 
 class FakeApi:
@@ -203,7 +203,7 @@ async def test_a_list_that_breaks_off_deletes_nothing_and_is_made_anew() -> None
 @pytest.mark.parametrize(
     ("watch", "silent"),
     [
-        pytest.param([None, STALLED], [0.0, 0.0], id="open-but-quiet"),
+        pytest.param([None, RESET], [0.0, 0.0], id="open-until-it-breaks"),
         pytest.param([REFUSED], [75.0, 150.0], id="refused"),
     ],
 )

@@ -57,6 +57,7 @@ HOT = {
         "rate",
         "rate_limit",
         "request_metrics",
+        "scopes",
         "url_credentials",
     ),
     "observability": ("series",),

@@ -8,12 +8,12 @@ does not notice that a client left once another request waits behind the first.
 import asyncio
 import logging
 import math
-import urllib.parse
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import httptools
 
 from breakwater_runtime.calls import Problem, Refused
+from breakwater_runtime.http import scopes
 from breakwater_runtime.http.addresses import network_of
 from breakwater_runtime.http.exchange import Exchange
 from breakwater_runtime.http.limits import CHUNK_OVERHEAD_BYTES, KEEP_ALIVE_SECONDS, LINGER_SECONDS
@@ -22,40 +22,7 @@ from breakwater_runtime.http.port import SPARE_CONNECTIONS, Port
 logger = logging.getLogger(__name__)
 
 NEVER: Final = math.inf
-SCOPE: Final[dict[str, Any]] = {
-    "type": "http",
-    "asgi": {"version": "3.0", "spec_version": "2.3"},
-    "http_version": "",
-    "method": "",
-    "scheme": "",
-    "path": "",
-    "raw_path": b"",
-    "query_string": b"",
-    "root_path": "",
-    "headers": [],
-    "client": None,
-    "server": None,
-}
-"""What the scopes of all requests have, in the same order: a copy costs less than a new one."""
-
 LOOKED_AT: Final = frozenset({b"host", b"transfer-encoding", b"expect"})
-
-_USUAL = (
-    *(b"accept", b"accept-encoding", b"authorization", b"connection", b"content-length"),
-    *(b"content-type", b"forwarded", b"host", b"last-event-id", b"mcp-method", b"mcp-name"),
-    *(b"mcp-protocol-version", b"mcp-session-id", b"origin", b"traceparent", b"user-agent"),
-    *(b"x-api-key", b"x-forwarded-for", b"x-forwarded-proto", b"x-request-id"),
-)
-USUAL: Final = (
-    {name: name for name in _USUAL}
-    | {name.title(): name for name in _USUAL}
-    | {
-        b"MCP-Protocol-Version": b"mcp-protocol-version",
-        b"X-API-Key": b"x-api-key",
-        b"X-Request-ID": b"x-request-id",
-    }
-)
-"""Names of headers as most clients write them, in lower case: found faster than made."""
 
 BLANK: Final = 0x20
 """A tab is less."""
@@ -80,8 +47,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_beyond_limit",
-        "_client",
         "_credited",
+        "_ends",
         "_exchange",
         "_expects_continue",
         "_headers",
@@ -92,8 +59,6 @@ class Connection(asyncio.Protocol):
         "_raw_bytes",
         "_reading_paused",
         "_refusal",
-        "_scheme",
-        "_server",
         "_since",
         "_stalled_since",
         "_transport",
@@ -138,8 +103,8 @@ class Connection(asyncio.Protocol):
         """Begin to listen to a client, unless there are too many."""
         self._transport = cast("asyncio.Transport", transport)
         port = self.port
-        self._client = _address(transport, "peername")
-        self.address = self._client[0] if self._client is not None else ""
+        self._ends = scopes.ends_of(transport)
+        self.address = self._ends.client[0] if self._ends.client is not None else ""
         self.network = network_of(self.address)
         port.opened(self)
         excess = port.excess(self, self._limits)
@@ -148,8 +113,6 @@ class Connection(asyncio.Protocol):
             port.count_cut("connections")
             self.abort()
             return
-        self._server = _address(transport, "sockname")
-        self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self._parser = httptools.HttpRequestParser(self)
         self.deadline = port.loop.time() + self._limits.head_seconds
 
@@ -290,7 +253,7 @@ class Connection(asyncio.Protocol):
         headers, limit = self._headers, self._limits.header_count
         if len(headers) >= limit:
             self._stop(Problem.HEADERS_TOO_LARGE, f"There are more than {limit} headers.")
-        name = USUAL.get(name) or name.lower()
+        name = scopes.USUAL.get(name) or name.lower()
         # White space around a value is not part of it (RFC 9110, 5.5).
         if value and (value[0] <= BLANK or value[-1] <= BLANK):
             value = value.strip(b" \t")
@@ -360,37 +323,15 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.end_body()
 
-    def _stop(self, problem: Problem, message: str = "") -> None:
+    def _stop(self, problem: Problem, message: str = "") -> NoReturn:
         self._refusal = Refused(problem, message)
         raise _Stop
 
     def _scope(self, method: str, version: str) -> dict[str, Any]:
-        url = self._url
-        if url[:1] == b"/" and b"#" not in url:
-            raw_path, _, query = url.partition(b"?")
-        else:
-            raw_path, query = self._other_form(url)
-        path = raw_path.decode("ascii")
-        scope = SCOPE.copy()
-        scope["http_version"] = version
-        scope["method"] = method
-        scope["scheme"] = self._scheme
-        scope["path"] = urllib.parse.unquote(path) if "%" in path else path
-        scope["raw_path"] = raw_path
-        scope["query_string"] = query
-        scope["headers"] = self._headers
-        scope["client"] = self._client
-        scope["server"] = self._server
-        return scope
-
-    def _other_form(self, url: bytes) -> tuple[bytes, bytes]:
-        """Find path and query in a URL that does not begin with its path."""
         try:
-            # What is not in it is None, other than its types say.
-            parsed: Any = httptools.parse_url(url)
-        except httptools.HttpParserInvalidURLError:
+            return scopes.scope_of(self._ends, method, version, self._url, self._headers)
+        except ValueError:
             self._stop(Problem.BAD_REQUEST)
-        return parsed.path or b"/", parsed.query or b""
 
     # The exchange's side
 
@@ -549,13 +490,3 @@ _HEAD_PROBLEMS = frozenset({Problem.HEADERS_TOO_LARGE, Problem.URL_TOO_LONG})
 
 def _reason(problem: Problem) -> str:
     return "version" if problem is Problem.HTTP_VERSION_NOT_SUPPORTED else "malformed"
-
-
-def _address(transport: asyncio.BaseTransport, name: str) -> tuple[str, int] | None:
-    address = transport.get_extra_info(name)
-    return (_plain(str(address[0])), int(address[1])) if isinstance(address, tuple) else None
-
-
-def _plain(host: str) -> str:
-    """Write an address of IPv4 as one, also where a socket for both families took it."""
-    return host.removeprefix("::ffff:") if "." in host else host

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from bench import linear
+from bench import linear_report
 from bench.scale import Measured
 from bench.scale_cpu import Used
 from bench.scale_phases import Done, percentile
@@ -85,16 +85,19 @@ def test_what_an_interrupted_run_did_not_measure_is_said() -> None:
 )
 def test_a_cost_that_grows_with_the_others_is_seen(few: float, many: float, is_met: bool) -> None:
     figure = "made: processor time, ms"
-    before, after = linear.Costs(1000, {figure: few}), linear.Costs(5000, {figure: many})
+    before, after = (
+        linear_report.Costs(1000, {figure: few}),
+        linear_report.Costs(5000, {figure: many}),
+    )
 
-    made = linear.report(before, after, {})
+    made = linear_report.report(before, after, {}, raw=250, per_namespace=50)
 
     assert [row.is_met for row in made.rows] == [is_met]
 
 
 def test_costs_beside_those_of_the_operator_are_told_without_a_bound() -> None:
     few, many = (
-        linear.Costs(
+        linear_report.Costs(
             servers,
             {"made: processor time, ms": 2.0},
             {"made: the same writes sent raw, ms": raw},
@@ -103,7 +106,7 @@ def test_costs_beside_those_of_the_operator_are_told_without_a_bound() -> None:
         for servers, raw in ((1000, 80.0), (5000, 400.0))
     )
 
-    made = linear.report(few, many, {})
+    made = linear_report.report(few, many, {}, raw=250, per_namespace=50)
 
     assert [row.what for row in made.rows] == ["made: processor time"]
     figures, processors = made.tables

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import DEPLOYMENT
+from breakwater_operator.kube.kinds import DEPLOYMENT, DISRUPTION_BUDGET
+from tests.support.cluster import eventually
 from tests.support.life import revived
-from tests.support.operator_ground import Ground, own_ground
+from tests.support.operator_ground import Ground, own_ground, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,3 +113,21 @@ def test_a_change_that_takes_something_away_is_one_write(op: Ground) -> None:
     written = op.proxy.counted(before)
     assert written["PATCH deployments"] == 1
     assert volumes(op) == OURS
+
+
+@pytest.mark.requirement("C3")
+def test_what_is_in_the_way_goes_although_nobody_is_known_to_have_written_it(op: Ground) -> None:
+    op.ready("reset")
+    op.quiet()
+    before = said(op.find(DISRUPTION_BUDGET, "reset"))
+    reset = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
+    op.patch(DISRUPTION_BUDGET, "reset", reset)
+    op.quiet()
+
+    op.patch(DISRUPTION_BUDGET, "reset", {"spec": {"maxUnavailable": None, "minAvailable": 1}})
+
+    def is_back() -> bool:
+        return said(op.find(DISRUPTION_BUDGET, "reset")) == before
+
+    eventually(is_back, "it is as it was")
+    op.wait("reset", "Degraded", "False")

@@ -8,6 +8,7 @@ from breakwater_operator.kube.cache import Cache
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.render import exclusive, ownership
+from breakwater_operator.render.manifest import Live, Manifest
 
 Object = dict[str, Any]
 
@@ -46,7 +47,7 @@ async def hand_over(api: KubeApi, child: Child) -> None:
 
 
 async def claim(api: KubeApi, cache: Cache, child: Child) -> bool:
-    """Own what others added and what keeps our apply from being taken.
+    """Own what others added and what keeps our apply from being taken, or take it away.
 
     Args:
         api: Where the child is.
@@ -63,8 +64,7 @@ async def claim(api: KubeApi, cache: Cache, child: Child) -> bool:
     where = (metadata["namespace"], metadata["name"])
     for _ in range(CLAIM_TRIES):
         live = await api.get(child.kind, *where)
-        spoiled = exclusive.spoiled(child.desired, live)
-        steps = ownership.claimed(live, spoiled, MANAGER)
+        steps = claiming(child.desired, live)
         if not steps:
             break
         try:
@@ -77,6 +77,18 @@ async def claim(api: KubeApi, cache: Cache, child: Child) -> bool:
             return True
     # Else the entries of others came and went all the time; the next pass tries it again.
     return False
+
+
+def claiming(desired: Manifest, live: Live) -> list[Object]:
+    """Give the JSON patch after which an apply takes away what others added.
+
+    Somebody may have emptied `managedFields`, as some tools do to an object that they restore: then
+    the API server keeps no account until the next apply, and what was added has no owner to take it
+    from. It is taken away at once, and nobody owns anything by that either.
+    """
+    if not live["metadata"].get("managedFields"):
+        return exclusive.foreign(desired, live)
+    return ownership.claimed(live, exclusive.spoiled(desired, live), MANAGER)
 
 
 def _owns_replicas(live: Object) -> bool:

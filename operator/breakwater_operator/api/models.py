@@ -44,6 +44,10 @@ UNKNOWN_VOLUME = (
     "each volumeMounts[].name must be the name of a volume of spec.pod.volumes; add the volume or "
     "correct the name"
 )
+UNKNOWN_BACKEND = (
+    "each access.policies[].backends must be the name of one of spec.backends, or hold '*'; add "
+    "the backend or correct the name"
+)
 ONE_PYTHON = (
     "at most one backend can be python, since all share one process and its environment; put the "
     "others into McpServers of their own, as remote backends here"
@@ -54,6 +58,12 @@ KNOWN_VOLUMES = (
     "self.backends.all(backend, !has(backend.{0}) || !has(backend.{0}.volumeMounts) || "
     "backend.{0}.volumeMounts.all(mount, has(self.pod) && has(self.pod.volumes) && "
     "self.pod.volumes.exists(volume, volume.name == mount.name)))"
+)
+
+KNOWN_BACKENDS = (
+    "!has(self.access) || !has(self.access.policies) || self.access.policies.all(policy, "
+    "!has(policy.backends) || policy.backends.all(name, name.contains('*') || "
+    "self.backends.exists(backend, backend.name == name)))"
 )
 
 NAME_RULE = rule(
@@ -98,6 +108,7 @@ class McpServerSpec(Model):
                 UNKNOWN_VOLUME,
             ),
             rule(KNOWN_VOLUMES.format("container"), UNKNOWN_VOLUME),
+            rule(KNOWN_BACKENDS, UNKNOWN_BACKEND, ".access.policies"),
         )
     )
 
@@ -175,6 +186,14 @@ class McpServerSpec(Model):
         mounts = {mount.name for item in self.backends for mount in item.volume_mounts}
         if unknown := sorted(mounts - volumes):
             raise ValueError(f"no volume {', '.join(unknown)}: {UNKNOWN_VOLUME}")
+        return self
+
+    @model_validator(mode="after")
+    def _known_backends(self) -> Self:
+        known = {item.name for item in self.backends}
+        meant = {name for policy in self.access.policies for name in policy.backends}
+        if unknown := sorted(name for name in meant - known if "*" not in name):
+            raise ValueError(f"no backend {', '.join(unknown)}: {UNKNOWN_BACKEND}")
         return self
 
     @model_validator(mode="after")

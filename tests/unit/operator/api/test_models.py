@@ -8,6 +8,7 @@ from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 
 PYTHON = {"server": "weather.main:mcp"}
+DENIED = {"name": "safe", "effect": "Deny", "principals": ["*"], "tools": ["*"]}
 
 
 def manifest(name: str = "web", **spec: Any) -> dict[str, Any]:
@@ -97,6 +98,11 @@ def test_a_fault_below_a_list_is_not_followed_by_one_about_its_length() -> None:
             ),
             "cannot have the same port",
             id="one-port-for-two",
+        ),
+        pytest.param(
+            manifest(access={"policies": [DENIED | {"backends": ["m*", "mian"]}]}),
+            "no backend mian: each access.policies[].backends must be the name of one",
+            id="policy-about-an-unknown-backend",
         ),
         pytest.param(
             manifest(backends=[{"name": "a", "remote": {"url": "https://a.b/"}}] * 2),

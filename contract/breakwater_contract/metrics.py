@@ -6,6 +6,7 @@ and the reference are made from this list.
 
 from breakwater_contract.metric import DURATION_BUCKETS, SHORT_BUCKETS, Metric
 from breakwater_contract.process_metrics import PROCESS_METRICS
+from breakwater_contract.python_metrics import PYTHON_METRICS
 from breakwater_contract.telemetry_metrics import TELEMETRY_METRICS
 
 REQUEST_DURATION = Metric(
@@ -348,4 +349,5 @@ OPERATOR_METRICS = (
     PAUSED_SERVERS,
     FAILING_SERVERS,
     INFORMER_AGE,
+    *PYTHON_METRICS,
 )

@@ -73,6 +73,25 @@ def test_every_metric_of_the_catalogue_is_there_and_counts(op: Ground) -> None:
     assert watched <= kinds(op, "breakwater_informer_age_seconds")
 
 
+def test_nothing_is_shown_that_is_not_in_the_catalogue(op: Ground) -> None:
+    _, text = op.operator.ask("/metrics")
+    families = list(text_string_to_metric_families(text))
+
+    shown = {
+        (family.name, family.type, label)
+        for family in families
+        for sample in family.samples
+        for label in sample.labels.keys() - {"le"} or {""}
+    }
+
+    known = {
+        (one.name + "_info", "gauge", label) if one.kind == "info" else (one.name, one.kind, label)
+        for one in OPERATOR_METRICS
+        for label in one.labels or ("",)
+    }
+    assert shown <= known
+
+
 def test_a_wrong_manifest_is_an_outcome_of_its_own(op: Ground) -> None:
     op.apply("wrong", backends=[{"python": {"server": "a:b"}}], access={
         "serviceAccounts": {"audience": "a"},

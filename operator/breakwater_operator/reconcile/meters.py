@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -31,6 +37,8 @@ class Meters:
         Args:
             registry: Where `/metrics` finds them.
         """
+        # Another series beside each counter, of which nobody knows.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
         # Looking a series up costs more than counting.
         self._requests = cache(_counter(API_REQUESTS, registry).labels)
         self._probes = _counter(PROBES, registry)

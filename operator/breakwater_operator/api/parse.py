@@ -63,6 +63,9 @@ def _fault(detail: ErrorDetails, content: Mapping[str, Any], where: str) -> Faul
     # Values are shown where they help and cannot be a secret: env values are never wrong by shape.
     if isinstance(found, str | int | float) and str(found) not in message:
         message = f"{found!r}: {message}"
+    if detail["type"] == "string_type" and isinstance(found, int | float):
+        # YAML takes it for a number, or for a boolean as it does `on`.
+        message += "; put it in quotes"
     return Fault(field, message)
 
 

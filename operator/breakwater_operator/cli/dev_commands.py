@@ -101,6 +101,8 @@ def run_server(
     change of the files is taken over by the running process where a pod would do so; else the
     process starts again. Ctrl-C drains it.
     """
+    if Path("-") in files:
+        raise click.UsageError("the standard input cannot be followed; write it to a file")
     with tempfile.TemporaryDirectory(prefix="breakwater-") as folder:
         place = Place(
             port,

@@ -43,7 +43,8 @@ def show_version() -> None:
 def validate(files: tuple[Path, ...], platform: Path | None) -> None:
     """Say what the API server and the operator would refuse in McpServers.
 
-    Secrets and claims that stand in the FILES as well are looked at too.
+    FILES are what kubectl reads, YAML or JSON; - is the standard input. Secrets and claims that
+    stand in them as well are looked at too.
     """
     found = manifests.read(files)
     chosen = platform_of(platform, **EVERYTHING)
@@ -51,7 +52,7 @@ def validate(files: tuple[Path, ...], platform: Path | None) -> None:
         found.server(None)
     failed = False
     for manifest in found.servers:
-        name = manifest["metadata"].get("name", "")
+        name = manifest["metadata"].get("name") or "McpServer without a name"
         try:
             _rendering(found, chosen).children(manifests.parse(manifest))
         except BreakwaterError as error:
@@ -76,7 +77,8 @@ def validate(files: tuple[Path, ...], platform: Path | None) -> None:
 def render(files: tuple[Path, ...], server: str | None, platform: Path | None) -> None:
     """Print the objects that the operator would make, as YAML.
 
-    What is secret is not shown, and stands for whatever the operator would make up.
+    FILES are what kubectl reads, YAML or JSON; - is the standard input. What is secret is not
+    shown, and stands for whatever the operator would make up.
     """
     found = manifests.read(files)
     chosen = manifests.parse(found.server(server))

@@ -6,22 +6,49 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+import click
+from pydantic import Field
 
+from breakwater_contract.model import Model
 from breakwater_contract.names import API_GROUP
+from breakwater_operator.api import parse as reading
 from breakwater_operator.api.errors import Fault, SpecError
+from breakwater_operator.api.fields import DnsLabel
+from breakwater_operator.api.labels import LabelKey, LabelValue
 from breakwater_operator.api.models import McpServer
-from breakwater_operator.cli.documents import load, misshapen
+from breakwater_operator.cli.documents import DocumentError, load
+from breakwater_operator.cli.shapes import misshapen
 
 Object = dict[str, Any]
 
 SERVER = "McpServer"
 API_VERSION = f"{API_GROUP}/v1alpha1"
 SERVER_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
+READ_KINDS = (SERVER, "Secret", "ConfigMap", "PersistentVolumeClaim")
 
 DEFAULT_NAMESPACE = "default"
 LOCAL_UID = "local"
 """Takes the place of the uid that an API server would have given."""
+
+
+class Metadata(Model):
+    """What Kubernetes takes as metadata; what no user writes, whatever it is."""
+
+    name: str
+    namespace: DnsLabel = DEFAULT_NAMESPACE
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+    generate_name: Any = None
+    uid: Any = None
+    generation: Any = None
+    resource_version: Any = None
+    creation_timestamp: Any = None
+    deletion_timestamp: Any = None
+    deletion_grace_period_seconds: Any = None
+    finalizers: Any = None
+    owner_references: Any = None
+    managed_fields: Any = None
+    self_link: Any = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +73,9 @@ class Manifests:
             return found[0]
         names = ", ".join(str(it["metadata"].get("name")) for it in self.servers)
         if not self.servers:
-            message = f"has no McpServer; write one with apiVersion: {API_VERSION}"
+            others = ", ".join(sorted({it["kind"] for it in self.objects}))
+            besides = f" but {others}" if others else ""
+            message = f"has no McpServer{besides}; write one with apiVersion: {API_VERSION}"
         elif found:
             message = f"has several McpServers; choose one of {names} with --server"
         else:
@@ -65,7 +94,7 @@ class Manifests:
     def unused(self) -> Iterator[str]:
         """Name the objects that nobody looks at here."""
         for it in self.objects:
-            if it["kind"] not in {SERVER, "Secret", "ConfigMap", "PersistentVolumeClaim"}:
+            if it["kind"] not in READ_KINDS:
                 yield f"{it['kind']} {it['metadata'].get('name', '')}".strip()
 
 
@@ -96,9 +125,9 @@ def mapping(file: Path) -> Object:
         SpecError: It is something else.
     """
     found = _load(file)
-    if len(found) != 1 or not isinstance(found[0], dict):
+    if len(found) != 1 or not isinstance(found[0][1], dict):
         raise _fault(file, "is not one YAML document with fields")
-    return found[0]
+    return found[0][1]
 
 
 def parse(manifest: Object) -> McpServer:
@@ -109,17 +138,19 @@ def parse(manifest: Object) -> McpServer:
     """
     faults = []
     if manifest.get("apiVersion") != API_VERSION:
-        found = manifest.get("apiVersion")
-        faults.append(Fault("apiVersion", f"found {found!r}; accepted: {API_VERSION}"))
+        found = repr(manifest["apiVersion"]) if "apiVersion" in manifest else "none"
+        faults.append(Fault("apiVersion", f"found {found}; accepted: {API_VERSION}"))
     faults += [
         Fault(name, "is not a field here; remove it or correct its name")
         for name in manifest
         if name not in SERVER_FIELDS
     ]
     metadata = manifest["metadata"]
-    if not isinstance(metadata.get("name"), str):
-        faults.append(Fault("metadata.name", "is missing; give the server a name"))
-    if not isinstance(manifest.get("spec", {}) or {}, Mapping):
+    try:
+        reading.parse(Metadata, metadata, "metadata")
+    except SpecError as error:
+        faults += error.faults
+    if not isinstance(manifest.get("spec", {}), Mapping):
         faults.append(Fault("spec", "is not an object; write its fields below it"))
     if faults:
         raise SpecError(faults)
@@ -127,39 +158,58 @@ def parse(manifest: Object) -> McpServer:
     return McpServer.parse({**manifest, "metadata": {**known, **metadata, "generation": 0}})
 
 
-def _load(file: Path) -> list[Any]:
+def _load(file: Path) -> list[tuple[int, Any]]:
     try:
-        return load(file.read_bytes())
+        with click.open_file(str(file), "rb") as opened:
+            return load(opened.read())
+    except IsADirectoryError as error:
+        raise _fault(file, f"is a folder; name its files, as in {file}/*.yaml") from error
     except OSError as error:
         raise _fault(file, f"cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _fault(file, f"is not YAML: {' '.join(str(error).split())}") from error
+    except DocumentError as error:
+        raise _fault(file, str(error), error.line) from error
 
 
 def _documents(file: Path) -> Iterator[Object]:
-    for document in _load(file):
+    for line, document in _load(file):
         if document is not None:
-            yield from _objects(file, document)
+            yield from _objects(file, line, document)
 
 
-def _objects(file: Path, document: Any) -> Iterator[Object]:
+def _objects(file: Path, line: int, document: Any) -> Iterator[Object]:
+    document = _without_nulls(document)
     if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
-        raise _fault(file, "has a document without a kind; write apiVersion, kind and metadata")
-    if document["kind"] == "List":
-        items = document.get("items") or []
-        if not isinstance(items, list):
-            raise _fault(
-                file, "has a List whose items are no list; write them below it, each after -"
-            )
+        message = "has a document without a kind; write apiVersion, kind and metadata"
+        raise _fault(file, message, line)
+    kind, items = document["kind"], document.get("items")
+    # To kubectl it is the items that make a list, as those of an McpServerList do.
+    if isinstance(items, list):
         for item in items:
-            yield from _objects(file, item)
+            yield from _objects(file, line, item)
+        return
+    if kind == "List" and items is not None:
+        message = "has a List whose items are no list; write them below it, each after -"
+        raise _fault(file, message, line)
+    if kind not in READ_KINDS:
+        metadata = document.get("metadata")
+        yield {**document, "metadata": metadata if isinstance(metadata, dict) else {}}
         return
     if not isinstance(document.get("metadata"), dict):
-        raise _fault(file, f"has a {document['kind']} without metadata; give it a name")
+        raise _fault(file, f"has a {kind} without metadata; give it a name", line)
     if faults := list(misshapen(document)):
-        what = f"{document['kind']} {document['metadata'].get('name', '')}".strip()
-        raise SpecError(Fault(str(file), f"{what}: {fault}") for fault in faults)
-    yield _with_data(document) if document["kind"] == "Secret" else document
+        what = f"{kind} {document['metadata'].get('name', '')}".strip()
+        raise SpecError(Fault(_place(file, line), f"{what}: {fault}") for fault in faults)
+    yield _with_data(document) if kind == "Secret" else document
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out the fields that are null, as the API server does where null means nothing."""
+    match value:
+        case dict():
+            return {key: _without_nulls(it) for key, it in value.items() if it is not None}
+        case list():
+            return [_without_nulls(it) for it in value]
+    return value
 
 
 def _with_data(secret: Object) -> Object:
@@ -169,5 +219,11 @@ def _with_data(secret: Object) -> Object:
     return {**secret, "data": {**(secret.get("data") or {}), **plain}}
 
 
-def _fault(file: Path, message: str) -> SpecError:
-    return SpecError([Fault(str(file), message)])
+def _fault(file: Path, message: str, line: int | None = None) -> SpecError:
+    return SpecError([Fault(_place(file, line), message)])
+
+
+def _place(file: Path, line: int | None) -> str:
+    """Name a place as editors know it."""
+    name = "standard input" if str(file) == "-" else str(file)
+    return name if line is None else f"{name}:{line}"

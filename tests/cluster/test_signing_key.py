@@ -91,6 +91,27 @@ def test_an_operator_that_comes_to_lead_in_the_middle_of_it_asks_the_pods_first(
     assert verified(op) == since
 
 
+def test_a_secret_that_is_spoiled_in_the_middle_of_it_is_followed_once_it_is_mended(
+    op: Ground,
+) -> None:
+    (first,) = published(op, "one")
+    early = {"metadata": {"annotations": {ROTATED_ANNOTATION: "2000-01-01T00:00:00Z"}}}
+    op.patch(SECRET, KEY, early)
+    eventually(lambda: NEW in op.find(SECRET, KEY)["data"], "another key")
+    eventually(lambda: len(published(op, "one")) == 2, "it is published")
+    op.patch(SECRET, KEY, {"data": {NEW: base64.b64encode(b"no key").decode()}})
+    eventually(lambda: "signing keys stay as they are" in op.operator.log, "it is told of")
+
+    op.patch(SECRET, KEY, {"data": {NEW: None}})
+
+    for server in SERVERS:
+        eventually(lambda: published(op, server) == (first,), "there is one key", seconds=60)  # noqa: B023 - called at once
+        op.wait(server, "Progressing", "False")
+        op.wait(server, "Verified")
+    op.patch(SECRET, KEY, early)
+    follow(op, first)
+
+
 def test_a_key_that_is_lost_while_an_operator_runs_is_made_again_as_it_was(op: Ground) -> None:
     before = op.find(SECRET, KEY)
     op.delete(SECRET, KEY)

@@ -32,6 +32,9 @@ LOOK_SECONDS = 600.0
 TURN_SECONDS = 5.0
 """Between two looks at our own Secret while one signing key follows another."""
 
+TRIED_AGAIN_SECONDS = 60.0
+"""The longest wait until a Secret that could not be read, made or written is looked at again."""
+
 
 @dataclass
 class Keeper:
@@ -85,24 +88,28 @@ class Keeper:
         )
 
     async def _follow(self, known: Signing, is_changed: asyncio.Event) -> None:
+        backoff = Backoff(TURN_SECONDS, TRIED_AGAIN_SECONDS)
         while True:
             try:
                 step = await self._step(known, is_changed)
                 if known.take(step):
                     log.info("signing keys changed", extra={"keys": len(known.keys)})
                     self.changed()
+                backoff.reset()
             except ClusterError as error:
                 log.warning("signing keys stay as they are", extra={"error": str(error)})
-                await asyncio.sleep(TURN_SECONDS)
+                await _news(is_changed, backoff.next_seconds())
+                # The Secret may be another one than is known, or none: it is read before anything
+                # more is written, or each write would be refused like this one.
+                is_changed.set()
 
     async def _step(self, known: Signing, is_changed: asyncio.Event) -> Signing:
-        is_known = self._is_known(known.keys[-1].public.kid)
-        step = await signing.rotated(self.api, known, self.now(), is_known=is_known)
-        if step is not None:
-            return step
-        with suppress(TimeoutError):
-            async with asyncio.timeout(TURN_SECONDS if known.is_turning else LOOK_SECONDS):
-                await is_changed.wait()
+        if not is_changed.is_set():
+            is_known = self._is_known(known.keys[-1].public.kid)
+            step = await signing.rotated(self.api, known, self.now(), is_known=is_known)
+            if step is not None:
+                return step
+            await _news(is_changed, TURN_SECONDS if known.is_turning else LOOK_SECONDS)
         if not is_changed.is_set() and not known.is_turning:
             return known
         is_changed.clear()
@@ -119,6 +126,13 @@ class Keeper:
     def leave(self) -> None:
         """Know nothing any more: another process leads."""
         self.looked_at.clear()
+
+
+async def _news(is_changed: asyncio.Event, seconds: float) -> None:
+    """Wait for news, but not for ever."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await is_changed.wait()
 
 
 def spread(seconds: float) -> float:

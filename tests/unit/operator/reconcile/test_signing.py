@@ -1,7 +1,9 @@
 """The operator's own Secret, and how one signing key follows another."""
 
+import asyncio
 import base64
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.errors import ApiError
 from breakwater_operator.kube.kinds import Kind
 from breakwater_operator.probe.token import SigningKey, best
-from breakwater_operator.reconcile import signing
+from breakwater_operator.reconcile import keeper, signing
+from breakwater_operator.reconcile.keeper import Keeper
 from breakwater_operator.reconcile.signing import (
     DROPPED_AFTER,
     ROTATED_AFTER,
@@ -177,3 +180,61 @@ def test_no_part_of_a_key_is_shown() -> None:
 
     assert "seed-of-all" not in repr(held)
     assert live["data"]["key.pem"] not in repr(held)
+
+
+@pytest.fixture
+def told() -> asyncio.Event:
+    """Set once servers are to be told of other keys."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+def followed(api: FakeApi, told: asyncio.Event, monkeypatch: pytest.MonkeyPatch) -> Keeper:
+    """What looks after the Secret of an operator without servers, and waits for nothing long."""
+    monkeypatch.setattr(keeper, "TURN_SECONDS", 0.001)
+    servers: Any = SimpleNamespace(all=tuple)
+    rounds: Any = SimpleNamespace(all_know=lambda _: True)
+    its_verbs: Any = api
+    return Keeper(its_verbs, PLATFORM, servers, rounds, told.set, lambda: NOON, entropy)
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["edited", "deleted"])
+async def test_a_rotation_goes_on_although_the_secret_is_another_one_by_now(
+    api: FakeApi, followed: Keeper, told: asyncio.Event, *, is_gone: bool
+) -> None:
+    both = await step(api, await loaded(api), LATER, is_known=True)
+    assert both is not None
+    api.live = None if is_gone else api._store(both.live)
+
+    # Nobody tells it of that before it writes.
+    following = asyncio.create_task(followed._follow(both, asyncio.Event()))
+    async with asyncio.timeout(10):
+        await told.wait()
+    following.cancel()
+
+    assert not both.is_turning
+    assert kids(await loaded(api)) == kids(both)
+
+
+async def test_a_secret_that_could_not_be_made_again_at_once_is_made_later(
+    api: FakeApi, followed: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await loaded(api)
+    create, refusals = api.create, [ApiError("not now", status=500)]
+    is_made, is_changed = asyncio.Event(), asyncio.Event()
+
+    async def refusing(*given: Any, **named: Any) -> dict[str, Any]:
+        if refusals:
+            raise refusals.pop()
+        is_made.set()
+        return await create(*given, **named)
+
+    monkeypatch.setattr(api, "create", refusing)
+    api.live = None
+    is_changed.set()
+    following = asyncio.create_task(followed._follow(first, is_changed))
+    async with asyncio.timeout(10):
+        await is_made.wait()
+    following.cancel()
+
+    assert kids(await loaded(api)) == kids(first)

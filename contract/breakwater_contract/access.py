@@ -30,6 +30,10 @@ ORIGIN_SHAPE = (
 HOST_SHAPE = "write a host name in lower case, with a port or without, as in mcp.example"
 URL_SHAPE = "write an https URL without query, fragment and credentials, as in https://id.example"
 SCOPE_SHAPE = "write a scope without spaces, quotes and backslashes, as in crm.read"
+PEM_SHAPE = (
+    "write certificates in PEM, each from its line -----BEGIN CERTIFICATE----- on, and not in "
+    "base64 once more"
+)
 POLICY_NAME_SHAPE = "write lower-case letters, digits and '-', as in readers"
 MOMENT_SHAPE = "write a date as in 2027-01-31, or a time with its offset as in 2027-01-31T18:00:00Z"
 ONE_END = "write permissive or insecureAnonymous, not both: one has an end"
@@ -47,7 +51,7 @@ PolicyName = Annotated[str, Shape(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", 63, POLICY
 Audience = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-Pem = Annotated[str, StringConstraints(min_length=1, max_length=65536)]
+Pem = Annotated[str, Shape(r"^[\s\S]*-----BEGIN CERTIFICATE-----[\s\S]*$", 65536, PEM_SHAPE)]
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"

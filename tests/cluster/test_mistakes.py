@@ -515,6 +515,7 @@ def test_a_refused_manifest_leaves_what_runs_as_it_is(op: Ground, name: str, loa
 
 DENIED = {"name": "safe", "effect": "Deny", "principals": ["*"], "tools": ["*"],
           "backends": ["mian"]}  # fmt: skip
+BUNDLED = {"issuer": "https://id.example", "audiences": ["a"], "caBundle": "LS0tLS1CRUdJTiBDRVJU"}
 REFUSED = [
     ({"access": {"addresses": {"allow": ["10.0.0.1/8"]}}}, "no bits beyond its prefix"),
     ({"egressRules": [{"cidr": "10.0.0.0/33"}]}, "write"),
@@ -523,6 +524,7 @@ REFUSED = [
     ({"limits": {"timeouts": {"call": "0s"}}}, "0 would let nothing through"),
     ({"limits": {"bodies": {"max": "0.0Mi"}}}, "0 would let nothing through"),
     ({"expose": {"host": "https://Shop.example"}}, "write one host name in lower case"),
+    ({"access": {"jwt": BUNDLED}}, "write certificates in PEM"),
     ({"access": {"policies": [DENIED]}}, "must be the name of one of spec.backends"),
 ]
 

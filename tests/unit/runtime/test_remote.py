@@ -26,6 +26,7 @@ from tests.unit.runtime import answering, containers
 from tests.unit.runtime.answering import Asked, Respond, echo, error, older, result, send
 from tests.unit.runtime.containers import MODERN, call, eventually, text, tool
 
+BUNDLE = "-----BEGIN CERTIFICATE-----"
 HERE = {"addresses": ["127.0.0.1", "::1"]}
 
 
@@ -424,7 +425,8 @@ async def test_a_call_that_takes_too_long_is_cancelled() -> None:
         ({"url": "https://user:pw@mcp.example/mcp"}, "write a URL without"),
         ({"url": "https://mcp.example/mcp?x=1"}, "write a URL without"),
         ({"url": "ftp://mcp.example"}, "write a URL without"),
-        ({"url": "https://a.b/", "caBundle": "x", "caFile": "y"}, "not both"),
+        ({"url": "https://a.b/", "caBundle": BUNDLE, "caFile": "y"}, "not both"),
+        ({"url": "https://a.b/", "caBundle": "LS0tLS1CRUdJTiBDRVJU"}, "write certificates in PEM"),
         (
             {
                 "url": "https://a.b/",

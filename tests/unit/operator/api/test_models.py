@@ -8,6 +8,7 @@ from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 
 PYTHON = {"server": "weather.main:mcp"}
+ISSUER = {"issuer": "https://id.example", "audiences": ["a"]}
 DENIED = {"name": "safe", "effect": "Deny", "principals": ["*"], "tools": ["*"]}
 
 
@@ -113,6 +114,11 @@ def test_a_fault_below_a_list_is_not_followed_by_one_about_its_length() -> None:
             manifest(backends=[{"remote": {"url": "http://a.b/mcp"}}]),
             "write an https URL, or insecurePlainHttp: true",
             id="plain-http",
+        ),
+        pytest.param(
+            manifest(access={"jwt": ISSUER | {"caBundle": "LS0tLS1CRUdJTiBDRVJU"}}),
+            "write certificates in PEM",
+            id="bundle-in-base64",
         ),
         pytest.param(
             manifest(backends=[{"python": {"server": "main.py"}}]),

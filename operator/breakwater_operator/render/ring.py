@@ -11,7 +11,7 @@ import hmac
 from datetime import datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from breakwater_contract.model import Model
 from breakwater_contract.names import (
@@ -48,8 +48,8 @@ class Generation(Model):
     authority: Pem
     certificate: Pem
     key: Pem
-    made: datetime
-    used_since: datetime | None = None
+    made: AwareDatetime
+    used_since: AwareDatetime | None = None
     """When it began to seal; None: it does not yet."""
 
 

@@ -95,6 +95,15 @@ def test_what_is_not_ours_is_not_taken_for_a_ring(held: Any) -> None:
     assert ring.read(held) is None
 
 
+def test_a_time_without_a_zone_is_none_of_ours(server: McpServer) -> None:
+    made = ring.first(server, NOW, FIRST)
+    naive = made.generations[0].model_copy(update={"made": NOW.replace(tzinfo=None)})
+
+    held = made.model_copy(update={"generations": (naive,)})
+
+    assert ring.read({"data": held.data()}) is None
+
+
 def test_the_same_bytes_and_time_make_the_same_ring(server: McpServer) -> None:
     assert ring.first(server, NOW, FIRST) == ring.first(server, NOW, FIRST)
     assert ring.first(server, NOW, FIRST).active.id != ring.first(server, NOW, SECOND).active.id

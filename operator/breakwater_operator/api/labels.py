@@ -18,6 +18,8 @@ RESERVED = (
 )
 
 LabelKey = Annotated[str, Shape(rf"^{PREFIX}{NAME}$", 317, KEY_SHAPE)]
+AnnotationKey = Annotated[str, Shape(rf"^{PREFIX.replace('a-z', 'A-Za-z')}{NAME}$", 317, KEY_SHAPE)]
+"""Of annotations Kubernetes minds no upper-case letters in the domain."""
 LabelValue = Annotated[str, Shape(rf"^({NAME})?$", 63, VALUE_SHAPE)]
 AnnotationValue = Annotated[str, Field(max_length=4096)]
 

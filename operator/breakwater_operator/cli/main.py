@@ -16,7 +16,7 @@ from breakwater_operator.cli.dev import EXIT_BAD_MANIFEST, lines
 from breakwater_operator.cli.dev_commands import dev
 from breakwater_operator.cli.platforms import DISTRIBUTION, EVERYTHING, platform_of
 from breakwater_operator.cli.rendering import SECRET_BYTES, Rendering
-from breakwater_operator.cli.terminal import FILES, say
+from breakwater_operator.cli.terminal import FILES, complain, say
 
 NOT_SHOWN = "(not shown)"
 
@@ -58,7 +58,7 @@ def validate(files: tuple[Path, ...], platform: Path | None) -> None:
         except BreakwaterError as error:
             failed = True
             for line in lines(error):
-                click.echo(f"{name}: {line}", err=True)
+                complain(f"{name}: {line}")
         else:
             click.echo(f"{name}: good")
     if failed:

@@ -14,7 +14,7 @@ from breakwater_contract.names import API_GROUP
 from breakwater_operator.api import parse as reading
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.fields import DnsLabel
-from breakwater_operator.api.labels import LabelKey, LabelValue
+from breakwater_operator.api.labels import AnnotationKey, LabelKey, LabelValue
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.cli.documents import DocumentError, load
 from breakwater_operator.cli.shapes import misshapen
@@ -37,11 +37,11 @@ class Metadata(Model):
     name: str
     namespace: DnsLabel = DEFAULT_NAMESPACE
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[AnnotationKey, str] = Field(default_factory=dict)
+    uid: str = LOCAL_UID
+    generation: int = 0
+    resource_version: str = ""
     generate_name: Any = None
-    uid: Any = None
-    generation: Any = None
-    resource_version: Any = None
     creation_timestamp: Any = None
     deletion_timestamp: Any = None
     deletion_grace_period_seconds: Any = None

@@ -9,4 +9,10 @@ FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_ty
 
 def say(line: str) -> None:
     """Say something beside the output."""
-    click.echo(f"breakwater: {line}", err=True)
+    complain(f"breakwater: {line}")
+
+
+def complain(line: str) -> None:
+    """Write a line beside the output, and nothing in it that a terminal would obey."""
+    shown = (each if each.isprintable() else ascii(each)[1:-1] for each in line)
+    click.echo("".join(shown), err=True)

@@ -197,6 +197,16 @@ def test_json_may_be_one_object_after_another(
             "McpServer without a name: metadata.name: is missing",
             id="no-name",
         ),
+        pytest.param(
+            metadata("annotations: {a b: c}"),
+            "weather: metadata.annotations.a b.[key]: 'a b': write letters",
+            id="annotation-key",
+        ),
+        pytest.param(
+            SERVER.replace("weather}", '"a\\e\\n"}'),
+            r"a\x1b\n: metadata.name: a\x1b\n: metadata.name must",
+            id="what-a-terminal-would-obey",
+        ),
         pytest.param(f"{HEAD}spec:\n", "weather: spec.backends: is missing", id="no-spec"),
         pytest.param(f"{HEAD}spec: []\n", "weather: spec: is not an object", id="spec-is-a-list"),
         pytest.param(

@@ -83,7 +83,7 @@ WRONG: dict[str, list[Any]] = {
     "claimName": ["A", "a..b", ".", ""],
     "key": ["$(X)", "a/b", ""],
     "value": ["a\0b", "x" * 32769],
-    "cpu": ["0.1234", "-1", -1, "1e3", "1Ki", "", 10**16, "1\n"],
+    "cpu": ["0.1234", "-1", -1, "1e3", "1Ki", "", 10**16, 10**6, "1\n"],
     "replicas": [1001, -1, "2", 2.0, 2.5],
     "origins": ["https://Chat.example", "https://a/", "chat.example", "", "https://a b"],
     "hosts": ["MCP.example", "a/b", ""],

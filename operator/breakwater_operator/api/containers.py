@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from breakwater_contract.backends import SPARES
 from breakwater_contract.model import Model
@@ -46,7 +46,20 @@ TAKEN_PORT = f"{', '.join(map(str, OUR_PORTS))} are the runtime's own ports; cho
 URL_PATH = r"^/[!-~]*$"
 URL_PATH_SHAPE = "write the path of the MCP endpoint, as in /mcp"
 
-Words = Annotated[str, Field(max_length=4096, json_schema_extra={"pattern": r"^[^\x00]*$"})]
+NO_NUL = "a word of a command cannot hold the character NUL; take it out"
+
+
+def _without_nul(word: str) -> str:
+    if "\0" in word:
+        raise ValueError(NO_NUL)
+    return word
+
+
+Words = Annotated[
+    str,
+    Field(max_length=4096, json_schema_extra={"pattern": r"^[^\x00]*$"}),
+    AfterValidator(_without_nul),
+]
 UrlPath = Annotated[str, Shape(URL_PATH, 1024, URL_PATH_SHAPE)]
 UserId = Annotated[int, Field(ge=1, le=2_147_483_647)]
 

@@ -21,6 +21,8 @@ BYTES = (
 """So many digits that nothing exceeds 2^63: beyond it the API server would write another number."""
 
 INTEGER_MAX = 10**15
+CPU_INTEGER_MAX = 999_999
+"""What six digits can say, and more than any node has."""
 
 DECIMAL_SUFFIXES = {"m": -1, "": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 BINARY_SUFFIXES = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
@@ -94,7 +96,11 @@ def _said(pattern: str, example: str) -> Mapping[str, Any]:
 CPU_EXAMPLE = "500m or 2"
 BYTES_EXAMPLE = "512Mi"
 
-Cpu = Annotated[str, _checked(CPU, CPU_EXAMPLE, canonical), _schema(_said(CPU, CPU_EXAMPLE))]
+Cpu = Annotated[
+    str,
+    _checked(CPU, CPU_EXAMPLE, canonical),
+    _schema({"maximum": CPU_INTEGER_MAX, **_said(CPU, CPU_EXAMPLE)}),
+]
 """Processors, as in `500m` or `2`."""
 
 Bytes = Annotated[

@@ -146,6 +146,17 @@ def test_a_message_says_what_to_write(obj: dict[str, Any], says: str) -> None:
     assert any(says in fault for fault in faults(obj))
 
 
+@pytest.mark.parametrize("field", ["stdio", "command", "args"])
+def test_no_word_of_a_command_holds_what_no_process_can_be_given(field: str) -> None:
+    port = {} if field == "stdio" else {"port": 8001}
+    container = {"image": "registry.example/crm:1", field: ["crm", "a\0b"], **port}
+
+    (found,) = faults(manifest(backends=[{"container": container}]))
+
+    assert found.startswith(f"spec.backends[0].container.{field}[1]: ")
+    assert "cannot hold the character NUL; take it out" in found
+
+
 def test_a_value_that_may_be_a_secret_is_not_shown() -> None:
     env = [{"name": "TOKEN", "value": "hunter2\0"}]
 

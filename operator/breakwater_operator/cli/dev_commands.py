@@ -28,7 +28,7 @@ from breakwater_operator.cli.machine import Machine
 from breakwater_operator.cli.platforms import EVERYTHING, platform_of
 from breakwater_operator.cli.program import Place, Secrets, program
 from breakwater_operator.cli.rendering import SECRET_BYTES
-from breakwater_operator.cli.terminal import FILES, say
+from breakwater_operator.cli.terminal import FILES, SERVER, say
 
 ISSUER_PORT = 9000
 
@@ -63,7 +63,7 @@ def dev() -> None:
 
 @dev.command("run")
 @FILES
-@click.option("--server", metavar="NAME", help="Which McpServer, where there are several.")
+@SERVER
 @click.option("--port", default=PUBLIC_PORT, show_default=True, type=click.IntRange(1, 65535))
 @click.option(
     "--management-port",

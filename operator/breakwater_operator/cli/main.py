@@ -16,7 +16,7 @@ from breakwater_operator.cli.dev import EXIT_BAD_MANIFEST, lines
 from breakwater_operator.cli.dev_commands import dev
 from breakwater_operator.cli.platforms import DISTRIBUTION, EVERYTHING, platform_of
 from breakwater_operator.cli.rendering import SECRET_BYTES, Rendering
-from breakwater_operator.cli.terminal import FILES, complain, say
+from breakwater_operator.cli.terminal import FILES, SERVER, complain, say
 
 NOT_SHOWN = "(not shown)"
 
@@ -52,7 +52,7 @@ def validate(files: tuple[Path, ...], platform: Path | None) -> None:
         found.server(None)
     failed = False
     for manifest in found.servers:
-        name = manifest["metadata"].get("name") or "McpServer without a name"
+        name = found.label(manifest)
         try:
             _rendering(found, chosen).children(manifests.parse(manifest))
         except BreakwaterError as error:
@@ -67,7 +67,7 @@ def validate(files: tuple[Path, ...], platform: Path | None) -> None:
 
 @breakwater.command()
 @FILES
-@click.option("--server", metavar="NAME", help="Which McpServer, where there are several.")
+@SERVER
 @click.option(
     "--platform",
     metavar="FILE",

@@ -68,19 +68,27 @@ class Manifests:
         Raises:
             SpecError: There is none of this name, or several and no name.
         """
-        found = [it for it in self.servers if name in {None, it["metadata"].get("name")}]
+        found = [it for it in self.servers if name in {None, it["metadata"].get("name"), _full(it)}]
         if len(found) == 1:
             return found[0]
-        names = ", ".join(str(it["metadata"].get("name")) for it in self.servers)
+        names = ", ".join(map(self.label, self.servers))
         if not self.servers:
             others = ", ".join(sorted({it["kind"] for it in self.objects}))
             besides = f" but {others}" if others else ""
             message = f"has no McpServer{besides}; write one with apiVersion: {API_VERSION}"
-        elif found:
+        elif len(set(map(_full, found))) > 1:
             message = f"has several McpServers; choose one of {names} with --server"
+        elif found:
+            message = f"has the McpServer {_full(found[0])} more than once; keep one of them"
         else:
             message = f"has no McpServer {name}; there are {names}"
         raise SpecError([Fault("the file", message)])
+
+    def label(self, server: Object) -> str:
+        """Name an McpServer, with its namespace where servers of others have the same name."""
+        name = server["metadata"].get("name") or "McpServer without a name"
+        alike = {_full(it) for it in self.servers if it["metadata"].get("name") == name}
+        return _full(server) if len(alike) > 1 else name
 
     def find(self, kind: str, namespace: str, name: str) -> Object | None:
         """Get an object that an McpServer of a namespace refers to."""
@@ -221,6 +229,11 @@ def _with_data(secret: Object) -> Object:
 
 def _fault(file: Path, message: str, line: int | None = None) -> SpecError:
     return SpecError([Fault(_place(file, line), message)])
+
+
+def _full(server: Object) -> str:
+    metadata = server["metadata"]
+    return f"{metadata.get('namespace', DEFAULT_NAMESPACE)}/{metadata.get('name', '')}"
 
 
 def _place(file: Path, line: int | None) -> str:

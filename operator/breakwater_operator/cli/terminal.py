@@ -5,6 +5,11 @@ from pathlib import Path
 import click
 
 FILES = click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+SERVER = click.option(
+    "--server",
+    metavar="NAME",
+    help="Which McpServer, where there are several: its name, or namespace/name.",
+)
 
 
 def say(line: str) -> None:

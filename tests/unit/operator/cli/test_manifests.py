@@ -246,3 +246,46 @@ def test_a_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
     assert code == 2
     assert f"{tmp_path}: is a folder; name its files" in capsys.readouterr().err
+
+
+TWO = "---\n".join(metadata(f"namespace: {name}") for name in ("dev", "prod"))
+
+
+def test_servers_of_one_name_are_told_apart_by_their_namespace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told(tmp_path, capsys, TWO.encode())
+    chosen = CliRunner().invoke(breakwater, ["render", "-", "--server", "prod/weather"], input=TWO)
+
+    assert (code, said) == (0, "dev/weather: good\nprod/weather: good\n")
+    assert "namespace: prod" in chosen.output
+    assert "namespace: dev" not in chosen.output
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        pytest.param(TWO, [], "choose one of dev/weather, prod/weather with --server", id="any"),
+        pytest.param(TWO, ["--server", "weather"], "choose one of dev/weather, prod/", id="name"),
+        pytest.param(
+            f"{SERVER}---\n{SERVER}",
+            [],
+            "has the McpServer default/weather more than once; keep one of them",
+            id="the-same-twice",
+        ),
+    ],
+)
+def test_a_server_that_is_not_the_only_one_has_to_be_chosen(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+    arguments: list[str],
+    message: str,
+) -> None:
+    file = tmp_path / "servers.yaml"
+    file.write_text(content)
+
+    code = run(["render", str(file), *arguments])
+
+    assert code == 2
+    assert message in capsys.readouterr().err

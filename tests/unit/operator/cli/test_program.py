@@ -191,7 +191,7 @@ def test_an_object_that_nobody_looks_at_is_named(tmp_path: Path) -> None:
         pytest.param([server() | {"spec": None}], "spec.backends: is missing", id="no-spec"),
         pytest.param([server() | {"spec": [1]}], "spec: is not an object", id="spec-is-a-list"),
         pytest.param([CLIENTS], "has no McpServer but Secret; write one with", id="no-server"),
-        pytest.param([server(), server()], "has several McpServers", id="two-servers"),
+        pytest.param([server(), server()], "more than once; keep one of them", id="two-servers"),
         pytest.param(
             [server(access={"keys": {"secretName": "clients"}})],
             "Secret default/clients does not exist; create it or remove spec.access.keys",

@@ -246,7 +246,11 @@ class _Pods:
     def _entry(self, kind: str, wanted: Manifest, where: str) -> str | None:
         content = self._data(kind, wanted["name"])
         if content is not None and wanted["key"] in content:
-            return content[wanted["key"]].decode(errors="replace")
+            value = content[wanted["key"]].decode(errors="replace")
+            if "\0" in value:
+                message = f"{kind} {wanted['name']}: {wanted['key']} has the character NUL, which"
+                raise _missing(where, f"{message} no variable can hold; mount it as a file")
+            return value
         if wanted.get("optional"):
             return None
         if content is None:

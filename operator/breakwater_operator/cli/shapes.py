@@ -5,6 +5,9 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from breakwater_contract.shapes import matches
+from breakwater_operator.api.fields import DATA_KEY
+
 TEXTS = {"Secret": ("data", "stringData"), "ConfigMap": ("data", "binaryData")}
 BASE64 = {"Secret": "data", "ConfigMap": "binaryData"}
 NO_BREAKS = {ord("\r"): None, ord("\n"): None}
@@ -34,7 +37,10 @@ def _wrong_entries(entries: Any, field: str, *, is_base64: bool) -> Iterator[str
         yield f"{field} is not an object; write its entries below it"
         return
     for key, value in entries.items():
-        if not isinstance(value, str):
+        if not matches(DATA_KEY, key) or key == "." or key.startswith(".."):
+            wanted = "write letters, digits, '_', '-' and '.', as in config.json"
+            yield f"{field} has the entry {key!r}; {wanted}"
+        elif not isinstance(value, str):
             yield f"{field}.{key} is not text; put it in quotes"
         elif is_base64 and not _is_base64(value):
             yield f"{field}.{key} is not base64"

@@ -211,6 +211,14 @@ def test_an_object_that_nobody_looks_at_is_named(tmp_path: Path) -> None:
             id="no-entry",
         ),
         pytest.param(
+            [
+                server(env("A", valueFrom={"secretKeyRef": {"name": "clients", "key": "x"}})),
+                {**CLIENTS, "data": {"x": "dDBrZW4A"}},
+            ],
+            "env[A]: Secret clients: x has the character NUL, which no variable can hold",
+            id="nul",
+        ),
+        pytest.param(
             [server(), {**CLIENTS, "data": {"a": "not base64!"}}],
             "Secret clients: data.a is not base64",
             id="base64",
@@ -239,6 +247,7 @@ def test_what_cannot_run_is_refused_with_what_to_do(
         ("{kind: Secret, metadata: {name: s}, stringData: 7.5}", "s: stringData is not an object"),
         ("{kind: Secret, metadata: {name: s}, data: {a: 'b c'}}", "s: data.a is not base64"),
         ("{kind: ConfigMap, metadata: {name: c}, data: {a: 5}}", "data.a is not text"),
+        ("{kind: ConfigMap, metadata: {name: c}, data: {../a: b}}", "data has the entry '../a'"),
         ("{kind: PersistentVolumeClaim, metadata: {name: c}, spec: 5}", "spec is not an object"),
         (
             "{kind: PersistentVolumeClaim, metadata: {name: c}, spec: {accessModes: [5]}}",

@@ -30,6 +30,7 @@ from breakwater_operator.reconcile.write import Writer, Written
 from breakwater_operator.render import drift, exclusive
 from dev import golden
 from tests.support.cluster import eventually
+from tests.support.manifests import TAKEN
 from tests.support.rig.proof import Proof, source_of_operator
 from tests.support.specs import servers
 
@@ -336,6 +337,17 @@ def test_a_wrong_manifest_is_refused_with_a_message_that_says_what_to_write(
         created(api, server)
 
     assert says in json.loads(str(refused.value.body))["message"]
+
+
+@pytest.mark.parametrize("content", TAKEN.values(), ids=TAKEN)
+def test_kubectl_takes_what_the_command_line_calls_good(
+    cluster: RunningCluster, namespace: str, content: str
+) -> None:
+    applied = ("apply", "--dry-run=server", "-n", namespace, "-o", "name", "-f", "-")
+
+    said = cluster.kubectl(*applied, stdin=content)
+
+    assert "mcpserver.breakwater.dev/weather" in said
 
 
 def test_the_definition_is_read_well_by_kubectl(cluster: RunningCluster, namespace: str) -> None:

@@ -1,6 +1,6 @@
 """What files may hold: what kubectl takes is taken, and what it refuses has one clear line.
 
-What kubectl does was found with `kubectl apply --dry-run=server` of 1.36.
+What kubectl refuses was found with `kubectl apply --dry-run=server` of 1.36.
 """
 
 from pathlib import Path
@@ -9,35 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from breakwater_operator.cli.main import breakwater, run
+from tests.support.manifests import HEAD, JSON, SERVER, TAKEN, annotated, beside, metadata
 
-HEAD = """apiVersion: breakwater.dev/v1alpha1
-kind: McpServer
-metadata: {name: weather}
-"""
-SERVER = f"""{HEAD}spec:
-  backends: [{{python: {{server: "weather.main:mcp"}}}}]
-"""
-JSON = """{
-\t"apiVersion": "breakwater.dev/v1alpha1", "kind": "McpServer", "metadata": {"name": "weather"},
-\t"spec": {"replicas": 2.0, "backends": [{"python": {"server": "a:b"}}]}
-}
-"""
-ITEM = SERVER.replace("\n", "\n  ")
 DEEP = 40
 """Levels of objects that a CustomResourceDefinition beside a server may well have."""
-
-
-def annotated(text: str) -> str:
-    """A server with something for the value of an annotation."""
-    return f"{SERVER}  pod: {{annotations: {{x: {text}}}}}\n"
-
-
-def metadata(text: str) -> str:
-    return SERVER.replace("{name: weather}", f"{{name: weather, {text}}}")
-
-
-def beside(text: str) -> str:
-    return f"{SERVER}---\n{text}\n"
 
 
 def told(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> tuple[int, str]:
@@ -52,37 +27,10 @@ def told(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> 
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param(SERVER.replace("\n", "\r\n"), id="line-ends-of-windows"),
-        pytest.param(f"---\n{SERVER}---\n---\n# nothing\n---\n", id="empty-documents"),
-        pytest.param(f"apiVersion: v1\nkind: List\nitems:\n- {ITEM}\n", id="list"),
-        pytest.param(
-            f"apiVersion: breakwater.dev/v1alpha1\nkind: McpServerList\nitems:\n- {ITEM}\n",
-            id="list-of-servers",
-        ),
-        pytest.param(JSON, id="json-with-tabs"),
-        pytest.param(f"{SERVER}  pod:\n  replicas: null\n  access:\n", id="empty-fields"),
-        pytest.param(metadata("namespace: , labels: "), id="empty-metadata"),
-        pytest.param(metadata("uid: 5f, creationTimestamp: null"), id="as-kubectl-gets-it"),
-        pytest.param(metadata("annotations: {1: a, yes: b}"), id="keys-that-are-no-text"),
-        pytest.param(f"{SERVER}  replicas: 2.0\n", id="whole-float"),
-        pytest.param(f"{SERVER}  replicas: 0o10\n", id="octal"),
-        pytest.param(f"{SERVER}  suspend: y\n", id="y-is-true"),
-        pytest.param(annotated("2027-01-31T10:00:00Z"), id="time"),
-        pytest.param(annotated("1:30"), id="minutes"),
-        pytest.param(annotated("="), id="equals-sign"),
-        pytest.param(annotated("!Ref y"), id="unknown-tag"),
-        pytest.param(annotated("!!binary aGVsbG8="), id="binary"),
-        pytest.param(annotated("!!timestamp 2027-01-31"), id="timestamp"),
-        pytest.param(f"{SERVER}  pod: {{labels: &a {{x: z}}, annotations: *a}}\n", id="alias"),
+        *(pytest.param(content, id=name) for name, content in TAKEN.items()),
         pytest.param(beside("{apiVersion: k/v1, kind: Kustomization, resources: [a]}"), id="other"),
         pytest.param(
             beside(f"{{kind: Other, spec: {'{a: ' * DEEP}1{'}' * DEEP}}}"), id="deep-other"
-        ),
-        pytest.param(
-            beside("{kind: Secret, metadata: {name: s}, data: {a: 'aGVs\\nbG8=', b: }}").replace(
-                "'", '"'
-            ),
-            id="base64-in-lines",
         ),
     ],
 )

@@ -556,6 +556,30 @@ def test_a_route_stays_although_somebody_says_that_its_kind_is_gone(
     op.wait("stays", "Ready")
 
 
+def test_an_api_server_that_has_just_been_started_takes_no_kind_away(
+    op: Ground, others_kinds: Callable[[], None]
+) -> None:
+    others_kinds()
+    op.apply("early-bird", expose={"host": "bird.example", "gateway": "infra/public"})
+    eventually(lambda: op.get(HTTP_ROUTE, "early-bird") is not None, "the route", seconds=90)
+    op.wait("early-bird", "Ready")
+    ready, said = op.condition("early-bird", "Ready"), op.operator.log.count("no longer knows")
+
+    def looks() -> int:
+        return sum(seen.what == "GET " for seen in op.proxy.seen)
+
+    # For a moment discovery then names none of the kinds that are defined by objects.
+    empty = Rule(lambda seen: seen.what == "GET ", status=200, times=1)
+    op.proxy.rules.append(empty)
+    eventually(lambda: empty.hit == 1, "a look that finds no kinds", seconds=90)
+    before = looks()
+    eventually(lambda: looks() > before, "another look", seconds=90)
+    op.quiet()
+
+    assert op.operator.log.count("no longer knows") == said
+    assert op.condition("early-bird", "Ready") == ready
+
+
 def test_what_others_kinds_fill_in_is_no_drift(
     op: Ground, others_kinds: Callable[[], None]
 ) -> None:

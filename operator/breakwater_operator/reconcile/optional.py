@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 30.0
 """Between two looks; one that finds nothing new costs an empty answer."""
 
+SURE_SECONDS = 5.0
+"""Until a look that misses a kind is made again. An API server that has just been started answers
+for a moment as if nobody had defined any kinds."""
+
 LATE_SECONDS = 15.0
 """How long a look waits for kinds to be listed.
 
@@ -59,6 +63,7 @@ class OptionalKinds:
         self._etag = ""
         self._named: set[Kind] = set()
         self._watches: dict[Kind, _Watch] = {}
+        self._missed: set[Kind] = set()
         self.looked = asyncio.Event()
         """Set once the first look is over, and the kinds that were found have been listed, but for
         those that cannot be."""
@@ -77,6 +82,8 @@ class OptionalKinds:
                 try:
                     await self._look()
                     backoff.reset()
+                    if self._missed:
+                        wait = SURE_SECONDS
                 except ApiError as error:
                     log.warning("discovery failed", extra={"error": str(error)})
                     wait = backoff.next_seconds()
@@ -90,11 +97,13 @@ class OptionalKinds:
         if answer is not None:
             groups, etag = answer
             found = {kind for kind in OPTIONAL if (kind.api_version, kind.plural) in known(groups)}
-            self._name_absent(found)
-            is_fewer = await self._close(self._watches.keys() - found)
+            gone = self._watches.keys() - found
+            self._missed, sure = gone - self._missed, gone & self._missed
+            self._name_absent(found | self._missed)
+            is_fewer = await self._close(sure)
             self._open(found - self._watches.keys())
-            # Only now: a look that was cut short is made again.
-            self._etag = etag
+            # Only now: a look that was cut short is made again, and so is one that missed a kind.
+            self._etag = "" if self._missed else etag
         is_more = await self._take_up()
         if is_fewer or is_more:
             self._changed()
@@ -125,8 +134,14 @@ class OptionalKinds:
             _, late = await asyncio.wait(waits, timeout=LATE_SECONDS)
             for waiting in late:
                 waiting.cancel()
-        listed = {kind.name for kind, watch in self._watches.items() if watch.is_full}
-        is_more = listed > self._world.kinds
+        known = self._world.kinds
+        # A kind that was missed, and that a write has found gone, is not taken up once more.
+        listed = {
+            kind.name
+            for kind, watch in self._watches.items()
+            if watch.is_full and (kind not in self._missed or kind.name in known)
+        }
+        is_more = listed > known
         self._world.kinds = frozenset(listed)
         return is_more
 

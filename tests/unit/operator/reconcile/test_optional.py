@@ -26,8 +26,15 @@ class FakeApi:
         self.known: set[Kind] = set()
         self.broken: set[Kind] = set()
         self.forbidden: set[str | None] = set()
+        self.starts = 0
+        """How many more looks find an API server that has just been started."""
+        self.looked = asyncio.Event()
 
     async def discover(self, etag: str) -> tuple[list[Any], str] | None:
+        if self.starts:
+            self.starts -= 1
+            return [], "just started"
+        self.looked.set()
         now = ",".join(sorted(kind.plural for kind in self.known)) or "none"
         if now == etag:
             return None
@@ -75,6 +82,7 @@ class Ground:
 @pytest.fixture
 def ground(monkeypatch: pytest.MonkeyPatch) -> Ground:
     monkeypatch.setattr(optional, "POLL_SECONDS", POLL_SECONDS)
+    monkeypatch.setattr(optional, "SURE_SECONDS", POLL_SECONDS)
     monkeypatch.setattr(optional, "LATE_SECONDS", 0.1)
     made = Ground()
     made.api.known = {CERTIFICATE, HTTP_ROUTE}
@@ -128,6 +136,21 @@ async def test_a_kind_that_goes_is_given_up(ground: Ground) -> None:
     assert [one.kind for one in ground.optional.informers] == [HTTP_ROUTE]
     await stop(task)
     assert ground.optional.informers == []
+
+
+async def test_a_kind_that_is_missed_once_is_not_given_up(ground: Ground) -> None:
+    task = await run(ground)
+    before = ground.optional.informers
+
+    ground.api.starts = 1
+    ground.api.looked.clear()
+    async with asyncio.timeout(10):
+        await ground.api.looked.wait()
+
+    assert ground.optional.informers == before
+    assert ground.world.kinds == {"Certificate", "HTTPRoute"}
+    assert ground.told == 1
+    await stop(task)
 
 
 async def test_nothing_is_told_while_nothing_changes(ground: Ground) -> None:

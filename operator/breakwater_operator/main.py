@@ -17,13 +17,13 @@ from typing import Any
 import aiohttp
 import kopf
 import uvloop
-import yaml
 from kubernetes.aio.client import Configuration
 from prometheus_client import CollectorRegistry
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from breakwater_operator.api.documents import DocumentError, load
 from breakwater_operator.api.errors import ClusterError, Fault, SpecError
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.api import KubeApi
@@ -209,11 +209,12 @@ def _configuration(path: Path) -> Platform:
         SpecError: With every fault of it.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
+        found = [content for _, content in load(path.read_bytes())]
+    except OSError as error:
         raise SpecError([Fault("the file", f"cannot be read: {error}")]) from error
-    except yaml.YAMLError as error:
-        raise SpecError([Fault("the file", f"is not YAML: {error}")]) from error
-    if not isinstance(content, dict):
+    except DocumentError as error:
+        where = f"line {error.line}" if error.line is not None else "the file"
+        raise SpecError([Fault(where, str(error))]) from error
+    if len(found) != 1 or not isinstance(found[0], dict):
         raise SpecError([Fault("the file", "has no settings; write `namespace:` and `images:`")])
-    return Platform.parse(content)
+    return Platform.parse(found[0])

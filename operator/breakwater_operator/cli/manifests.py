@@ -12,11 +12,11 @@ from pydantic import Field
 from breakwater_contract.model import Model
 from breakwater_contract.names import API_GROUP
 from breakwater_operator.api import parse as reading
+from breakwater_operator.api.documents import DocumentError, load
 from breakwater_operator.api.errors import Fault, SpecError
 from breakwater_operator.api.fields import DnsLabel
 from breakwater_operator.api.labels import AnnotationKey, LabelKey, LabelValue
 from breakwater_operator.api.models import McpServer
-from breakwater_operator.cli.documents import DocumentError, load
 from breakwater_operator.cli.shapes import misshapen
 
 Object = dict[str, Any]

@@ -53,7 +53,9 @@ def test_a_missing_file_is_told_and_ends_with_2(
     ("content", "words"),
     [
         pytest.param("", ["has no settings"], id="empty"),
-        pytest.param("a: [", ["is not YAML"], id="not-yaml"),
+        pytest.param("a: [", ["line 1: is not YAML"], id="not-yaml"),
+        pytest.param("a: !!int two", ["line 1: is not YAML: 'two'"], id="not-what-its-tag-says"),
+        pytest.param("images: &a {runtime: *a}", ["nested deeper"], id="in-itself"),
         pytest.param(
             "{namespace: UPPER, images: {}, nonsense: 1}",
             ["namespace", "images.runtime", "nonsense"],

@@ -59,6 +59,28 @@ def test_what_is_left_is_what_the_policy_says(op: Ground, policy: str, is_down: 
     assert [seen for seen in op.proxy.writes(before) if seen.name.startswith(name)] == []
 
 
+def test_what_was_left_of_a_server_goes_where_a_new_one_does_not_ask_for_it(op: Ground) -> None:
+    exposed = {"host": "again.example", "ingressClassName": "nginx"}
+    op.ready("again", expose=exposed, autoscaling={"max": 4}, access={"keys": {"retain": True}})
+    op.quiet()
+    op.delete(MCP_SERVER, "again", "Orphan")
+    eventually(lambda: op.server("again") is None, "the server is gone", seconds=60)
+    key = op.find(SECRET, "again-keys")["data"]
+
+    op.ready("again", runtime={"image": "breakwater.local/runtime:another"})
+
+    eventually(lambda: left(op, "again") == set(op.children("again")), "all of it has an owner")
+    kinds = {kind for kind, _ in left(op, "again")}
+    assert not kinds & {"Ingress", "HorizontalPodAutoscaler"}
+    eventually(
+        lambda: [kind for kind, _ in left(op, "again")].count("ControllerRevision") == 1,
+        "the revision of the old pods is gone",
+    )
+    assert op.find(SECRET, "again-keys")["data"] == key
+    op.delete(MCP_SERVER, "again")
+    eventually(lambda: not left(op, "again"), "nothing is left", seconds=60)
+
+
 def test_a_server_that_somebody_holds_says_so_and_is_no_longer_ready(op: Ground) -> None:
     op.ready("held")
     finalizers = ["b.example/backup", "a.example/audit"]

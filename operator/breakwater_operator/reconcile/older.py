@@ -21,8 +21,8 @@ Entries = dict[str, BackendTools | None]
 
 def unused(world: World, server: McpServer, current: str) -> list[Object]:
     """Find the stored revisions that no pod needs."""
-    known = world.children[CONTROLLER_REVISION]
-    if known.names(server.uid) <= {
+    known, key = world.children[CONTROLLER_REVISION], (server.namespace, server.name)
+    if known.names(server.uid) | known.names(key) <= {
         (server.namespace, names.controller_revision(server.name, current))
     }:
         return []
@@ -31,8 +31,9 @@ def unused(world: World, server: McpServer, current: str) -> list[Object]:
         return []
     if not deployments.is_complete(deployment):
         return []
-    running = _revisions(world.pods.together((server.namespace, server.name)))
-    return [dict(one) for one in revision.unused(known.together(server.uid), current, running)]
+    running = _revisions(world.pods.together(key))
+    stored = [*known.together(server.uid), *known.together(key)]
+    return [dict(one) for one in revision.unused(stored, current, running)]
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,11 @@ def outlives(desired: Object) -> bool:
     return not desired["metadata"].get("ownerReferences")
 
 
+def is_ownerless(child: Child) -> bool:
+    """Whether a child exists and nobody controls it."""
+    return child.live is not None and controller(child.live) is None
+
+
 def is_labelled(live: Object, desired: Object) -> bool:
     """Whether an object carries the labels by which we know children of this server."""
     labels = live["metadata"].get("labels") or {}

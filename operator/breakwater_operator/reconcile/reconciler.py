@@ -151,7 +151,7 @@ class Reconciler:
             if known.is_settled:
                 self.settled.keep(key, state, owner, known)
         elif known.is_settled and known.server is not None and known.revision is not None:
-            await self.writer.prune(self._unused(known.server, known.revision))
+            await self._take_away(owner, (), self._unused(known.server, known.revision))
         # What this pass finds out besides is its own.
         return replace(known, waits=[*known.waits], problems=[*known.problems])
 
@@ -239,19 +239,28 @@ class Reconciler:
 
     async def _free(self, owner: Object, server: McpServer, desired: Sequence[Child]) -> None:
         """Take away an autoscaler that should not be, before we say ourselves how many pods."""
-        surplus = plan.surplus(self.world.owned(server.uid), desired)
-        surplus = [child for child in surplus if child.kind == AUTOSCALER]
-        if surplus and is_doubtful(owner):
-            await self.owners.confirm(owner)
-        await self.writer.prune(surplus)
+        surplus = self._surplus(server, desired)
+        await self._take_away(owner, [child for child in surplus if child.kind == AUTOSCALER])
 
     async def _prune(self, owner: Object, intent: Intent, desired: Sequence[Child]) -> None:
         """Delete children that should not be, and revisions that no pod needs."""
-        surplus = plan.surplus(self.world.owned(intent.server.uid), desired)
+        surplus = self._surplus(intent.server, desired)
         surplus += self._unretained(owner, intent.server, desired)
-        if surplus and is_doubtful(owner):
+        unused = self._unused(intent.server, intent.revision.name)
+        await self._take_away(owner, surplus, unused)
+
+    def _surplus(self, server: McpServer, desired: Sequence[Child]) -> list[Child]:
+        owned = self.world.owned(server.uid, (server.namespace, server.name))
+        return plan.surplus(owned, desired)
+
+    async def _take_away(
+        self, owner: Object, surplus: Sequence[Child], revisions: Sequence[Child] = ()
+    ) -> None:
+        """Delete children; those without an owner may just have been left by this very server."""
+        children = [*surplus, *revisions]
+        if (surplus and is_doubtful(owner)) or any(map(plan.is_ownerless, children)):
             await self.owners.confirm(owner)
-        await self.writer.prune([*surplus, *self._unused(intent.server, intent.revision.name)])
+        await self.writer.prune(children)
 
     def _unretained(
         self, owner: Object, server: McpServer, desired: Sequence[Child]

@@ -16,6 +16,7 @@ from breakwater_operator.kube.kinds import (
     MCP_SERVER,
     OPTIONAL,
     POD,
+    SECRET,
     SERVICE,
     Kind,
 )
@@ -68,7 +69,7 @@ class World:
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._api = api
         self.children = {
-            kind: Cache(self._child_changed, KEPT.get(kind, without_managers), _owner_uid)
+            kind: Cache(self._child_changed, KEPT.get(kind, without_managers), _whose)
             for kind in (*CHILDREN, *OPTIONAL)
         }
         self.kinds: frozenset[str] = frozenset()
@@ -79,8 +80,12 @@ class World:
         self.references = References(api, wake)
         self.informers = list(self._informers(api))
 
-    def owned(self, uid: str) -> list[tuple[Kind, Object]]:
+    def owned(self, uid: str, key: Key) -> list[tuple[Kind, Object]]:
         """All children that name this owner as their controller, of the kinds that are known.
+
+        And those that no longer have one, as of an earlier server of the name that was deleted
+        without them: else an Ingress of that one leads to this one. Not so Secrets: a generated key
+        outlives its server where that is asked for.
 
         What seems to be of another kind is left alone: it cannot be made again, and who said that
         its kind is gone may be mistaken.
@@ -89,7 +94,8 @@ class World:
             (kind, live)
             for kind, cache in self.children.items()
             if kind not in OPTIONAL or kind.name in self.kinds
-            for live in cache.together(uid)
+            for group in ((uid,) if kind == SECRET else (uid, key))
+            for live in cache.together(group)
         ]
 
     def forget(self, key: Key) -> None:
@@ -212,9 +218,10 @@ def _service(endpoints: Object) -> str | None:
     return name
 
 
-def _owner_uid(live: Object) -> str | None:
+def _whose(live: Object) -> str | Key | None:
+    """The uid of an object's owner; where it has none, the McpServer that its labels name."""
     owner = controller(live)
-    return owner["uid"] if owner is not None else None
+    return owner["uid"] if owner is not None else server_of(live)
 
 
 def _tell(wake: Callable[[Key], None], keys: set[Key | None]) -> None:

@@ -11,6 +11,8 @@ from breakwater_operator.kube.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
     HTTP_ROUTE,
+    INGRESS,
+    SECRET,
 )
 from breakwater_operator.reconcile.world import LOST_MAX, World
 
@@ -75,11 +77,20 @@ def test_nothing_of_a_kind_that_seems_gone_is_there_to_be_deleted() -> None:
     for kind in (DEPLOYMENT, HTTP_ROUTE):
         world.children[kind].wrote(deployment(1, {}, **owner) | {"kind": kind.name})
 
-    unknown = [kind for kind, _ in world.owned("owner")]
+    unknown = [kind for kind, _ in world.owned("owner", CRM)]
     world.kinds = frozenset({HTTP_ROUTE.name})
-    known = [kind for kind, _ in world.owned("owner")]
+    known = [kind for kind, _ in world.owned("owner", CRM)]
 
     assert (unknown, known) == ([DEPLOYMENT], [DEPLOYMENT, HTTP_ROUTE])
+
+
+def test_what_lost_its_owner_is_found_by_its_labels_but_for_secrets() -> None:
+    world = World(KubeApi(Configuration(), lambda *_: None), [], print, print)
+    for kind in (DEPLOYMENT, INGRESS, SECRET):
+        world.children[kind].wrote(deployment(1, {}) | {"kind": kind.name})
+
+    assert [kind for kind, _ in world.owned("owner", CRM)] == [DEPLOYMENT, INGRESS]
+    assert world.owned("owner", ("team-a", "other")) == []
 
 
 def endpoints(version: int, service: str, *, ready: bool = True, **metadata: Any) -> Object:

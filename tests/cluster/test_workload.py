@@ -115,6 +115,28 @@ def test_what_an_autoscaler_decides_stays_and_is_given_back_at_once(op: Ground) 
     eventually(lambda: replicas(op, "tide") == 7, "the number is ours again")
 
 
+def test_a_deployment_that_is_deleted_comes_back_with_the_pods_that_the_load_needs(
+    op: Ground,
+) -> None:
+    op.ready("ebb", autoscaling={"min": 2, "max": 9})
+    scaled(op, "ebb", 5)
+    # There are no metrics here, so the number is told in the autoscaler's place.
+    path = AUTOSCALER.path(op.namespace, "ebb-a", "status")
+    decided = {"status": {"desiredReplicas": 5}}
+    op.api.request("PATCH", path, decided, "application/merge-patch+json")
+    op.quiet()
+    before = op.find(DEPLOYMENT, "ebb-a")["metadata"]["uid"]
+
+    def is_another() -> bool:
+        found = op.get(DEPLOYMENT, "ebb-a")
+        return found is not None and bool(found["metadata"]["uid"] != before)
+
+    op.delete(DEPLOYMENT, "ebb-a")
+
+    eventually(is_another, "there is another one")
+    assert replicas(op, "ebb") == 5
+
+
 def test_a_server_stays_ready_while_load_brings_and_takes_pods(op: Ground) -> None:
     op.ready("swell", autoscaling={"min": 2, "max": 9})
     op.quiet()

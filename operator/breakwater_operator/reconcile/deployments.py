@@ -4,8 +4,9 @@ from typing import Any
 
 from breakwater_contract.names import REVISION_LABEL
 from breakwater_operator.api import names
-from breakwater_operator.kube.kinds import DEPLOYMENT
-from breakwater_operator.reconcile.world import World
+from breakwater_operator.api.models import McpServer
+from breakwater_operator.kube.kinds import AUTOSCALER, DEPLOYMENT
+from breakwater_operator.reconcile.world import World, controller
 
 Object = dict[str, Any]
 
@@ -13,6 +14,24 @@ Object = dict[str, Any]
 def find(world: World, namespace: str, name: str) -> Object | None:
     """Get the Deployment of a server; None: it has none."""
     return world.children[DEPLOYMENT].get(namespace, names.deployment(name, names.FIRST_SLOT))
+
+
+def replicas_at_birth(world: World, server: McpServer, deployment: str) -> int:
+    """Say with how many pods a Deployment is made that an autoscaler is to decide about.
+
+    Where somebody deleted one, its autoscaler still stands and knows how many the load needs.
+
+    Args:
+        world: What is known of the cluster.
+        server: Whose Deployment it is.
+        deployment: Its name, and its autoscaler's.
+    """
+    scaling = server.spec.autoscaling
+    found = world.children[AUTOSCALER].get(server.namespace, deployment)
+    if scaling is None or found is None or (controller(found) or {}).get("uid") != server.uid:
+        return server.wanted_replicas
+    decided = (found.get("status") or {}).get("desiredReplicas")
+    return max(scaling.min, min(decided, scaling.max)) if decided else server.wanted_replicas
 
 
 def is_complete(deployment: Object) -> bool:

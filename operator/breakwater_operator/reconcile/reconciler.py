@@ -44,7 +44,6 @@ from breakwater_operator.render import (
     missing,
     ring,
 )
-from breakwater_operator.render.deployment import at_birth
 
 Object = dict[str, Any]
 
@@ -285,7 +284,8 @@ class Reconciler:
         found = self.world.children[kind].get(metadata["namespace"], metadata["name"])
         if kind != DEPLOYMENT or "replicas" in manifest["spec"]:
             return Child(kind, manifest, found)
-        begin = at_birth(intent)
+        count = deployments.replicas_at_birth(self.world, intent.server, metadata["name"])
+        begin = {"spec": {"replicas": count}}
         # An autoscaler leaves a Deployment alone that has no pods at all.
         if found is not None and found["spec"].get("replicas") == 0:
             return Child(kind, merged(manifest, begin), found)

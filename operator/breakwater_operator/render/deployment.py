@@ -24,7 +24,7 @@ def deployment(intent: Intent) -> Manifest:
         "metadata": metadata(intent.server, names.deployment(name, slot), {SLOT_LABEL: slot}),
         "spec": {
             # Where load decides, the number is the autoscaler's and not ours.
-            **({} if intent.server.is_autoscaled else at_birth(intent)["spec"]),
+            **({} if intent.server.is_autoscaled else {"replicas": intent.server.wanted_replicas}),
             "revisionHistoryLimit": OLD_REPLICA_SETS,
             "progressDeadlineSeconds": PROGRESS_DEADLINE_SECONDS,
             "selector": {"matchLabels": names.slot_labels(name, slot)},
@@ -32,11 +32,6 @@ def deployment(intent: Intent) -> Manifest:
             "template": _in_slot(intent.revision.template, slot),
         },
     }
-
-
-def at_birth(intent: Intent) -> Manifest:
-    """Render what a Deployment is made with and others may change later."""
-    return {"spec": {"replicas": intent.server.wanted_replicas}}
 
 
 def _strategy(intent: Intent) -> dict[str, Any]:

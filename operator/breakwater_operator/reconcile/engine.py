@@ -24,6 +24,7 @@ from breakwater_operator.reconcile.meters import Meters
 from breakwater_operator.reconcile.older import Carrying
 from breakwater_operator.reconcile.optional import OptionalKinds
 from breakwater_operator.reconcile.owners import Owners
+from breakwater_operator.reconcile.prune import Pruner
 from breakwater_operator.reconcile.queue import Key, Priority, Queue
 from breakwater_operator.reconcile.reconciler import Reconciler
 from breakwater_operator.reconcile.refusals import Refusals
@@ -278,6 +279,7 @@ class Engine:
             settled=self._settled,
             paused=self._paused,
             upgrades=upgrades,
+            pruner=Pruner(self._world, owners, writer),
             withdrawals=Withdrawals(self._world, owners, writer),
         )
 

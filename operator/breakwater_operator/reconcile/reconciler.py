@@ -1,24 +1,19 @@
 """One full pass over one McpServer: read, render, plan, apply, observe, conclude."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from breakwater_operator.api import allowed, names
+from breakwater_operator.api import allowed
 from breakwater_operator.api.errors import SpecError
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.pause import paused_until
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.kube.kinds import (
-    AUTOSCALER,
-    CONTROLLER_REVISION,
-    DEPLOYMENT,
-    SECRET,
-)
+from breakwater_operator.kube.kinds import DEPLOYMENT
 from breakwater_operator.probe.rounds import Rounds
-from breakwater_operator.reconcile import deployments, older, plan
+from breakwater_operator.reconcile import deployments, plan
 from breakwater_operator.reconcile.conclusions import Conclusions, is_shown
 from breakwater_operator.reconcile.followers import Followers
 from breakwater_operator.reconcile.hosts import Hosts
@@ -26,6 +21,7 @@ from breakwater_operator.reconcile.intents import Intents
 from breakwater_operator.reconcile.issuer import ClusterIssuer
 from breakwater_operator.reconcile.owners import Owners, is_doubtful
 from breakwater_operator.reconcile.plan import Child
+from breakwater_operator.reconcile.prune import Pruner
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.rivals import Rivals
 from breakwater_operator.reconcile.scalers import Scalers
@@ -68,6 +64,7 @@ class Reconciler:
     issuer: ClusterIssuer
     conclusions: Conclusions
     upgrades: Upgrades
+    pruner: Pruner
     withdrawals: Withdrawals
     now: Callable[[], datetime]
     rivals: Rivals = field(default_factory=Rivals)
@@ -150,7 +147,7 @@ class Reconciler:
             if known.is_settled:
                 self.settled.keep(key, state, owner, known)
         elif known.is_settled and known.server is not None and known.revision is not None:
-            await self._take_away(owner, (), self._unused(known.server, known.revision))
+            await self.pruner.prune_revisions(owner, known.server, known.revision)
         # What this pass finds out besides is its own.
         return replace(known, waits=[*known.waits], problems=[*known.problems])
 
@@ -218,7 +215,7 @@ class Reconciler:
         seen.waits += missing(intent)
         key = server.namespace, server.name
         seen.problems += self.rivals.look(key, desired)
-        await self._free(owner, server, desired)
+        await self.pruner.free(owner, server, desired)
         written = await self.writer.write(
             server.uid, desired, lambda: self.owners.confirm(owner), is_doubtful=is_doubtful(owner)
         )
@@ -229,54 +226,12 @@ class Reconciler:
         if written.failure is None:
             self.rivals.answered(key)
             seen.is_key_changed = intent.keys.changed
-            await self._prune(owner, intent, desired)
+            await self.pruner.prune(owner, intent, desired)
         is_quiet = not (seen.waits or seen.problems or seen.faults or seen.is_key_changed)
         # What is carried ends with the last old pod: that comes as a report.
         is_steady = not (ring.is_turning(intent.ring) or intent.carried)
         seen.is_settled = written.is_clean and is_quiet and is_steady
         return seen
-
-    async def _free(self, owner: Object, server: McpServer, desired: Sequence[Child]) -> None:
-        """Take away an autoscaler that should not be, before we say ourselves how many pods."""
-        surplus = self._surplus(server, desired)
-        await self._take_away(owner, [child for child in surplus if child.kind == AUTOSCALER])
-
-    async def _prune(self, owner: Object, intent: Intent, desired: Sequence[Child]) -> None:
-        """Delete children that should not be, and revisions that no pod needs."""
-        surplus = self._surplus(intent.server, desired)
-        surplus += self._unretained(owner, intent.server, desired)
-        unused = self._unused(intent.server, intent.revision.name)
-        await self._take_away(owner, surplus, unused)
-
-    def _surplus(self, server: McpServer, desired: Sequence[Child]) -> list[Child]:
-        owned = self.world.owned(server.uid, (server.namespace, server.name))
-        return plan.surplus(owned, desired)
-
-    async def _take_away(
-        self, owner: Object, surplus: Sequence[Child], revisions: Sequence[Child] = ()
-    ) -> None:
-        """Delete children; those without an owner may just have been left by this very server."""
-        children = [*surplus, *revisions]
-        if (surplus and is_doubtful(owner)) or any(map(plan.is_ownerless, children)):
-            await self.owners.confirm(owner)
-        await self.writer.prune(children)
-
-    def _unretained(
-        self, owner: Object, server: McpServer, desired: Sequence[Child]
-    ) -> list[Child]:
-        """Find the generated key that was to be retained, where it is neither used nor that."""
-        name = names.key_secret(server.name)
-        live = self.world.children[SECRET].get(server.namespace, name)
-        is_used = any((SECRET, name) == (one.kind, one.name) for one in desired)
-        if live is None or is_used or server.spec.access.keys.retain:
-            return []
-        is_left = plan.is_left(live, desired[0].desired, owner)
-        return [Child(SECRET, live, live)] if is_left else []
-
-    def _unused(self, server: McpServer, current: str) -> list[Child]:
-        """Find revisions that no pod needs."""
-        found = older.unused(self.world, server, current)
-        return [Child(CONTROLLER_REVISION, one, one) for one in found]
 
     def _child(self, manifest: Object, intent: Intent) -> Child:
         kind = plan.kind_of(manifest)

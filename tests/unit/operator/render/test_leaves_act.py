@@ -73,7 +73,7 @@ def candidates(old: Any, schema: dict[str, Any]) -> Iterator[Any]:
             yield from (old + 1, old - 1)
         case _:
             yield from (value for value in schema.get("enum", ()) if value != old)
-            yield from (f"{old}x", *(other for other in OTHERS if other != old))
+            yield from (f"{old}x", *(other for other in OTHERS if other != old), f"{old}*")
     yield ABSENT
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import DEPLOYMENT, DISRUPTION_BUDGET
+from breakwater_operator.kube.kinds import DEPLOYMENT, DISRUPTION_BUDGET, MCP_SERVER
 from tests.support.cluster import eventually
+from tests.support.faultproxy import Rule
 from tests.support.life import revived
 from tests.support.operator_ground import Ground, own_ground, said
 
@@ -113,6 +115,57 @@ def test_a_change_that_takes_something_away_is_one_write(op: Ground) -> None:
     written = op.proxy.counted(before)
     assert written["PATCH deployments"] == 1
     assert volumes(op) == OURS
+
+
+@pytest.mark.requirement("C3")
+def test_what_was_added_goes_at_once_although_the_status_is_written_meanwhile(op: Ground) -> None:
+    op.ready("one")
+    op.quiet()
+    before = len(op.proxy.seen)
+    # The first write is the apply.
+    conflict = Rule(lambda seen: seen.what == "PATCH deployments", 409, every=2, times=1)
+    op.proxy.rules.append(conflict)
+
+    with revived(op):
+        edit(op, ADDED, SCRATCH)
+        settled(op)
+
+    assert conflict.hit == 1
+    assert volumes(op) == {*OURS, "scratch"}
+    writes = [(seen.what, seen.status) for seen in op.proxy.writes(before)]
+    refused = writes.index(("PATCH deployments", 409))
+    again = writes[refused:]
+    assert again.index(("PATCH deployments", 200)) < again.index(("PATCH mcpservers/status", 200))
+
+
+@pytest.mark.requirement("C3")
+def test_a_change_is_observed_once_all_of_it_is_done(op: Ground) -> None:
+    op.ready("late")
+    op.quiet()
+    before = len(op.proxy.seen)
+    conflict = Rule(lambda seen: seen.what == "PATCH networkpolicies", 409, times=2)
+    op.proxy.rules.append(conflict)
+
+    op.apply("late", egress="None", replicas=3)
+    op.wait("late", "Ready")
+
+    assert conflict.hit == 2
+    generation = op.find(MCP_SERVER, "late")["metadata"]["generation"]
+    done = [
+        seen.plural
+        for seen in op.proxy.writes(before)
+        if seen.status == 200
+        and (seen.plural == "networkpolicies" or observed(seen.body) == generation)
+    ]
+    assert done[0] == "networkpolicies"
+    assert "mcpservers" in done
+
+
+def observed(body: bytes) -> int:
+    """The generation that a write of a status is about; 0 of any other write."""
+    said = json.loads(body)
+    found = said.get("status", {}) if isinstance(said, dict) else {}
+    return int(found.get("observedGeneration", 0))
 
 
 @pytest.mark.requirement("C3")

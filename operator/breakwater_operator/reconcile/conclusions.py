@@ -102,9 +102,11 @@ class Conclusions:
         namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
         failure, generation = seen.failure, owner["metadata"].get("generation", 0)
         previous = owner.get("status") or {}
-        # What nobody acts upon was not observed either: who waits for a change goes on waiting.
-        acted = previous.get("observedGeneration", 0) if seen.paused_until else generation
-        is_held_back = acted != generation
+        is_told = failure is None or is_shown(failure, failures)
+        # What is not acted upon was not observed either: who waits for a change goes on waiting.
+        is_acted = seen.paused_until is None and is_told
+        acted = generation if is_acted else previous.get("observedGeneration", 0)
+        is_held_back = seen.paused_until is not None and acted != generation
         return Facts(
             name=name,
             namespace=namespace,
@@ -114,7 +116,7 @@ class Conclusions:
             faults=seen.faults,
             waits=tuple(seen.waits),
             problems=tuple(seen.problems),
-            failures=(failure,) if failure is not None and is_shown(failure, failures) else (),
+            failures=(failure,) if failure is not None and is_told else (),
             paused_until=seen.paused_until,
             is_paused=seen.is_paused,
             is_held_back=is_held_back,

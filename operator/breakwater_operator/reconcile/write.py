@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
+CLEAN_TRIES = 4
+"""How often a child may have changed before what others added to it is taken away: after an apply,
+controllers write its status within milliseconds."""
+
 
 @dataclass
 class Written:
@@ -197,6 +201,16 @@ class Writer:
         return child
 
     async def _clean(self, child: Child) -> Child:
+        for left in reversed(range(CLEAN_TRIES)):
+            try:
+                return await self._cleaned(child)
+            except ApiError as error:
+                if not error.conflict or not left:
+                    raise
+                child = await self._as_it_is(child, error)
+        return child
+
+    async def _cleaned(self, child: Child) -> Child:
         live = child.live
         steps = exclusive.foreign(child.desired, live) if live is not None else []
         if live is None or not steps:
@@ -209,6 +223,14 @@ class Writer:
             child = self._wrote(child, live)
         journal.note("cleaned", child.title)
         return child
+
+    async def _as_it_is(self, child: Child, conflict: ApiError) -> Child:
+        """Read a child anew; one that was replaced meanwhile is for the next pass."""
+        metadata = child.desired["metadata"]
+        live = await self._api.get(child.kind, metadata["namespace"], metadata["name"])
+        if child.live is None or live["metadata"]["uid"] != child.live["metadata"]["uid"]:
+            raise conflict
+        return child.found(live)
 
     def _writing(self, child: Child) -> AbstractContextManager[None]:
         metadata = child.desired["metadata"]

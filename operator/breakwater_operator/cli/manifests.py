@@ -1,6 +1,7 @@
 """Manifests in files: the McpServers, and the objects that they refer to."""
 
 import base64
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ SERVER = "McpServer"
 API_VERSION = f"{API_GROUP}/v1alpha1"
 SERVER_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 READ_KINDS = (SERVER, "Secret", "ConfigMap", "PersistentVolumeClaim")
+
+STANDARD_INPUT = "-"
+"""The file that is none."""
 
 DEFAULT_NAMESPACE = "default"
 LOCAL_UID = "local"
@@ -167,6 +171,9 @@ def parse(manifest: Object) -> McpServer:
 
 
 def _load(file: Path) -> list[tuple[int, Any]]:
+    # So Python says that there is no standard input at all.
+    if str(file) == STANDARD_INPUT and sys.stdin is None:
+        raise _fault(file, "is closed; write manifests to it, or name a file")
     try:
         with click.open_file(str(file), "rb") as opened:
             return load(opened.read())
@@ -238,5 +245,5 @@ def _full(server: Object) -> str:
 
 def _place(file: Path, line: int | None) -> str:
     """Name a place as editors know it."""
-    name = "standard input" if str(file) == "-" else str(file)
+    name = "standard input" if str(file) == STANDARD_INPUT else str(file)
     return name if line is None else f"{name}:{line}"

@@ -1,6 +1,7 @@
 """The commands that look at manifests and certificates, through the command line."""
 
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,27 @@ def test_every_way_to_call_it_ends_with_a_code_and_no_traceback(
     assert found == code
     assert message in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["validate", "-"], ["render", "-"], ["validate", "--platform", "-", "x.yaml"]],
+    ids=" ".join,
+)
+def test_a_closed_standard_input_is_said_to_be_closed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text(SERVER)
+    monkeypatch.setattr(sys, "stdin", None)
+
+    code = run(arguments)
+
+    said = "breakwater: standard input: is closed; write manifests to it, or name a file\n"
+    assert (code, capsys.readouterr().err) == (2, said)
 
 
 @pytest.mark.requirement("A11")

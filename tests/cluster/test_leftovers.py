@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from breakwater_operator.kube.kinds import DEPLOYMENT, DISRUPTION_BUDGET, MCP_SERVER
 from tests.support.cluster import eventually
-from tests.support.faultproxy import Rule
+from tests.support.faultproxy import Rule, Seen
 from tests.support.life import revived
 from tests.support.operator_ground import Ground, own_ground, said
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.support.cluster import RunningCluster
 
@@ -61,8 +62,8 @@ def volumes(op: Ground) -> set[str]:
     return {volume["name"] for volume in pods["volumes"]}
 
 
-def settled(op: Ground) -> None:
-    op.wait("one", "Progressing", "False")
+def settled(op: Ground, name: str = "one") -> None:
+    op.wait(name, "Progressing", "False")
     op.quiet()
 
 
@@ -159,6 +160,47 @@ def test_a_change_is_observed_once_all_of_it_is_done(op: Ground) -> None:
     ]
     assert done[0] == "networkpolicies"
     assert "mcpservers" in done
+
+
+@pytest.mark.requirement("C3")
+def test_a_change_that_comes_during_a_pass_is_observed_by_the_next_one(op: Ground) -> None:
+    op.ready("during", replicas=1)
+    op.quiet()
+    before, is_told, late = len(op.proxy.seen), threading.Event(), threading.Event()
+    first = Rule(lambda seen: seen.what == "PATCH networkpolicies", late=late, times=1)
+    op.proxy.rules.append(first)
+
+    op.apply("during", replicas=1, egress="None")
+    eventually(lambda: first.hit, "a pass is under way")
+    op.proxy.tamper = tells(is_told, lambda live: live["spec"]["replicas"] == 3)
+    op.apply("during", replicas=3, egress="None")
+    assert is_told.wait(30)
+    op.proxy.tamper = None
+    late.set()
+    settled(op, "during")
+
+    generation = op.find(MCP_SERVER, "during")["metadata"]["generation"]
+    writes = [seen for seen in op.proxy.writes(before) if seen.status == 200]
+    done = [
+        seen.plural
+        for seen in writes
+        if seen.plural == "deployments" or observed(seen.body) == generation
+    ]
+    assert done[0] == "deployments"
+    assert "mcpservers" in done
+
+
+def tells(event: threading.Event, wanted: Callable[[Any], bool]) -> Callable[[Seen, bytes], bytes]:
+    """Set an event once the watch of McpServers has told of such a one."""
+
+    def tell(seen: Seen, line: bytes) -> bytes:
+        if seen.plural == MCP_SERVER.plural:
+            live = json.loads(line)["object"]
+            if "spec" in live and wanted(live):
+                event.set()
+        return line
+
+    return tell
 
 
 def observed(body: bytes) -> int:

@@ -39,11 +39,14 @@ class Conclusions:
     refusals: Refusals
     now: Callable[[], datetime]
 
-    async def write(self, key: Key, seen: Seen, pods: Sequence[Pod], failures: int) -> float | None:
+    async def write(
+        self, key: Key, made: Object, seen: Seen, pods: Sequence[Pod], failures: int
+    ) -> float | None:
         """Write the status, and say what turned.
 
         Args:
             key: The server.
+            made: The McpServer that the pass was over: a newer one may be known by now.
             seen: What the pass found out.
             pods: Its pods.
             failures: How many passes over it have just failed in a row.
@@ -52,14 +55,16 @@ class Conclusions:
             In how long to do it where it can wait.
 
         Raises:
-            OwnerGoneError: The server is gone.
+            OwnerGoneError: The server is gone, or another one has its name.
             ApiError: The status could not be written.
         """
         owner = self.servers.get(key)
-        if owner is None:
+        if owner is None or owner["metadata"]["uid"] != made["metadata"]["uid"]:
             raise OwnerGoneError
         previous = owner.get("status") or {}
-        facts = self._facts(owner, seen, pods, failures)
+        # What was edited during the pass is for the next one, which comes at once.
+        generation = made["metadata"].get("generation", 0)
+        facts = self._facts(owner, generation, seen, pods, failures)
         self.upgrades.saw(key, rollout(facts))
         status = conclude(facts)
         try:
@@ -98,9 +103,11 @@ class Conclusions:
         self.statuses.forget(key)
         self.refusals.forget(key)
 
-    def _facts(self, owner: Object, seen: Seen, pods: Sequence[Pod], failures: int) -> Facts:
+    def _facts(
+        self, owner: Object, generation: int, seen: Seen, pods: Sequence[Pod], failures: int
+    ) -> Facts:
         namespace, name = owner["metadata"]["namespace"], owner["metadata"]["name"]
-        failure, generation = seen.failure, owner["metadata"].get("generation", 0)
+        failure = seen.failure
         previous = owner.get("status") or {}
         is_told = failure is None or is_shown(failure, failures)
         # What is not acted upon was not observed either: who waits for a change goes on waiting.

@@ -104,7 +104,7 @@ class Reconciler:
             pods = await self.followers.observe(key, owner, seen)
             if wait := self.followers.takeover_seconds(key, owner, seen, pods):
                 return Result("waiting", again_seconds=wait)
-            again = await self.conclusions.write(key, seen, pods, failures)
+            again = await self.conclusions.write(key, owner, seen, pods, failures)
         except OwnerGoneError:
             return self._gone(key)
         return concluded(seen, self._again_seconds(seen, again))

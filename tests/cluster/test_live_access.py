@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +64,26 @@ def test_changed_access_and_limits_reach_the_live_settings_and_restart_nothing(o
     assert settings["access"] == {"policies": [policy], "permissive": {"until": "2027-01-31"}}
     assert settings["limits"]["requestsPerMinute"] == {"principal": 60, "tools": {"search": 5}}
     assert after["status"]["revision"] == before
+
+
+def test_that_nobody_is_let_in_any_more_is_said_when_the_date_has_come(op: Ground) -> None:
+    op.ready("open")
+    end = datetime.now(UTC) + timedelta(seconds=15)  # noqa: TID251 - the operator has no other clock
+    op.ready("open", access={"permissive": {"until": f"{end:%Y-%m-%dT%H:%M:%SZ}"}})
+    op.quiet()
+    before = len(op.proxy.seen)
+
+    eventually(
+        lambda: "permissive ended" in op.condition("open", "Accepted")["message"],
+        "the hint",
+        seconds=60,
+    )
+
+    assert datetime.now(UTC) >= end.replace(microsecond=0)  # noqa: TID251 - the same clock
+    op.quiet(2.0)
+    writes = [(seen.name, seen.part) for seen in op.proxy.writes(before) if "open" in seen.name]
+    assert set(writes) <= {("open", "status")}
+    assert len(writes) <= 1
 
 
 def test_service_accounts_are_let_in_by_the_keys_that_the_cluster_publishes(op: Ground) -> None:

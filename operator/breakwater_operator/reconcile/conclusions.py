@@ -17,9 +17,8 @@ from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.upgrades import Upgrades
 from breakwater_operator.reconcile.world import World
-from breakwater_operator.status import Facts, Pod, conclude, rollout
+from breakwater_operator.status import Facts, Pod, conclude, hints, others, rollout
 from breakwater_operator.status.deleting import deleting, holders
-from breakwater_operator.status.others import due_seconds
 
 Object = dict[str, Any]
 
@@ -80,7 +79,8 @@ class Conclusions:
             self.events.post(owner, [_key_changed(seen.key_secret)])
         are_refused = not seen.is_paused and rollout(facts).refusal is not None
         asked = await self.refusals.ask(key, are_refused=are_refused)
-        waits = (written.again_seconds, due_seconds(facts), asked)
+        due = (others.due_seconds(facts), hints.due_seconds(facts))
+        waits = (written.again_seconds, *due, asked)
         return min((wait for wait in waits if wait is not None), default=None)
 
     async def tell_who_holds(self, owner: Object) -> None:

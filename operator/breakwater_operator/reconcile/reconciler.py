@@ -110,13 +110,13 @@ class Reconciler:
         return concluded(seen, self._again_seconds(seen, again))
 
     def _again_seconds(self, seen: Seen, again: float | None) -> float | None:
-        """Say when to look again: at the latest when a pause is over, or a certificate."""
+        """Say when to look again: at the latest when a date has come."""
         now = self.now()
         dates = [date for date in (seen.paused_until, seen.until) if date is not None]
         waits = [max(0.0, (date - now).total_seconds()) for date in dates]
+        waits += [again] if again is not None else []
         # Each pass plans the next one: far ahead, those would pile up.
-        waits = [min(wait, LOOK_AGAIN_SECONDS) for wait in waits]
-        return min(waits + ([again] if again is not None else []), default=None)
+        return min([*waits, LOOK_AGAIN_SECONDS]) if waits else None
 
     def _is_ending(self, key: Key, owner: Object) -> bool:
         """Whether a server is on its way out; a namespace that ends never comes back."""

@@ -1,15 +1,14 @@
 """The conditions of a server but `Ready`, each a function of the facts."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 
 from breakwater_operator.api.conditions import Condition, ConditionType, Status, timestamp
-from breakwater_operator.api.models import McpServerSpec
 from breakwater_operator.api.pause import ANNOTATION
 from breakwater_operator.api.reasons import Reason
 from breakwater_operator.status import others, pods
 from breakwater_operator.status.facts import Facts, Pod, Problem, once
+from breakwater_operator.status.hints import hints
 from breakwater_operator.status.rollout import rollout
 
 GREETING_MAX = 128
@@ -36,26 +35,9 @@ def accepted(facts: Facts) -> Condition:
     if facts.faults:
         message = "; ".join(map(str, facts.faults))
         return Condition(ConditionType.ACCEPTED, "False", facts.faults[0].reason, message)
-    hints = _hints(facts.server.spec) if facts.server is not None else ()
-    message = "; ".join(("the manifest is valid", *hints))
+    hinted = hints(facts.server, facts.now) if facts.server is not None else ()
+    message = "; ".join(("the manifest is valid", *hinted))
     return Condition(ConditionType.ACCEPTED, "True", Reason.SPEC_ACCEPTED, message)
-
-
-def _hints(spec: McpServerSpec) -> Iterator[str]:
-    """Say what of a valid manifest may turn out otherwise than its writer thinks."""
-    if spec.autoscaling is not None:
-        yield "spec.replicas is only the start value, for spec.autoscaling decides"
-    calls_by_itself = any(backend.remote is None for backend in spec.backends)
-    if spec.egress is None and not spec.egress_rules and calls_by_itself:
-        yield (
-            "without spec.egress, a backend that calls out is held back: write egress: Internet, "
-            "or what it calls into egressRules"
-        )
-    remote = ("remote backends",) if any(backend.remote for backend in spec.backends) else ()
-    issuer = ("the issuer of access.jwt",) if spec.access.jwt is not None else ()
-    if spec.egress == "None" and not spec.egress_rules and (issuer or remote):
-        away = " and ".join((*issuer, *remote))
-        yield f"spec.egress: None closes the way to {away} too; open it in egressRules"
 
 
 @once

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
+from breakwater_operator.api.explained import Explained
 from breakwater_operator.api.reasons import Reason
 
 Status = Literal["True", "False", "Unknown"]
@@ -14,19 +14,8 @@ MESSAGE_MAX = 4096
 """Characters of a message that are kept; kubectl shows no more in any useful way."""
 
 
-class ConditionType(StrEnum):
+class ConditionType(Explained):
     """The conditions of an McpServer; `meaning` is their line in the reference."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Self:
-        """Make a member from its name in the API and its line in the reference."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
-
-    __str__ = str.__str__
 
     ACCEPTED = ("Accepted", "The manifest is valid and acted upon.")
     AVAILABLE = (

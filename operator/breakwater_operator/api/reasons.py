@@ -1,22 +1,10 @@
 """Why a condition has its status: part of the API, where messages may change."""
 
-from enum import StrEnum
-from typing import Self
+from breakwater_operator.api.explained import Explained
 
 
-class Reason(StrEnum):
+class Reason(Explained):
     """One reason of a condition; `meaning` is its line in the reference."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Self:
-        """Make a member from its name in the API and its line in the reference."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
-
-    __str__ = str.__str__
 
     SPEC_ACCEPTED = ("SpecAccepted", "The manifest is valid and acted upon.")
     SPEC_INVALID = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from breakwater_operator.api.conditions import ConditionType
-from breakwater_operator.kube.kinds import CHILDREN, CONFIG_MAP, MCP_SERVER, SECRET
+from breakwater_operator.kube.kinds import CHILDREN, CONFIG_MAP, INGRESS, MCP_SERVER, SECRET
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, ground, own_ground
 
@@ -106,6 +106,32 @@ def test_a_server_that_somebody_holds_says_so_and_is_no_longer_ready(op: Ground)
     assert [seen.part for seen in writes] == ["status", "status"]
     op.patch(MCP_SERVER, "held", {"metadata": {"finalizers": None}})
     eventually(lambda: not left(op, "held"), "nothing is left", seconds=60)
+
+
+def test_a_server_whose_child_somebody_holds_says_so_and_is_no_longer_ready(op: Ground) -> None:
+    op.ready("waits", expose={"host": "waits.example", "ingressClassName": "nginx"})
+    finalizers = ["b.example/balancer", "a.example/audit"]
+    op.patch(INGRESS, "waits", {"metadata": {"finalizers": finalizers}})
+    op.quiet()
+    before = len(op.proxy.seen)
+
+    op.delete(MCP_SERVER, "waits", "Foreground")
+
+    found = op.wait("waits", "Ready", "False", "Deleting")
+    held = "b.example/balancer on Ingress waits, a.example/audit on Ingress waits"
+    assert f"({held})" in found["message"]
+    op.patch(INGRESS, "waits", {"metadata": {"finalizers": finalizers[:1]}})
+    eventually(
+        lambda: "audit" not in op.condition("waits", "Ready")["message"],
+        "it names who still holds it",
+        seconds=60,
+    )
+    op.quiet(2.0)
+    writes = [seen for seen in op.proxy.writes(before) if seen.name.startswith("waits")]
+    assert [seen.part for seen in writes] == ["status", "status"]
+    op.patch(INGRESS, "waits", {"metadata": {"finalizers": None}})
+    eventually(lambda: not left(op, "waits"), "nothing is left", seconds=60)
+    assert op.server("waits") is None
 
 
 def test_a_status_that_was_concluded_from_an_old_state_is_refused(op: Ground) -> None:

@@ -78,7 +78,8 @@ class Reason(Explained):
         "Deleting",
         (
             "The McpServer was deleted, and a finalizer that is not Kubernetes' own still holds "
-            "it; the message names it. Its children are no longer kept right."
+            "it, or one of the children that a foreground deletion waits for, for ten seconds; the "
+            "message names it. Its children are no longer kept right."
         ),
     )
     WAITING = (

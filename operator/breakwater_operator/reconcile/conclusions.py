@@ -18,7 +18,7 @@ from breakwater_operator.reconcile.statuses import Statuses
 from breakwater_operator.reconcile.upgrades import Upgrades
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.status import Facts, Pod, conclude, hints, others, rollout
-from breakwater_operator.status.deleting import deleting, holders
+from breakwater_operator.status.deleting import deleting, holders, is_waiting
 
 Object = dict[str, Any]
 
@@ -83,12 +83,20 @@ class Conclusions:
         waits = (written.again_seconds, *due, asked)
         return min((wait for wait in waits if wait is not None), default=None)
 
-    async def tell_who_holds(self, owner: Object) -> None:
-        """Say of a deleted server that it is, where that takes somebody's doing."""
-        held_by, previous = holders(owner), owner.get("status") or {}
-        if not held_by or not previous.get("conditions"):
-            return
-        status = deleting(owner, held_by, self.now())
+    async def tell_who_holds(self, owner: Object) -> float | None:
+        """Say of a deleted server that it is, where that takes somebody's doing.
+
+        Returns:
+            In how long to look again.
+        """
+        now = self.now()
+        children = self.world.waited_for(owner) if is_waiting(owner) else []
+        found = holders(owner, children, now)
+        if found.named and (owner.get("status") or {}).get("conditions"):
+            await self._tell(owner, deleting(owner, found.named, now))
+        return found.due_seconds
+
+    async def _tell(self, owner: Object, status: Object) -> None:
         try:
             written = await self.statuses.write(owner, status)
         except ApiError as error:
@@ -96,7 +104,8 @@ class Conclusions:
                 raise
             return
         if written.is_new:
-            self.events.post(owner, transitions(previous["conditions"], status["conditions"]))
+            before = owner["status"]["conditions"]
+            self.events.post(owner, transitions(before, status["conditions"]))
 
     def forget(self, key: Key) -> None:
         """Forget a server that is gone."""

@@ -91,8 +91,8 @@ class Reconciler:
         if self._is_others(owner):
             return self._gone(key, is_standing=True)
         if self._is_ending(key, owner):
-            await self.conclusions.tell_who_holds(owner)
-            return self._gone(key)
+            again = await self.conclusions.tell_who_holds(owner)
+            return replace(self._gone(key), again_seconds=again)
         if rest := self.rivals.wait_seconds(key):
             return Result("waiting", again_seconds=rest)
         try:

@@ -12,7 +12,7 @@ _CONDITION = ("type", "status", "reason", "message")
 _DEPLOYMENT_STATUS = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas")
 _POD_STATUS = ("phase", "podIP", "initContainerStatuses", "containerStatuses")
 _SLICE_METADATA = (*_IDENTITY, "labels", "deletionTimestamp", "ownerReferences")
-_POD_METADATA = (*_IDENTITY, "labels", "deletionTimestamp", "creationTimestamp", "ownerReferences")
+_POD_METADATA = (*_SLICE_METADATA, "creationTimestamp", "finalizers")
 
 
 def without_managers(live: Object) -> Object:

@@ -68,9 +68,7 @@ class Workers:
         return result
 
     def _schedule(self, key: Key, result: Result, *, has_written: bool) -> None:
-        if result.outcome == "gone":
-            self.queue.succeeded(key)
-        elif result.outcome == "failed":
+        if result.outcome == "failed":
             failure = result.failure
             at_least = failure.retry_after_seconds or 0.0 if failure is not None else 0.0
             if failure is not None and failure.refused:

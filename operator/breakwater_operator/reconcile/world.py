@@ -98,6 +98,17 @@ class World:
             for live in cache.together(group)
         ]
 
+    def waited_for(self, owner: Object) -> list[tuple[str, Object]]:
+        """All that has to go before a server does that is deleted in the foreground."""
+        metadata = owner["metadata"]
+        children = [
+            (kind.name, live)
+            for kind, cache in self.children.items()
+            for live in cache.together(metadata["uid"])
+        ]
+        pods = self.pods.together((metadata["namespace"], metadata["name"]))
+        return [*children, *((POD.name, live) for live in pods)]
+
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a server that is gone."""
         self.references.use(key, ())
@@ -232,7 +243,7 @@ def _tell(wake: Callable[[Key], None], keys: set[Key | None]) -> None:
 
 def _is_report(old: Object, new: Object) -> bool:
     """Whether nothing but the status of an object can have changed."""
-    kept = ("generation", "labels", "ownerReferences", "deletionTimestamp")
+    kept = ("generation", "labels", "ownerReferences", "deletionTimestamp", "finalizers")
     same = all(old["metadata"].get(key) == new["metadata"].get(key) for key in kept)
     same = same and _annotations(old) == _annotations(new)
     return same and "status" in new and old.get("spec") == new.get("spec")

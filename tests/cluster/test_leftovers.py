@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import DEPLOYMENT, DISRUPTION_BUDGET, MCP_SERVER
+from breakwater_operator.kube.kinds import DEPLOYMENT, DISRUPTION_BUDGET, INGRESS, MCP_SERVER
 from tests.support.cluster import eventually
 from tests.support.faultproxy import Rule, Seen
 from tests.support.life import revived
@@ -188,6 +188,42 @@ def test_a_change_that_comes_during_a_pass_is_observed_by_the_next_one(op: Groun
     ]
     assert done[0] == "deployments"
     assert "mcpservers" in done
+
+
+@pytest.mark.requirement("C3")
+def test_a_change_of_a_child_that_is_being_deleted_waits_until_it_is_gone(op: Ground) -> None:
+    way = {"ingressClassName": "nginx"}
+    op.ready("held", expose={"host": "a.held.example"} | way)
+    hold = {"metadata": {"finalizers": ["example.com/balancer"]}}
+    op.patch(INGRESS, "held", hold)
+    op.quiet()
+    op.delete(INGRESS, "held")
+
+    op.apply("held", expose={"host": "b.held.example"} | way)
+    waiting = op.wait("held", "Progressing", "True", "Waiting")
+
+    assert f"Ingress {op.namespace}/held is being deleted" in waiting["message"]
+    assert op.condition("held", "Ready")["reason"] == "Waiting"
+    op.patch(INGRESS, "held", {"metadata": {"finalizers": None}})
+    settled(op, "held")
+    assert op.find(INGRESS, "held")["spec"]["rules"][0]["host"] == "b.held.example"
+    op.wait("held", "Ready")
+
+
+@pytest.mark.requirement("C3")
+def test_a_change_that_cannot_be_written_is_under_way(op: Ground) -> None:
+    op.ready("refused")
+    op.quiet()
+    refused = Rule(lambda seen: seen.what == "PATCH networkpolicies", 403, "not now", "Forbidden")
+    op.proxy.rules.append(refused)
+
+    op.apply("refused", egress="None")
+    under_way = op.wait("refused", "Progressing", "True", "ApplyFailed")
+
+    assert "not now" in under_way["message"]
+    op.proxy.rules.remove(refused)
+    settled(op, "refused")
+    op.wait("refused", "Ready")
 
 
 def tells(event: threading.Event, wanted: Callable[[Any], bool]) -> Callable[[Seen, bytes], bytes]:

@@ -161,7 +161,10 @@ class Reason(Explained):
     )
     APPLY_FAILED = (
         "ApplyFailed",
-        ("The cluster refused or failed to take a child object, or to show what it is made from."),
+        (
+            "The cluster refused or failed to take a child object, or to show what it is made "
+            "from; that is tried again, so a change is under way."
+        ),
     )
     NAME_TAKEN = (
         "NameTaken",

@@ -27,7 +27,7 @@ class Step(Enum):
     """What is done to one child."""
 
     KEEP = auto()
-    """Nothing: it is as it should be, or on its way out."""
+    """Nothing: it is as it should be."""
     CREATE = auto()
     REPAIR = auto()
     ADOPT = auto()
@@ -35,7 +35,7 @@ class Step(Enum):
     REPLACE = auto()
     """Delete it and make it anew: what differs cannot be changed."""
     WAIT = auto()
-    """It belongs to an earlier server of this name and is about to be collected."""
+    """It is about to be collected: it was deleted, or belongs to an earlier server of this name."""
     LEAVE = auto()
     """It is not ours."""
 
@@ -92,7 +92,7 @@ def step(child: Child, uid: str) -> Step:
     else:
         found = Step.WAIT if _earlier(owner, child.desired) else Step.LEAVE
     if found in {Step.ADOPT, Step.REPAIR} and live["metadata"].get("deletionTimestamp"):
-        return Step.KEEP
+        return Step.WAIT
     if found is Step.REPAIR and is_clean(child):
         return Step.KEEP
     if found in {Step.ADOPT, Step.REPAIR} and drift.must_replace(child.desired, live):
@@ -174,12 +174,14 @@ def taken(child: Child) -> Problem:
     )
 
 
-def earlier(child: Child) -> NotReadyError:
-    """Say that a child of an earlier server is still there."""
+def ending(child: Child, uid: str) -> NotReadyError:
+    """Say that a child is still there that was deleted, or is of an earlier server."""
+    owner = controller(child.live) if child.live is not None else None
+    is_earlier = owner is not None and owner["uid"] != uid
+    whose = "belongs to an earlier McpServer of this name and " if is_earlier else ""
     return NotReadyError(
         Reason.WAITING,
-        f"{child.title} belongs to an earlier McpServer of this name and is being deleted; "
-        "it is made anew once it is gone",
+        f"{child.title} {whose}is being deleted; it is made anew once it is gone",
     )
 
 

@@ -102,7 +102,6 @@ class Writer:
     ) -> None:
         what = plan.step(child, uid)
         if what is Step.KEEP:
-            written.is_clean &= not _is_ending(child)
             return
         if what is Step.CREATE or what is Step.ADOPT or what is Step.REPLACE:
             await confirm()
@@ -121,11 +120,11 @@ class Writer:
         written.is_clean = False
         if what is Step.REPLACE and child.live is not None:
             await self._delete(child, child.live)
-            await self._create(uid, child.found(None))
-        elif what is Step.LEAVE:
+            child, what = await self._create(uid, child.found(None))
+        if what is Step.LEAVE:
             written.problems.append(plan.taken(child))
         elif what is Step.WAIT:
-            written.waits.append(plan.earlier(child))
+            written.waits.append(plan.ending(child, uid))
 
     async def _must_wait(self, child: Child, written: Written) -> bool:
         """Whether a child cannot be made yet, because of what one of its name has left."""
@@ -270,10 +269,6 @@ def merged(manifest: Object, more: Object) -> Object:
         inner = found.get(field_name)
         found[field_name] = merged(inner, value) if isinstance(inner, dict) else value
     return found
-
-
-def _is_ending(child: Child) -> bool:
-    return bool(child.live and child.live["metadata"].get("deletionTimestamp"))
 
 
 def _once(confirm: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -99,6 +99,9 @@ def _progress(facts: Facts) -> tuple[Status, Reason, str]:
         return "False", facts.faults[0].reason, STANDS_PAUSED if facts.is_paused else STANDS
     if facts.paused_until is not None:
         return "True", Reason.PAUSED, paused(facts.paused_until)
+    if facts.failures:
+        message = f"not all is written yet, which is tried again: {facts.failures[0]}"
+        return "True", Reason.APPLY_FAILED, message
     if facts.waits:
         return "True", facts.waits[0].reason, "; ".join(map(str, facts.waits))
     if state.is_late and state.is_current:

@@ -60,7 +60,8 @@ def live(**changes: Any) -> dict[str, Any]:
         pytest.param(
             live(metadata={"ownerReferences": [owner("uid-0")]}), Step.WAIT, id="earlier-server"
         ),
-        pytest.param(live(data={}, metadata={"deletionTimestamp": "now"}), Step.KEEP, id="going"),
+        pytest.param(live(data={}, metadata={"deletionTimestamp": "now"}), Step.WAIT, id="going"),
+        pytest.param(live(metadata={"deletionTimestamp": "now"}), Step.WAIT, id="clean-and-going"),
         pytest.param(live(data={"v1.json": "x"}, immutable=True), Step.REPLACE, id="immutable"),
     ],
 )
@@ -68,6 +69,21 @@ def test_each_child_gets_what_its_state_asks_for(
     found: dict[str, Any] | None, expected: Step
 ) -> None:
     assert plan.step(Child(CONFIG_MAP, DESIRED, found), UID) is expected
+
+
+@pytest.mark.parametrize(
+    ("whose", "words"),
+    [
+        pytest.param(UID, "ConfigMap team/crm-live is being deleted; it is made anew", id="ours"),
+        pytest.param("uid-0", "belongs to an earlier McpServer of this name and is", id="earlier"),
+    ],
+)
+def test_a_child_that_is_waited_for_is_told(whose: str, words: str) -> None:
+    going = live(metadata={"ownerReferences": [owner(whose)], "deletionTimestamp": "now"})
+
+    wait = plan.ending(Child(CONFIG_MAP, DESIRED, going), UID)
+
+    assert words in str(wait)
 
 
 def test_what_is_no_longer_rendered_goes_and_old_revisions_stay() -> None:

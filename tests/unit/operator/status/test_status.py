@@ -271,7 +271,11 @@ def test_an_hour_in_which_nothing_changes_changes_nothing() -> None:
         ),
         pytest.param(
             {"failures": (ClusterError("Deployment a/b: forbidden"),)},
-            {"Degraded": ("True", "ApplyFailed"), "Ready": ("False", "ApplyFailed")},
+            {
+                "Progressing": ("True", "ApplyFailed"),
+                "Degraded": ("True", "ApplyFailed"),
+                "Ready": ("False", "ApplyFailed"),
+            },
             id="refused-by-the-cluster",
         ),
         pytest.param(

@@ -56,7 +56,7 @@ def test_what_is_left_is_what_the_policy_says(op: Ground, policy: str, is_down: 
         eventually(lambda: not left(op, name), "nothing is left", seconds=60)
     op.quiet(2.0)
     assert left(op, name) == (children if policy == "Orphan" else set())
-    assert [seen for seen in op.proxy.writes(before) if seen.name.startswith(name)] == []
+    assert op.writes(name, before) == []
 
 
 def test_what_was_left_of_a_server_goes_where_a_new_one_does_not_ask_for_it(op: Ground) -> None:
@@ -102,7 +102,7 @@ def test_a_server_that_somebody_holds_says_so_and_is_no_longer_ready(op: Ground)
         seconds=60,
     )
     op.quiet(2.0)
-    writes = [seen for seen in op.proxy.writes(before) if seen.name == "held"]
+    writes = op.writes("held", before)
     assert [seen.part for seen in writes] == ["status", "status"]
     op.patch(MCP_SERVER, "held", {"metadata": {"finalizers": None}})
     eventually(lambda: not left(op, "held"), "nothing is left", seconds=60)
@@ -127,7 +127,7 @@ def test_a_server_whose_child_somebody_holds_says_so_and_is_no_longer_ready(op: 
         seconds=60,
     )
     op.quiet(2.0)
-    writes = [seen for seen in op.proxy.writes(before) if seen.name.startswith("waits")]
+    writes = op.writes("waits", before)
     assert [seen.part for seen in writes] == ["status", "status"]
     op.patch(INGRESS, "waits", {"metadata": {"finalizers": None}})
     eventually(lambda: not left(op, "waits"), "nothing is left", seconds=60)

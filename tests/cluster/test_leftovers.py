@@ -133,7 +133,7 @@ def test_what_was_added_goes_at_once_although_the_status_is_written_meanwhile(op
 
     assert conflict.hit == 1
     assert volumes(op) == {*OURS, "scratch"}
-    writes = [(seen.what, seen.status) for seen in op.proxy.writes(before)]
+    writes = [(seen.what, seen.status) for seen in op.writes("one", before)]
     refused = writes.index(("PATCH deployments", 409))
     again = writes[refused:]
     assert again.index(("PATCH deployments", 200)) < again.index(("PATCH mcpservers/status", 200))
@@ -154,7 +154,7 @@ def test_a_change_is_observed_once_all_of_it_is_done(op: Ground) -> None:
     generation = op.find(MCP_SERVER, "late")["metadata"]["generation"]
     done = [
         seen.plural
-        for seen in op.proxy.writes(before)
+        for seen in op.writes("late", before)
         if seen.status == 200
         and (seen.plural == "networkpolicies" or observed(seen.body) == generation)
     ]
@@ -180,7 +180,7 @@ def test_a_change_that_comes_during_a_pass_is_observed_by_the_next_one(op: Groun
     settled(op, "during")
 
     generation = op.find(MCP_SERVER, "during")["metadata"]["generation"]
-    writes = [seen for seen in op.proxy.writes(before) if seen.status == 200]
+    writes = [seen for seen in op.writes("during", before) if seen.status == 200]
     done = [
         seen.plural
         for seen in writes

@@ -615,7 +615,7 @@ def test_what_others_kinds_fill_in_is_no_drift(
     op.patch(MCP_SERVER, "gate", {"metadata": {"annotations": {"look": "again"}}})
     op.quiet()
 
-    assert op.proxy.writes(before) == []
+    assert op.writes("gate", before) == []
     op.patch(HTTP_ROUTE, "gate", {"spec": {"hostnames": ["evil.example"]}})
     eventually(
         lambda: op.find(HTTP_ROUTE, "gate")["spec"]["hostnames"] == ["gate.example"],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.support.cluster import RunningCluster
+    from tests.support.faultproxy import Seen
 
 Object = dict[str, Any]
 
@@ -146,6 +147,15 @@ class Ground:
                 if any(o["kind"] == MCP_SERVER.name and o["name"] == name for o in owners):
                     found[kind.name, live["metadata"]["name"]] = said(live)
         return found
+
+    def writes(self, name: str, since: int) -> list[Seen]:
+        """What was written of an McpServer and its children.
+
+        What of others of the namespace is written may come at any time, as of one whose autoscaler
+        has had no metrics for minutes.
+        """
+        written = self.proxy.writes(since)
+        return [seen for seen in written if f"{seen.name}-".startswith(f"{name}-")]
 
     def quiet(self, seconds: float = 0.7) -> None:
         """Wait until the operator has written nothing for a while."""

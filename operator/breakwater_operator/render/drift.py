@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from breakwater_operator.render.manifest import Live, Manifest
+from breakwater_operator.render.metadata import MORE_LABELS_ANNOTATION
 
 MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),
@@ -29,7 +30,14 @@ def differs(desired: Manifest, live: Live) -> bool:
     with a merge key are compared by it. What was added where everything is ours is found by
     `exclusive.foreign`.
     """
-    return not covers(desired, live)
+    return not covers(desired, live) or _has_old_labels(desired, live)
+
+
+def _has_old_labels(desired: Manifest, live: Live) -> bool:
+    """Whether labels of ours are there that are no longer asked for: an apply takes them away."""
+    annotations = live["metadata"].get("annotations") or {}
+    asked = desired["metadata"].get("annotations") or {}
+    return MORE_LABELS_ANNOTATION in annotations and MORE_LABELS_ANNOTATION not in asked
 
 
 def must_replace(desired: Manifest, live: Live) -> bool:

@@ -9,6 +9,10 @@ API_VERSION = f"{API_GROUP}/v1alpha1"
 KIND = "McpServer"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 
+MORE_LABELS_ANNOTATION = f"{API_GROUP}/more-labels"
+"""On a child with labels that only today's platform asks for: their keys. Nothing else tells one
+that is no longer asked for from one that others added."""
+
 
 class Named(Protocol):
     """A server, as far as its children's metadata names it: its spec need not be readable."""

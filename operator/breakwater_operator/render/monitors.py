@@ -12,7 +12,7 @@ from breakwater_operator.api import names
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.render.intent import Intent
 from breakwater_operator.render.manifest import Manifest
-from breakwater_operator.render.metadata import COMPONENT_LABEL, metadata
+from breakwater_operator.render.metadata import COMPONENT_LABEL, MORE_LABELS_ANNOTATION, metadata
 
 METRICS = {COMPONENT_LABEL: "metrics"}
 """Tells the metrics Service from the one for clients."""
@@ -70,10 +70,11 @@ def pod_monitor(intent: Intent) -> Manifest | None:
 
 def _monitor(intent: Intent, kind: str, spec: dict[str, Any]) -> Manifest:
     server, labels = intent.server, intent.platform.monitoring.labels
+    named = {MORE_LABELS_ANNOTATION: ",".join(sorted(labels))} if labels else None
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": kind,
-        "metadata": metadata(server, server.name, dict(labels)),
+        "metadata": metadata(server, server.name, dict(labels), named),
         "spec": spec,
     }
 

@@ -16,6 +16,8 @@ CHILDREN = {
     (child["kind"], child["metadata"]["name"]): child for child in CASES["everything"].children()
 }
 
+MONITOR = next(key for key in CHILDREN if key[0] in {"ServiceMonitor", "PodMonitor"})
+
 Object = dict[str, Any]
 
 
@@ -41,6 +43,24 @@ def test_a_lost_item_differs() -> None:
     found["spec"]["template"]["spec"]["containers"][0]["env"].pop()
 
     assert drift.differs(desired, found)
+    assert not exclusive.foreign(desired, found)
+
+
+def test_labels_that_the_platform_no_longer_asks_for_differ() -> None:
+    _, found = live(*MONITOR)
+    desired = copy.deepcopy(found)
+    del desired["metadata"]["labels"]["release"]
+    del desired["metadata"]["annotations"]
+
+    assert drift.differs(desired, found)
+
+
+def test_labels_that_others_added_are_theirs() -> None:
+    desired, found = live(*MONITOR)
+    found["metadata"]["labels"]["theirs"] = "x"
+    found["metadata"]["annotations"]["theirs"] = "x"
+
+    assert not drift.differs(desired, found)
     assert not exclusive.foreign(desired, found)
 
 

@@ -1,0 +1,59 @@
+"""What becomes of servers when the platform's owner configures the operator otherwise."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from breakwater_operator.kube.kinds import SERVICE_MONITOR
+from tests.support.operator_ground import Ground, PatientApi, ground
+from tests.support.optional_kinds import installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.cluster import RunningCluster
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    name = f"configured-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
+    folder = tmp_path_factory.mktemp("configured")
+    with (
+        PatientApi(control_plane.kubeconfig) as api,
+        installed(api),
+        ground(control_plane.kubeconfig, name, folder, ROOT) as made,
+    ):
+        yield made
+
+
+def configure(op: Ground, **platform: Any) -> int:
+    """Have the operator configured otherwise; return how many requests were seen before."""
+    op.operator.stop()
+    before = len(op.proxy.seen)
+    op.operator.platform = platform
+    op.operator.start()
+    op.operator.wait_ready()
+    op.quiet(2.0)
+    return before
+
+
+def test_labels_of_monitors_come_and_go_with_the_configuration(op: Ground) -> None:
+    def labels() -> dict[str, str]:
+        found = op.find(SERVICE_MONITOR, "labelled")["metadata"]["labels"]
+        return {key: found[key] for key in ("release", "team", "theirs") if key in found}
+
+    op.ready("labelled")
+    op.patch(SERVICE_MONITOR, "labelled", {"metadata": {"labels": {"theirs": "x"}}})
+    op.quiet()
+    for asked in ({"release": "prometheus", "team": "sre"}, {"team": "sre"}, {}):
+        configure(op, monitoring={"labels": asked})
+        assert labels() == asked | {"theirs": "x"}
+
+        before = configure(op, monitoring={"labels": asked})
+        assert op.proxy.writes(before) == []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from breakwater_operator.kube.kinds import DEPLOYMENT, Kind
+from breakwater_operator.kube.kinds import DEPLOYMENT, MCP_SERVER, Kind
 from breakwater_operator.reconcile.upgrades import AT_ONCE
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator_ground import Ground, own_ground
@@ -39,12 +39,13 @@ def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) 
 
 def images(op: Ground) -> dict[str, str]:
     """The runtime image of each server."""
-    found = {}
-    for server in (CAREFUL, *IN_WAVES):
-        spec = op.find(DEPLOYMENT, f"{server}-a")["spec"]["template"]["spec"]
-        containers = {one["name"]: one["image"] for one in spec["containers"]}
-        found[server] = containers["runtime"]
-    return found
+    return {server: image(op, server) for server in (CAREFUL, *IN_WAVES)}
+
+
+def image(op: Ground, server: str) -> str:
+    """The runtime image of one."""
+    spec = op.find(DEPLOYMENT, f"{server}-a")["spec"]["template"]["spec"]
+    return str({one["name"]: one["image"] for one in spec["containers"]}["runtime"])
 
 
 def begin(op: Ground, image: str) -> None:
@@ -130,3 +131,43 @@ def test_a_turn_ends_also_where_the_manifest_has_come_to_be_refused(op: Ground) 
     eventually(
         lambda: all(images(op)[server] == NEW for server in IN_WAVES), "all", seconds=SECONDS
     )
+
+
+def fail(op: Ground, server: str) -> None:
+    """Have a rollout that gets nowhere say that it missed its deadline, which takes ten minutes."""
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    path = DEPLOYMENT.path(op.namespace, f"{server}-a", "status")
+    change = {"status": {"conditions": [late]}}
+    op.api.request("PATCH", path, change, "application/strategic-merge-patch+json")
+
+
+def test_an_upgrade_that_failed_under_an_earlier_leader_stops_all_others(op: Ground) -> None:
+    for server in IN_WAVES:
+        op.apply(server, upgradePolicy="InWaves")
+        op.wait(server, "Ready")
+        op.wait(server, "Progressing", "False", seconds=SECONDS)
+    op.quiet()
+    op.operator.stop()
+    op.create(QUOTA, "full", spec=FULL)
+    begin(op, OLD)
+    eventually(lambda: list(images(op).values()).count(OLD) >= AT_ONCE, "a wave", seconds=SECONDS)
+    op.quiet(2)
+    first, *others = [server for server in IN_WAVES if images(op)[server] == OLD]
+    op.operator.stop()
+    fail(op, first)
+    # Their pods leave no room for that one.
+    op.patch(QUOTA, "full", {"spec": {"hard": {"pods": str(2 * (2 + len(IN_WAVES) - AT_ONCE))}}})
+    for server in others:
+        op.delete(MCP_SERVER, server)
+    waiting = [server for server in IN_WAVES if server not in {first, *others}]
+
+    begin(op, OLD)
+    for server in waiting:
+        op.wait(server, "Progressing", "True", "UpgradePending")
+    op.quiet(3)
+
+    assert {image(op, server) for server in waiting} == {NEW}
+    op.delete(QUOTA, "full")
+    for server in waiting:
+        op.wait(server, "Progressing", "False", seconds=SECONDS)
+        assert image(op, server) == OLD

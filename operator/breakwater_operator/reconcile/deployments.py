@@ -7,6 +7,7 @@ from breakwater_operator.api import names
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.kube.kinds import AUTOSCALER, DEPLOYMENT
 from breakwater_operator.reconcile.world import World, controller
+from breakwater_operator.status.rollout import HAS_RUN, IS_LATE
 
 Object = dict[str, Any]
 
@@ -40,6 +41,22 @@ def is_complete(deployment: Object) -> bool:
     is_seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
     counts = {status.get("updatedReplicas", 0), status.get("replicas", 0), spec.get("replicas", 1)}
     return is_seen and len(counts) == 1
+
+
+def is_rolled_out(deployment: Object) -> bool:
+    """Whether besides they have all been ready, as far as any are wanted."""
+    is_empty = deployment["spec"].get("replicas", 1) == 0
+    return is_complete(deployment) and (is_empty or _progress(deployment) == HAS_RUN)
+
+
+def is_late(deployment: Object) -> bool:
+    """Whether the rollout of a Deployment has failed."""
+    return _progress(deployment) == IS_LATE
+
+
+def _progress(deployment: Object) -> str | None:
+    conditions = (deployment.get("status") or {}).get("conditions") or ()
+    return next((one.get("reason") for one in conditions if one["type"] == "Progressing"), None)
 
 
 def revision_of(deployment: Object | None) -> str | None:

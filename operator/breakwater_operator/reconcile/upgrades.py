@@ -14,6 +14,9 @@ from breakwater_operator.status import Rollout
 
 log = logging.getLogger(__name__)
 
+Begun = tuple[Key, bool]
+"""A server that was given a turn, and whether its upgrade failed."""
+
 AT_ONCE = 3
 """How many servers of the cluster are upgraded at the same time."""
 
@@ -24,7 +27,7 @@ class Upgrades:
     What users change is never asked for here: it comes at once, with today's rendering in it.
     """
 
-    def __init__(self, wake: Callable[[Key], None], begun: Callable[[], Iterable[Key]]) -> None:
+    def __init__(self, wake: Callable[[Key], None], begun: Callable[[], Iterable[Begun]]) -> None:
         """Give no turn yet.
 
         Args:
@@ -33,16 +36,14 @@ class Upgrades:
                 server wants one.
         """
         self._wake = wake
-        self._begun: Callable[[], Iterable[Key]] | None = begun
+        self._begun: Callable[[], Iterable[Begun]] | None = begun
         self._under_way: set[Key] = set()
         self._failed: set[Key] = set()
         self._waiting: dict[Key, None] = {}
 
     def may(self, key: Key) -> bool:
         """Take a turn; where that cannot be now, it is woken when it can."""
-        if self._begun is not None:
-            self._under_way.update(self._begun())
-            self._begun = None
+        self._recall()
         has_turn = key in self._under_way
         if not has_turn and (self._failed or len(self._under_way) >= AT_ONCE):
             self._waiting[key] = None
@@ -51,6 +52,15 @@ class Upgrades:
         self._under_way.add(key)
         return True
 
+    def _recall(self) -> None:
+        """Find out once what an earlier leader knew."""
+        begun = self._begun() if self._begun is not None else ()
+        self._begun = None
+        for key, has_failed in begun:
+            self._under_way.add(key)
+            if has_failed:
+                self._fail(key)
+
     def saw(self, key: Key, rollout: Rollout) -> None:
         """Take note of how far the pods of a server are."""
         if key not in self._under_way:
@@ -58,8 +68,11 @@ class Upgrades:
         if rollout.is_complete:
             self.forget(key)
         elif rollout.is_late and key not in self._failed:
-            self._failed.add(key)
-            log.warning("an upgrade failed, no other is begun", extra={"upgraded": "/".join(key)})
+            self._fail(key)
+
+    def _fail(self, key: Key) -> None:
+        self._failed.add(key)
+        log.warning("an upgrade failed, no other is begun", extra={"upgraded": "/".join(key)})
 
     def leave(self, key: Key) -> None:
         """Take note that a server wants no turn any more."""
@@ -81,14 +94,14 @@ class Upgrades:
             self._wake(key)
 
 
-def under_way(world: World) -> Iterator[Key]:
+def under_way(world: World) -> Iterator[Begun]:
     """Find the servers whose pods are being upgraded, by what is stored in the cluster."""
     cache = world.children[CONTROLLER_REVISION]
     for (namespace, name), _, _ in cache.states():
         stored = cache.get(namespace, name) or {}
         key = server_of(stored) if UPGRADE in (stored.get("data") or {}) else None
         deployment = deployments.find(world, *key) if key is not None else None
-        if key is None or deployment is None or deployments.is_complete(deployment):
+        if key is None or deployment is None or deployments.is_rolled_out(deployment):
             continue
         if deployments.revision_of(deployment) == stored["metadata"]["labels"].get(REVISION_LABEL):
-            yield key
+            yield key, deployments.is_late(deployment)

@@ -7,6 +7,12 @@ from typing import Any
 from breakwater_contract.names import REVISION_LABEL
 from breakwater_operator.status.facts import Facts, once
 
+HAS_RUN = "NewReplicaSetAvailable"
+"""What a Deployment says of itself once all pods of its template have been ready."""
+
+IS_LATE = "ProgressDeadlineExceeded"
+"""What it says where its controller has given up waiting for them."""
+
 NO_REPLICA_SET = "ReplicaSetCreateError"
 """What a Deployment says of itself where not even its ReplicaSet can be made."""
 
@@ -66,8 +72,8 @@ def rollout(facts: Facts) -> Rollout:
         ready=status.get("readyReplicas", 0),
         is_newest=_revision(deployment) == facts.revision,
         is_seen=_is_seen(deployment, status),
-        is_settled=progressing.get("reason") == "NewReplicaSetAvailable",
-        is_late=progressing.get("reason") == "ProgressDeadlineExceeded",
+        is_settled=progressing.get("reason") == HAS_RUN,
+        is_late=progressing.get("reason") == IS_LATE,
         refusal=_refusal(progressing, conditions.get("ReplicaFailure", {})),
     )
 

@@ -1,6 +1,15 @@
 """Turns of servers whose pods a newer operator renders otherwise."""
 
-from breakwater_operator.reconcile.upgrades import AT_ONCE, Upgrades
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import Configuration
+
+from breakwater_contract.names import REVISION_LABEL, SERVER_LABEL
+from breakwater_operator.kube.api import KubeApi
+from breakwater_operator.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT
+from breakwater_operator.reconcile.upgrades import AT_ONCE, Upgrades, under_way
+from breakwater_operator.reconcile.world import World
 from breakwater_operator.status import Rollout
 
 GOING = Rollout(wanted=2, total=2, updated=1)
@@ -8,14 +17,16 @@ LATE = Rollout(wanted=2, total=3, updated=1, is_newest=True, is_seen=True, is_la
 DONE = Rollout(wanted=2, total=2, updated=2, ready=2, is_newest=True, is_seen=True, is_settled=True)
 
 Key = tuple[str, str]
+Object = dict[str, Any]
 
 
 class Ground:
     """Turns, and who was told that one may have come."""
 
-    def __init__(self, *begun: str) -> None:
+    def __init__(self, *begun: str, failed: str = "") -> None:
         self.woken: list[str] = []
-        self.upgrades = Upgrades(lambda key: self.woken.append(key[1]), lambda: map(key, begun))
+        found = [(key(name), name in failed) for name in begun]
+        self.upgrades = Upgrades(lambda key: self.woken.append(key[1]), lambda: found)
 
     def may(self, *names: str) -> list[str]:
         """Who of these gets a turn."""
@@ -91,3 +102,76 @@ def test_turns_outlive_the_leader_that_gave_them() -> None:
     ground = Ground("x", "y")
 
     assert ground.may("a", "b", "y") == ["a", "y"]
+
+
+def test_one_that_failed_under_an_earlier_leader_stops_all_until_it_is_mended() -> None:
+    ground = Ground("x", failed="x")
+
+    assert ground.may("a", "x", "b") == ["x"]
+
+    ground.saw("x", DONE)
+
+    assert ground.woken == ["a", "b"]
+
+
+def stored(name: str, revision: str, **data: Any) -> Object:
+    return {
+        "kind": "ControllerRevision",
+        "metadata": {
+            "namespace": "team",
+            "name": f"{name}-{revision}",
+            "uid": f"{name}-{revision}",
+            "resourceVersion": "1",
+            "labels": {SERVER_LABEL: name, REVISION_LABEL: revision},
+        },
+        "data": data,
+    }
+
+
+def deployment(name: str, revision: str, progress: str, updated: int, wanted: int = 2) -> Object:
+    return {
+        "kind": "Deployment",
+        "metadata": {
+            "namespace": "team",
+            "name": f"{name}-a",
+            "uid": name,
+            "resourceVersion": "1",
+            "generation": 2,
+        },
+        "spec": {
+            "replicas": wanted,
+            "template": {"metadata": {"labels": {REVISION_LABEL: revision}}},
+        },
+        "status": {
+            "observedGeneration": 2,
+            "replicas": wanted,
+            "updatedReplicas": updated,
+            "conditions": [{"type": "Progressing", "status": "True", "reason": progress}],
+        },
+    }
+
+
+def empty() -> World:
+    return World(KubeApi(Configuration(), lambda *_: None), (), print, print)
+
+
+@pytest.mark.parametrize(
+    ("revision", "progress", "updated", "wanted", "found"),
+    [
+        pytest.param("new", "ReplicaSetUpdated", 1, 2, [(("team", "x"), False)], id="going"),
+        pytest.param("new", "ReplicaSetUpdated", 2, 2, [(("team", "x"), False)], id="not-ready"),
+        pytest.param("new", "ProgressDeadlineExceeded", 1, 2, [(("team", "x"), True)], id="late"),
+        pytest.param("new", "NewReplicaSetAvailable", 2, 2, [], id="done"),
+        pytest.param("new", "ReplicaSetUpdated", 0, 0, [], id="no-pods"),
+        pytest.param("old", "ReplicaSetUpdated", 1, 2, [], id="another-revision"),
+    ],
+)
+def test_who_was_given_a_turn_is_found_by_what_is_stored(
+    revision: str, progress: str, updated: int, wanted: int, found: Any
+) -> None:
+    world = empty()
+    world.children[CONTROLLER_REVISION].saw("ADDED", stored("x", "new", upgrade=2))
+    world.children[CONTROLLER_REVISION].saw("ADDED", stored("x", "old"))
+    world.children[DEPLOYMENT].saw("ADDED", deployment("x", revision, progress, updated, wanted))
+
+    assert list(under_way(world)) == found

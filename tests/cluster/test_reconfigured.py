@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import SERVICE_MONITOR
+from breakwater_operator.kube.kinds import DEPLOYMENT, SERVICE_MONITOR, Kind
 from tests.support.operator_ground import Ground, PatientApi, ground
 from tests.support.optional_kinds import installed
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.support.cluster import RunningCluster
 
 ROOT = Path(__file__).parents[2]
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,10 @@ def configure(op: Ground, **platform: Any) -> int:
     return before
 
 
+def generation(op: Ground, server: str) -> int:
+    return int(op.find(DEPLOYMENT, f"{server}-a")["metadata"]["generation"])
+
+
 def test_labels_of_monitors_come_and_go_with_the_configuration(op: Ground) -> None:
     def labels() -> dict[str, str]:
         found = op.find(SERVICE_MONITOR, "labelled")["metadata"]["labels"]
@@ -57,3 +63,26 @@ def test_labels_of_monitors_come_and_go_with_the_configuration(op: Ground) -> No
 
         before = configure(op, monitoring={"labels": asked})
         assert op.proxy.writes(before) == []
+
+
+def test_a_default_that_kept_pods_from_being_made_is_mended_where_it_did(op: Ground) -> None:
+    op.ready("steady")
+    op.ready("changed")
+    op.create(QUOTA, "room", spec={"hard": {"limits.memory": "20Gi"}})
+    configure(op, resources={"limits": {"memory": "900Gi"}})
+    op.apply("fresh")
+    op.apply("changed", runtime={"image": "breakwater.local/own:1"})
+    for server in ("fresh", "changed"):
+        op.wait(server, "Degraded", "True", "PodsRefused")
+    before = generation(op, "steady")
+
+    configure(op)
+
+    for server in ("fresh", "changed"):
+        op.wait(server, "Ready", seconds=SECONDS)
+        op.wait(server, "Progressing", "False", seconds=SECONDS)
+    assert generation(op, "steady") == before
+    op.quiet()
+    again = configure(op)
+    assert op.proxy.writes(again) == []
+    assert generation(op, "steady") == before

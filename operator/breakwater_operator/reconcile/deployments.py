@@ -6,7 +6,9 @@ from breakwater_contract.names import REVISION_LABEL
 from breakwater_operator.api import names
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.kube.kinds import AUTOSCALER, DEPLOYMENT
+from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.world import World, controller
+from breakwater_operator.status import Pod, pods
 from breakwater_operator.status.rollout import HAS_RUN, IS_LATE
 
 Object = dict[str, Any]
@@ -47,6 +49,23 @@ def is_rolled_out(deployment: Object) -> bool:
     """Whether besides they have all been ready, as far as any are wanted."""
     is_empty = deployment["spec"].get("replicas", 1) == 0
     return is_complete(deployment) and (is_empty or _progress(deployment) == HAS_RUN)
+
+
+def has_run(world: World, key: Key, revision: str) -> bool:
+    """Whether pods of a revision are ready, or may have been; not where it is known that none was.
+
+    A Deployment remembers that all of its pods were ready for as long as its template stays.
+    """
+    deployment = find(world, *key)
+    if deployment is None or revision_of(deployment) != revision:
+        return True
+    if deployment["spec"].get("replicas", 1) == 0 or _progress(deployment) == HAS_RUN:
+        return True
+    return any(
+        pods.is_ready(Pod(one))
+        for one in world.pods.together(key)
+        if (one["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision
+    )
 
 
 def is_late(deployment: Object) -> bool:

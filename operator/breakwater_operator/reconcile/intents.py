@@ -118,16 +118,25 @@ class Intents:
         read_at_start: Sequence[sources.Source],
         seen: Seen,
     ) -> revision.Revision:
-        """Choose the revision to run: a newer rendering of it where that may be."""
+        """Choose the revision to run: a newer rendering of it where that may be.
+
+        One of which no pod was ever ready is rendered again at once: nobody is served by it, and
+        what keeps it from that may have been a default that the platform's owner has mended.
+        """
         found = revision.current(server, self.platform, stored, read_at_start)
         key, is_asked = (server.namespace, server.name), server.spec.upgrade_policy == "InWaves"
-        if not is_asked or not revision.is_outdated(found, server, self.platform):
+        has_run = deployments.has_run(self.world, key, found.name)
+        is_possible = is_asked or not has_run
+        if not is_possible or not revision.is_outdated(found, server, self.platform):
             self.upgrades.leave(key)
             return found
-        if self.upgrades.may(key):
-            return revision.upgraded(server, self.platform, stored, read_at_start)
-        seen.is_outdated = True
-        return found
+        if has_run and not self.upgrades.may(key):
+            seen.is_outdated = True
+            return found
+        takes_turn = has_run or revision.took_turn(found.data)
+        return revision.upgraded(
+            server, self.platform, stored, read_at_start, takes_turn=takes_turn
+        )
 
     async def _issuer(self, server: McpServer, seen: Seen) -> Issuer | None:
         """Say who makes service accounts' tokens; where nobody can, who last did."""

@@ -9,7 +9,7 @@ from breakwater_operator.kube.kinds import CONTROLLER_REVISION
 from breakwater_operator.reconcile import deployments
 from breakwater_operator.reconcile.queue import Key
 from breakwater_operator.reconcile.world import World, server_of
-from breakwater_operator.render.revision import UPGRADE
+from breakwater_operator.render.revision import took_turn
 from breakwater_operator.status import Rollout
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def under_way(world: World) -> Iterator[Begun]:
     cache = world.children[CONTROLLER_REVISION]
     for (namespace, name), _, _ in cache.states():
         stored = cache.get(namespace, name) or {}
-        key = server_of(stored) if UPGRADE in (stored.get("data") or {}) else None
+        key = server_of(stored) if took_turn(stored.get("data") or {}) else None
         deployment = deployments.find(world, *key) if key is not None else None
         if key is None or deployment is None or deployments.is_rolled_out(deployment):
             continue

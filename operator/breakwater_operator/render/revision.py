@@ -24,6 +24,9 @@ NUMBER = "number"
 UPGRADE = "upgrade"
 """In the data of a revision that was rendered again although its spec stayed: its number."""
 
+UNTRIED = "untried"
+"""In the data of such a one, where no pod of the one before was ever ready: it took no turn."""
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -108,6 +111,8 @@ def upgraded(
     platform: Platform,
     stored: Iterable[Live],
     read_at_start: Sequence[Source] = (),
+    *,
+    takes_turn: bool = True,
 ) -> Revision:
     """Render a revision again, as one of its own: what is stored of one never changes.
 
@@ -115,7 +120,13 @@ def upgraded(
     """
     found = [revision for item in stored if (revision := read(item, server)) is not None]
     number = 1 + _newest(found)
-    return _new(server, platform, number, read_at_start, upgrade=number)
+    again = {UPGRADE: number} | ({} if takes_turn else {UNTRIED: True})
+    return _new(server, platform, number, read_at_start, again)
+
+
+def took_turn(data: Mapping[str, Any]) -> bool:
+    """Whether a revision was rendered again when it was its server's turn."""
+    return UPGRADE in data and UNTRIED not in data
 
 
 def remembered(server: McpServer, stored: Iterable[Live]) -> list[Mapping[str, Any]]:
@@ -208,10 +219,10 @@ def _new(
     platform: Platform,
     number: int,
     read_at_start: Sequence[Source],
-    upgrade: int | None = None,
+    again: Mapping[str, Any] = {},
 ) -> Revision:
     spec = spec_hash(server)
-    revision = _name(spec, sources.digest(read_at_start), upgrade)
+    revision = _name(spec, sources.digest(read_at_start), again.get(UPGRADE))
     data = {
         "version": DATA_VERSION,
         "server": {"uid": server.uid},
@@ -220,7 +231,7 @@ def _new(
         "image": pod.image(server, platform),
         "template": pod.template(server, platform, revision),
         **({"sources": [source.data() for source in read_at_start]} if read_at_start else {}),
-        **({UPGRADE: upgrade} if upgrade is not None else {}),
+        **again,
     }
     return Revision(revision, number, data)
 

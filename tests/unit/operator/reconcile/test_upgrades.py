@@ -8,6 +8,7 @@ from kubernetes.aio.client import Configuration
 from breakwater_contract.names import REVISION_LABEL, SERVER_LABEL
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT
+from breakwater_operator.reconcile import deployments
 from breakwater_operator.reconcile.upgrades import AT_ONCE, Upgrades, under_way
 from breakwater_operator.reconcile.world import World
 from breakwater_operator.status import Rollout
@@ -151,6 +152,20 @@ def deployment(name: str, revision: str, progress: str, updated: int, wanted: in
     }
 
 
+def pod(revision: str, ready: str) -> Object:
+    return {
+        "kind": "Pod",
+        "metadata": {
+            "namespace": "team",
+            "name": "x-a-1",
+            "uid": "x-a-1",
+            "resourceVersion": "1",
+            "labels": {SERVER_LABEL: "x", REVISION_LABEL: revision},
+        },
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
 def empty() -> World:
     return World(KubeApi(Configuration(), lambda *_: None), (), print, print)
 
@@ -175,3 +190,41 @@ def test_who_was_given_a_turn_is_found_by_what_is_stored(
     world.children[DEPLOYMENT].saw("ADDED", deployment("x", revision, progress, updated, wanted))
 
     assert list(under_way(world)) == found
+
+
+def test_who_was_rendered_again_without_a_turn_has_none() -> None:
+    world = empty()
+    again = stored("x", "new", upgrade=2, untried=True)
+    world.children[CONTROLLER_REVISION].saw("ADDED", again)
+    world.children[DEPLOYMENT].saw("ADDED", deployment("x", "new", "ReplicaSetUpdated", 1))
+
+    assert list(under_way(world)) == []
+
+
+REFUSED = ("new", "NewReplicaSetCreated", 2)
+
+
+@pytest.mark.parametrize(
+    ("made", "found", "has_run"),
+    [
+        pytest.param(REFUSED, None, False, id="no-pod"),
+        pytest.param(REFUSED, ("new", "False"), False, id="none-is-ready"),
+        pytest.param(REFUSED, ("old", "True"), False, id="only-an-older-one-is"),
+        pytest.param(REFUSED, ("new", "True"), True, id="one-is"),
+        pytest.param(("new", "NewReplicaSetAvailable", 2), None, True, id="all-were"),
+        pytest.param(("new", "NewReplicaSetCreated", 0), None, True, id="nobody-is-wanted"),
+        pytest.param(("old", "NewReplicaSetCreated", 2), None, True, id="another-revision"),
+        pytest.param(None, None, True, id="no-deployment"),
+    ],
+)
+def test_a_revision_has_not_run_where_no_pod_of_it_was_ever_ready(
+    made: tuple[str, str, int] | None, found: tuple[str, str] | None, has_run: bool
+) -> None:
+    world = empty()
+    if made is not None:
+        revision, progress, wanted = made
+        world.children[DEPLOYMENT].saw("ADDED", deployment("x", revision, progress, 0, wanted))
+    if found is not None:
+        world.pods.saw("ADDED", pod(*found))
+
+    assert deployments.has_run(world, key("x"), "new") is has_run

@@ -226,6 +226,22 @@ def test_a_change_that_cannot_be_written_is_under_way(op: Ground) -> None:
     op.wait("refused", "Ready")
 
 
+@pytest.mark.requirement("C3")
+def test_a_change_is_done_once_pods_that_answer_late_have_answered(
+    control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    slow = {"BREAKWATER_TEST_ANSWER_SECONDS": "2"}
+    with own_ground(control_plane, tmp_path_factory, "slow", environment=slow) as op:
+        op.ready("one")
+        op.wait("one", "Verified")
+
+        written = [json.loads(seen.body) for seen in op.proxy.writes() if seen.part == "status"]
+        said = [{one["type"]: one for one in it["status"]["conditions"]} for it in written]
+        done = [it for it in said if it["Progressing"]["status"] == "False"]
+        assert done
+        assert all(it["Verified"]["status"] == "True" for it in done)
+
+
 def tells(event: threading.Event, wanted: Callable[[Any], bool]) -> Callable[[Seen, bytes], bytes]:
     """Set an event once the watch of McpServers has told of such a one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -53,10 +54,13 @@ class FakeProber:
         self._api: KubeApi | None = None
         # How long a pod takes to load what has changed; kubelet takes a minute.
         self._lag_seconds = float(os.environ.get("BREAKWATER_TEST_LAG_SECONDS", "0"))  # noqa: TID251 - tests have no main
+        # How long a pod takes to answer.
+        self._answer_seconds = float(os.environ.get("BREAKWATER_TEST_ANSWER_SECONDS", "0"))  # noqa: TID251 - tests have no main
         self._loaded: dict[str, tuple[Loaded, Loaded, float]] = {}
 
     async def health(self, target: Target) -> Probe:
         """Say that a pod is well."""
+        await asyncio.sleep(self._answer_seconds)
         if self._api is None:
             self._api = KubeApi(await connection(self._kubeconfig), lambda *_: None)
         namespace, server = target.server

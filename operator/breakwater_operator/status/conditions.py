@@ -112,8 +112,8 @@ def _progress(facts: Facts) -> tuple[Status, Reason, str]:
         return "False", Reason.DEADLINE_EXCEEDED, message
     if not state.is_complete:
         return "True", Reason.ROLLING_OUT, _rolling(facts)
-    if behind := _behind(facts):
-        message = f"{behind} of {state.total} pods have yet to take over changed keys or settings"
+    if pending := _pending(facts):
+        message = f"{pending} of {state.total} pods have yet to take over changed keys or settings"
         return "True", Reason.LIVE_CHANGE_PENDING, message
     if (draining := len(pods.stopping(facts.pods))) > state.wanted:
         message = (
@@ -236,12 +236,34 @@ def _stopping(count: int, what: str = "") -> str:
     return f"1 pod{what} is stopping" if count == 1 else f"{count} pods{what} are stopping"
 
 
+def _pending(facts: Facts) -> int:
+    """Count the pods that are not known to run on the keys and settings that they should."""
+    return _behind(facts) or _unasked(facts)
+
+
 def _behind(facts: Facts) -> int:
     """Count the pods that say they run on other keys or settings than they should."""
     if facts.live is None:
         return 0
     probes = [pod.probe for pod in pods.living(facts.pods) if pod.probe is not None]
     return sum(probe.reached and probe.live != facts.live for probe in probes)
+
+
+def _unasked(facts: Facts) -> int:
+    """Count the ready pods that were never asked, where something was under way before.
+
+    An operator that has just started knows of no pod what it runs on, and takes nothing back that
+    was said of this very manifest.
+    """
+    conditions = facts.previous.get("conditions") or ()
+    was_done = any(
+        one["type"] == ConditionType.PROGRESSING
+        and (one["status"], one.get("observedGeneration")) == ("False", facts.generation)
+        for one in conditions
+    )
+    if facts.live is None or was_done:
+        return 0
+    return sum(pods.is_ready(pod) and pod.probe is None for pod in pods.living(facts.pods))
 
 
 def _refused(facts: Facts) -> list[Problem]:

@@ -834,3 +834,35 @@ def test_what_passes_by_itself_is_not_told(found: Object, due: float | None) -> 
 
     assert told(facts)["Degraded"] == ("False", "AsExpected")
     assert due_seconds(facts) == due
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        pytest.param(None, ("True", "LiveChangePending"), id="new"),
+        pytest.param(("True", 3), ("True", "LiveChangePending"), id="under-way"),
+        pytest.param(("False", 2), ("True", "LiveChangePending"), id="changed"),
+        pytest.param(("False", 3), ("False", "Complete"), id="done-and-the-operator-is-new"),
+    ],
+)
+def test_a_change_is_done_once_every_ready_pod_was_asked(
+    before: tuple[str, int] | None, expected: tuple[str, str]
+) -> None:
+    previous = {"conditions": [was_progressing(*before)]} if before else {}
+    late = (pod("web-a-1"), pod("web-a-2", None))
+    starting = (pod("web-a-1"), pod("web-a-2", None, ready=False))
+
+    assert told(replace(HEALTHY, previous=previous, pods=late))["Progressing"] == expected
+    found = told(replace(HEALTHY, previous=previous, pods=starting))
+    assert found["Progressing"] == ("False", "Complete")
+
+
+def was_progressing(status: str, generation: int) -> Object:
+    return {
+        "type": "Progressing",
+        "status": status,
+        "observedGeneration": generation,
+        "reason": "RollingOut",
+        "message": "",
+        "lastTransitionTime": "2026-01-31T08:00:00Z",
+    }

@@ -371,18 +371,27 @@ def test_what_others_may_add_stays(weather: Ground) -> None:
     weather.wait("weather", "Ready")
 
 
-def test_a_deleted_generated_key_is_replaced_and_named(op: Ground) -> None:
-    op.ready("rekeyed")
-    old = op.find(SECRET, "rekeyed-keys")["data"]["default"]
+@pytest.mark.parametrize(
+    ("name", "fails"),
+    [pytest.param("rekeyed", 0, id="at-once"), pytest.param("rekeyed-late", 1, id="late")],
+)
+def test_a_deleted_generated_key_is_replaced_and_named(op: Ground, name: str, fails: int) -> None:
+    op.ready(name)
+    old = op.find(SECRET, f"{name}-keys")["data"]["default"]
+    late = Rule(lambda seen: seen.is_write and seen.name == f"{name}-live", 409, times=fails)
+    op.proxy.rules.append(late)
 
-    op.delete(SECRET, "rekeyed-keys")
+    op.delete(SECRET, f"{name}-keys")
 
     def new() -> str:
-        return str((op.get(SECRET, "rekeyed-keys") or {}).get("data", {}).get("default", ""))
+        return str((op.get(SECRET, f"{name}-keys") or {}).get("data", {}).get("default", ""))
 
     eventually(lambda: new() not in {"", old}, "a new key", seconds=5)
-    eventually(lambda: op.find(SECRET, "rekeyed-live")["data"]["default"] == new(), "it is copied")
-    eventually(lambda: "KeyChanged" in events(op, "rekeyed"), "an event says so", seconds=5)
+    eventually(lambda: op.find(SECRET, f"{name}-live")["data"]["default"] == new(), "it is copied")
+    eventually(lambda: "KeyChanged" in events(op, name), "an event says so", seconds=5)
+    op.quiet()
+    assert events(op, name).count("KeyChanged") == 1
+    assert late.hit == fails
 
 
 def events(op: Ground, name: str) -> list[str]:

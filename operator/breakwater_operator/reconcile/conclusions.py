@@ -75,13 +75,15 @@ class Conclusions:
         if written.is_new:
             before = previous.get("conditions") or ()
             self.events.post(owner, transitions(before, status["conditions"]))
-        if seen.is_key_changed and seen.key_secret is not None:
-            self.events.post(owner, [_key_changed(seen.key_secret)])
         are_refused = not seen.is_paused and rollout(facts).refusal is not None
         asked = await self.refusals.ask(key, are_refused=are_refused)
         due = (others.due_seconds(facts), hints.due_seconds(facts))
         waits = (written.again_seconds, *due, asked)
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def tell_key_changed(self, owner: Object, secret: str) -> None:
+        """Say that clients of a server need another key than they had."""
+        self.events.post(owner, [_key_changed(secret)])
 
     async def tell_who_holds(self, owner: Object) -> float | None:
         """Say of a deleted server that it is, where that takes somebody's doing.

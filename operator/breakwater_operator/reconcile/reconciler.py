@@ -11,7 +11,7 @@ from breakwater_operator.api.models import McpServer
 from breakwater_operator.api.pause import paused_until
 from breakwater_operator.api.platform import Platform
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.kube.kinds import DEPLOYMENT
+from breakwater_operator.kube.kinds import DEPLOYMENT, SECRET
 from breakwater_operator.probe.rounds import Rounds
 from breakwater_operator.reconcile import deployments, plan
 from breakwater_operator.reconcile.conclusions import Conclusions, is_shown
@@ -223,9 +223,12 @@ class Reconciler:
         seen.problems += written.problems
         seen.failure = written.failure
         seen.problems += self.hosts.claim(intent)
+        seen.is_key_changed = intent.keys.changed and written.has_made(SECRET, seen.key_secret)
+        if seen.is_key_changed:
+            # At once: whatever else of this pass fails, the next one finds the key as it should be.
+            self.conclusions.tell_key_changed(owner, seen.key_secret)
         if written.failure is None:
             self.rivals.answered(key)
-            seen.is_key_changed = intent.keys.changed
             await self.pruner.prune(owner, intent, desired)
         is_quiet = not (seen.waits or seen.problems or seen.faults or seen.is_key_changed)
         # What is carried ends with the last old pod: that comes as a report.

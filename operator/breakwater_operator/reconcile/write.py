@@ -10,7 +10,7 @@ from breakwater_operator.api.errors import NotReadyError
 from breakwater_operator.api.names import MANAGER
 from breakwater_operator.kube.api import KubeApi
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.kube.kinds import SERVICE
+from breakwater_operator.kube.kinds import SERVICE, Kind
 from breakwater_operator.reconcile import journal, managers, plan
 from breakwater_operator.reconcile.plan import Child, Step
 from breakwater_operator.reconcile.world import World
@@ -37,6 +37,10 @@ class Written:
     created: list[Child] = field(default_factory=list)
     is_clean: bool = True
     """Whether every child is now as it should be."""
+
+    def has_made(self, kind: Kind, name: str) -> bool:
+        """Whether a child was not there and is now."""
+        return any((child.kind, child.name) == (kind, name) for child in self.created)
 
 
 class Writer:

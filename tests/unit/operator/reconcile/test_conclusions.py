@@ -8,11 +8,14 @@ import pytest
 
 from breakwater_operator.api.models import McpServer
 from breakwater_operator.kube.errors import ApiError
-from breakwater_operator.kube.kinds import CHILDREN, OPTIONAL
+from breakwater_operator.kube.kinds import CHILDREN, OPTIONAL, SECRET
 from breakwater_operator.reconcile.conclusions import Conclusions
+from breakwater_operator.reconcile.events import News
+from breakwater_operator.reconcile.plan import Child
 from breakwater_operator.reconcile.seen import OwnerGoneError, Seen
 from breakwater_operator.reconcile.servers import Servers
 from breakwater_operator.reconcile.statuses import Statuses
+from breakwater_operator.reconcile.write import Written
 
 Object = dict[str, Any]
 
@@ -40,7 +43,8 @@ class Ground:
         world = SimpleNamespace(
             children=dict.fromkeys((*CHILDREN, *OPTIONAL), nothing), ready_endpoints=lambda _: 0
         )
-        nobody = SimpleNamespace(saw=lambda *_: None, post=lambda *_: None, ask=self._ask)
+        self.posted: list[News] = []
+        nobody = SimpleNamespace(saw=lambda *_: None, post=self._post, ask=self._ask)
         parts: Any = {
             "servers": self.servers,
             "world": world,
@@ -53,6 +57,9 @@ class Ground:
 
     async def _ask(self, *_: Any, **__: Any) -> None:
         """Ask nobody."""
+
+    def _post(self, _: Object, news: list[News]) -> None:
+        self.posted += news
 
     async def conclude(self, made: Object, failure: ApiError | None = None) -> None:
         """Conclude from a pass over a server."""
@@ -107,3 +114,14 @@ async def test_a_change_that_failed_once_and_is_tried_again_was_not_observed(
     await ground.conclude(before, ApiError("conflict", status=409))
 
     assert ground.api.written[0]["status"]["observedGeneration"] == 1
+
+
+def test_a_key_that_was_made_anew_is_told_whatever_else_of_the_pass_fails(ground: Ground) -> None:
+    key = Child(SECRET, {"metadata": {"namespace": "team-a", "name": "crm-keys"}}, None)
+    written = Written(failure=ApiError("conflict", status=409), created=[key])
+
+    ground.conclusions.tell_key_changed(server(1), "crm-keys")
+
+    assert written.has_made(SECRET, "crm-keys")
+    assert not written.has_made(SECRET, "crm-live")
+    assert [(one.is_good, one.reason) for one in ground.posted] == [(False, "KeyChanged")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -350,21 +351,33 @@ def test_a_key_that_is_neither_used_nor_retained_any_more_goes(op: Ground) -> No
 
 def test_who_exposes_a_host_that_another_server_has_is_told(op: Ground) -> None:
     host = {"host": "both.example", "ingressClassName": "nginx"}
-    op.ready("both-a", expose=host)
-    op.apply("both-b", expose=host)
+    op.ready("both-b", expose=host)
+    op.apply("both-a", expose=host)
 
-    found = op.wait("both-b", "Degraded", "True", "HostTaken")
+    found = op.wait("both-a", "Degraded", "True", "HostTaken")
 
-    assert f"leads to McpServer {op.namespace}/both-a for it" in found["message"]
+    assert f"leads to McpServer {op.namespace}/both-b for it" in found["message"]
     # Whoever is inside the cluster is served.
-    op.wait("both-b", "Ready")
-    assert op.condition("both-a", "Degraded")["status"] == "False"
-    op.apply("both-b", expose=host | {"ingressClassName": "internal"})
-    op.wait("both-b", "Degraded", "False")
-    op.apply("both-b", expose=host)
-    op.wait("both-b", "Degraded", "True", "HostTaken")
-    op.delete(MCP_SERVER, "both-a")
-    op.wait("both-b", "Degraded", "False")
+    op.wait("both-a", "Ready")
+    assert op.condition("both-b", "Degraded")["status"] == "False"
+    op.quiet()
+    before, late = len(op.proxy.seen), threading.Event()
+    op.operator.kill()
+    op.proxy.rules.append(Rule(lambda seen: seen.name.startswith("both-b"), late=late))
+    op.operator.start()
+    op.operator.wait_ready()
+    op.quiet()
+    late.set()
+    op.quiet()
+    # Nothing is taken back by who has just come to lead.
+    written = [seen.name for seen in op.proxy.writes(before) if seen.part == "status"]
+    assert not {"both-b", "both-a"} & {*written}
+    op.apply("both-a", expose=host | {"ingressClassName": "internal"})
+    op.wait("both-a", "Degraded", "False")
+    op.apply("both-a", expose=host)
+    op.wait("both-a", "Degraded", "True", "HostTaken")
+    op.delete(MCP_SERVER, "both-b")
+    op.wait("both-a", "Degraded", "False")
 
 
 class TestTls:

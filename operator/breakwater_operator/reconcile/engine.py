@@ -223,7 +223,9 @@ class Engine:
         try:
             self._signing = await self._keeper.load()
             self._wake_all()
-            await self._work_all(self._reconciler(self._signing), self._signing)
+            reconciler = self._reconciler(self._signing)
+            reconciler.hosts.look(self._servers.all())
+            await self._work_all(reconciler, self._signing)
         finally:
             self._is_working = False
             self._queue.clear()

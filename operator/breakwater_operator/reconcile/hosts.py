@@ -1,6 +1,6 @@
 """Hosts that several servers ask for: which one of them gets the requests, and who is told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from breakwater_operator.api.reasons import Reason
@@ -52,6 +52,15 @@ class Hosts:
         if place is None or first is None or first == key:
             return []
         return [_taken(place, first, is_near=first[0] == key[0])]
+
+    def look(self, servers: Iterable[Key]) -> None:
+        """Take note of what leads to servers already.
+
+        Who comes to lead passes over one after the other, and the first one may have its host from
+        none of those that are yet to come.
+        """
+        for key in servers:
+            self.keep(key)
 
     def keep(self, key: Key) -> None:
         """Take note of the host of a server that nothing is written of: what there is leads to it.

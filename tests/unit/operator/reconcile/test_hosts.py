@@ -112,6 +112,17 @@ ENTRY = {
 }
 
 
+def test_who_comes_to_lead_knows_who_has_a_host_before_the_first_pass(ground: Ground) -> None:
+    for name, since in (("new", NEW), ("old", OLD)):
+        metadata = {"namespace": "a", "name": name, "creationTimestamp": since}
+        ground.routes["a", name] = ROUTE | {"metadata": metadata}
+
+    ground.hosts.look([("a", "new"), ("a", "none"), ("a", "old")])
+
+    assert "leads to McpServer a/old" in ground.claim("new", NEW)[0]
+    assert ground.claim("old", OLD) == []
+
+
 @pytest.mark.parametrize(
     ("live", "expose"),
     [

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from breakwater_operator.kube.kinds import DEPLOYMENT, SERVICE_MONITOR, Kind
+from dev.cluster.api import ApiError
+from tests.support.cluster import eventually
 from tests.support.operator_ground import Ground, PatientApi, ground
 from tests.support.optional_kinds import installed
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 SECONDS = 120
 
 
@@ -86,3 +90,58 @@ def test_a_default_that_kept_pods_from_being_made_is_mended_where_it_did(op: Gro
     again = configure(op)
     assert op.proxy.writes(again) == []
     assert generation(op, "steady") == before
+
+
+def test_a_default_that_somebody_refused_is_mended_where_it_was(op: Ground) -> None:
+    wrong = {"images": {"runtime": "wrong.local/runtime:1"}}
+    op.ready("before")
+    with refused(op, "before", "wrong.local/"):
+        configure(op, **wrong)
+        op.apply("new")
+        op.apply("before", pod={"labels": {"team": "x"}})
+        for server in ("new", "before"):
+            op.wait(server, "Degraded", "True", "ApplyFailed")
+
+        configure(op)
+
+        for server in ("new", "before"):
+            op.wait(server, "Ready", seconds=SECONDS)
+            op.wait(server, "Progressing", "False", seconds=SECONDS)
+        op.quiet()
+        again = configure(op)
+        assert op.proxy.writes(again) == []
+
+
+@contextmanager
+def refused(op: Ground, server: str, registry: str) -> Iterator[None]:
+    """Have the API server refuse Deployments with images of a registry, as policies do."""
+    image = {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": registry}
+    rules = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
+    expression = f"object.spec.template.spec.containers.all(c, !c.image.startsWith('{registry}'))"
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": op.namespace}}
+    policy = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {
+            "namespaceSelector": selector,
+            "resourceRules": [rules | {"operations": ["CREATE", "UPDATE"]}],
+        },
+        "validations": [{"expression": expression}],
+    }
+    bound = {"policyName": op.namespace, "validationActions": ["Deny"]}
+    made = [("validatingadmissionpolicies", policy), ("validatingadmissionpolicybindings", bound)]
+    for plural, spec in made:
+        op.api.create(f"{ADMISSION}/{plural}", {"metadata": {"name": op.namespace}, "spec": spec})
+
+    def is_refused() -> bool:
+        try:
+            op.patch(DEPLOYMENT, f"{server}-a", [image], is_tried=True)
+        except ApiError:
+            return True
+        return False
+
+    try:
+        eventually(is_refused, "the policy holds", seconds=60)
+        yield
+    finally:
+        for plural, _ in reversed(made):
+            op.api.delete(f"{ADMISSION}/{plural}/{op.namespace}")

@@ -51,17 +51,25 @@ def is_rolled_out(deployment: Object) -> bool:
     return is_complete(deployment) and (is_empty or _progress(deployment) == HAS_RUN)
 
 
-def has_run(world: World, key: Key, revision: str) -> bool:
+def has_run(world: World, key: Key, revision: str, *, was_verified: bool) -> bool:
     """Whether pods of a revision are ready, or may have been; not where it is known that none was.
 
-    A Deployment remembers that all of its pods were ready for as long as its template stays.
+    A Deployment remembers that all of its pods were ready for as long as its template stays. Where
+    there is none, it may have been refused, or somebody has deleted it.
+
+    Args:
+        world: What is known of the cluster.
+        key: The server.
+        revision: The revision.
+        was_verified: Whether the server has ever been spoken with.
     """
     deployment = find(world, *key)
-    if deployment is None or revision_of(deployment) != revision:
-        return True
-    if deployment["spec"].get("replicas", 1) == 0 or _progress(deployment) == HAS_RUN:
-        return True
-    return any(
+    if deployment is None:
+        is_known = was_verified
+    else:
+        is_settled = deployment["spec"].get("replicas", 1) == 0 or _progress(deployment) == HAS_RUN
+        is_known = is_settled and revision_of(deployment) == revision
+    return is_known or any(
         pods.is_ready(Pod(one))
         for one in world.pods.together(key)
         if (one["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision

@@ -125,7 +125,7 @@ class Intents:
         """
         found = revision.current(server, self.platform, stored, read_at_start)
         key, is_asked = (server.namespace, server.name), server.spec.upgrade_policy == "InWaves"
-        has_run = deployments.has_run(self.world, key, found.name)
+        has_run = deployments.has_run(self.world, key, found.name, was_verified=seen.was_verified)
         is_possible = is_asked or not has_run
         if not is_possible or not revision.is_outdated(found, server, self.platform):
             self.upgrades.leave(key)

@@ -187,7 +187,7 @@ class Reconciler:
 
     async def _make(self, owner: Object) -> Seen:
         """Read, render, plan, apply."""
-        seen = Seen()
+        seen = Seen(was_verified=bool((owner.get("status") or {}).get("server")))
         try:
             server = McpServer.parse(owner)
             scaled = await self.scalers.look(

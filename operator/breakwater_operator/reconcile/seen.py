@@ -33,6 +33,8 @@ class Seen:
     """What a pass has found out so far, in the words of `Facts`."""
 
     server: McpServer | None = None
+    was_verified: bool = False
+    """Whether the server has ever been spoken with."""
     faults: tuple[Fault, ...] = ()
     waits: list[NotReadyError] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

@@ -213,18 +213,24 @@ REFUSED = ("new", "NewReplicaSetCreated", 2)
         pytest.param(REFUSED, ("new", "True"), True, id="one-is"),
         pytest.param(("new", "NewReplicaSetAvailable", 2), None, True, id="all-were"),
         pytest.param(("new", "NewReplicaSetCreated", 0), None, True, id="nobody-is-wanted"),
-        pytest.param(("old", "NewReplicaSetCreated", 2), None, True, id="another-revision"),
-        pytest.param(None, None, True, id="no-deployment"),
+        pytest.param(("old", "NewReplicaSetAvailable", 2), None, False, id="another-revision"),
+        pytest.param(("old", "NewReplicaSetAvailable", 2), ("new", "True"), True, id="went-back"),
     ],
 )
 def test_a_revision_has_not_run_where_no_pod_of_it_was_ever_ready(
-    made: tuple[str, str, int] | None, found: tuple[str, str] | None, has_run: bool
+    made: tuple[str, str, int], found: tuple[str, str] | None, has_run: bool
 ) -> None:
     world = empty()
-    if made is not None:
-        revision, progress, wanted = made
-        world.children[DEPLOYMENT].saw("ADDED", deployment("x", revision, progress, 0, wanted))
+    revision, progress, wanted = made
+    world.children[DEPLOYMENT].saw("ADDED", deployment("x", revision, progress, 0, wanted))
     if found is not None:
         world.pods.saw("ADDED", pod(*found))
 
-    assert deployments.has_run(world, key("x"), "new") is has_run
+    assert deployments.has_run(world, key("x"), "new", was_verified=True) is has_run
+
+
+@pytest.mark.parametrize("was_verified", [True, False])
+def test_who_has_no_deployment_has_run_where_somebody_ever_spoke_with_it(
+    was_verified: bool,
+) -> None:
+    assert deployments.has_run(empty(), key("x"), "new", was_verified=was_verified) is was_verified

@@ -19,14 +19,23 @@ def traces(name: str, state: Path, interface: str) -> list[str]:
     own = re.compile(rf"breakwater-{re.escape(name)}\b|/breakwater/{re.escape(name)}/|{state}/")
     found = [f"mount {line}" for line in _lines(Path("/proc/mounts")) if own.search(line)]
     found += [f"namespace {line}" for line in _run("ip", "netns", "list") if own.search(line)]
-    found += [f"link {line}" for line in _run("ip", "-o", "link") if f"{interface}@" in line]
-    found += [f"route {line}" for line in _run("ip", "route") if f"dev {interface} " in line]
+    links = [line for line in _run("ip", "-o", "link") if f"{interface}@" in line]
+    # What is free is soon given to the next cluster that anybody starts.
+    if not any(_is_of_another(line, name) for line in links):
+        found += [f"link {line}" for line in links]
+        found += [f"route {line}" for line in _run("ip", "route") if f"dev {interface} " in line]
     groups = Path("/sys/fs/cgroup").glob(f"**/breakwater-{name}")
     found += [f"cgroup {path}" for path in groups]
     files = [Path("/run/breakwater") / name, state]
     files += Path("/var/lib/cni/results").glob(f"breakwater-{name}-*")
     found += [f"file {path}" for path in files if path.exists()]
     return found + [f"process {line}" for line in _processes(own)]
+
+
+def _is_of_another(link: str, name: str) -> bool:
+    """Whether a wire leads to another cluster."""
+    _, _, namespace = link.partition(" link-netns ")
+    return bool(namespace) and namespace.split()[0] != f"breakwater-{name}"
 
 
 def _processes(own: re.Pattern[str]) -> list[str]:

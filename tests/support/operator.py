@@ -56,6 +56,8 @@ class FakeProber:
         self._lag_seconds = float(os.environ.get("BREAKWATER_TEST_LAG_SECONDS", "0"))  # noqa: TID251 - tests have no main
         # How long a pod takes to answer.
         self._answer_seconds = float(os.environ.get("BREAKWATER_TEST_ANSWER_SECONDS", "0"))  # noqa: TID251 - tests have no main
+        # Why it refuses its settings; None: it does not.
+        self._fault = os.environ.get("BREAKWATER_TEST_SETTINGS_FAULT")  # noqa: TID251 - tests have no main
         self._loaded: dict[str, tuple[Loaded, Loaded, float]] = {}
 
     async def health(self, target: Target) -> Probe:
@@ -76,7 +78,7 @@ class FakeProber:
         live = settings["data"]["v1.json"].encode()
         newest = live_hash(content[HASH_KEY_FILE], live, files)
         loaded, known = self._late(target.uid, (newest, _operator_keys(live)))
-        return Probe(reached=True, live=loaded, operator_keys=known)
+        return Probe(reached=True, live=loaded, operator_keys=known, settings_fault=self._fault)
 
     def _late(self, uid: str, newest: Loaded) -> Loaded:
         """Say what a pod has loaded, of what has been there for a while."""

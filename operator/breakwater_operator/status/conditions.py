@@ -140,6 +140,8 @@ def degraded(facts: Facts) -> Condition:
         *pods.problems(facts.pods),
         *others.problems(facts),
     ]
+    if not found and (told := _told_before(facts)):
+        return told
     if not found:
         message = "nothing is known to be wrong"
         return Condition(ConditionType.DEGRADED, "False", Reason.AS_EXPECTED, message)
@@ -184,6 +186,15 @@ def _nobody_before(facts: Facts) -> Problem | None:
     if said is None or said.reason not in {Reason.SUSPENDED, Reason.SCALED_TO_ZERO}:
         return None
     return Problem(said.reason, said.message) if rollout(facts).wanted == 0 else None
+
+
+def _told_before(facts: Facts) -> Condition | None:
+    """Repeat what a pod has said of itself that was not asked since."""
+    said = _said(facts, ConditionType.DEGRADED)
+    if said is None or said.status != "True" or said.reason not in pods.TOLD:
+        return None
+    unasked = (pod for pod in pods.living(facts.pods) if pod.probe is None)
+    return said if any(pods.title(pod) in said.message for pod in unasked) else None
 
 
 def _said(facts: Facts, kind: ConditionType) -> Condition | None:

@@ -30,6 +30,14 @@ REASONS = {
 }
 """Our reasons by those of runtimes; that a backend starts is nothing wrong."""
 
+TOLD = {
+    Reason.BACKEND_FAILED,
+    Reason.SETTINGS_REFUSED,
+    Reason.SHARED_RATES_AWAY,
+    *REASONS.values(),
+}
+"""What nobody knows of a pod but by asking it."""
+
 OUT_OF_MEMORY = "OOMKilled"
 
 CONFIG_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
@@ -42,6 +50,11 @@ each time it tries again."""
 def name(pod: Pod) -> str:
     """The name of a pod."""
     return str(pod.object["metadata"]["name"])
+
+
+def title(pod: Pod) -> str:
+    """What messages about a pod begin with."""
+    return f"Pod {name(pod)}: "
 
 
 def living(pods: Iterable[Pod]) -> list[Pod]:
@@ -72,8 +85,7 @@ def problems(pods: Iterable[Pod]) -> list[Problem]:
     found: dict[Reason, Problem] = {}
     for pod in living(pods):
         for reason, words in _problems(pod):
-            message = f"Pod {name(pod)}: {words}"
-            found.setdefault(reason, Problem(reason, message))
+            found.setdefault(reason, Problem(reason, title(pod) + words))
     return list(found.values())
 
 

@@ -866,3 +866,29 @@ def was_progressing(status: str, generation: int) -> Object:
         "message": "",
         "lastTransitionTime": "2026-01-31T08:00:00Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("pods", "expected"),
+    [
+        pytest.param(
+            (pod("web-a-1", None, ready=False), pod("web-a-2")),
+            ("True", "BackendUnreachable"),
+            id="not-asked-yet",
+        ),
+        pytest.param(
+            (pod("web-a-1"), pod("web-a-2", None)), ("False", "AsExpected"), id="it-is-well-now"
+        ),
+        pytest.param((pod("web-a-2", None),), ("False", "AsExpected"), id="it-is-gone"),
+    ],
+)
+def test_what_a_pod_said_is_repeated_until_it_was_asked_again(
+    pods: tuple[Pod, ...], expected: tuple[str, str]
+) -> None:
+    finding = Finding("main", "BackendUnreachable", "nobody listens")
+    ill = pod("web-a-1", replace(VERIFIED, findings=(finding,)), ready=False)
+    before = conclude(replace(HEALTHY, pods=(ill, pod("web-a-2"))))
+
+    found = told(replace(HEALTHY, previous=before, pods=pods))
+
+    assert found["Degraded"] == expected

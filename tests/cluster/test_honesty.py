@@ -155,6 +155,20 @@ def test_what_a_pod_said_is_not_taken_back_by_who_has_yet_to_ask_it(
         assert op.condition("one", "Degraded") == since
 
 
+@pytest.mark.requirement("C3")
+def test_a_conflict_with_what_is_gone_by_now_is_no_failure_to_tell_of(op: Ground) -> None:
+    conflict = Rule(lambda seen: seen.what == "PATCH configmaps", 409, times=1)
+    op.proxy.rules.append(conflict)
+    before = len(op.proxy.seen)
+
+    op.ready("gone")
+
+    assert conflict.hit == 1
+    said = [seen.body for seen in op.proxy.writes(before) if seen.part == "status"]
+    assert said
+    assert not any(b"ApplyFailed" in body for body in said)
+
+
 def tells(event: threading.Event, wanted: Callable[[Any], bool]) -> Callable[[Seen, bytes], bytes]:
     """Set an event once the watch of McpServers has told of such a one."""
 

@@ -161,9 +161,7 @@ class Writer:
         except ApiError as error:
             if not error.conflict:
                 raise
-            metadata = child.desired["metadata"]
-            live = await self._api.get(child.kind, metadata["namespace"], metadata["name"])
-            found = child.found(live)
+            found = child.found(await self._in_the_way(child, error))
             return found, plan.step(found, uid)
         journal.note("created", child.title)
         return child.found(live), Step.CREATE
@@ -229,11 +227,20 @@ class Writer:
 
     async def _as_it_is(self, child: Child, conflict: ApiError) -> Child:
         """Read a child anew; one that was replaced meanwhile is for the next pass."""
-        metadata = child.desired["metadata"]
-        live = await self._api.get(child.kind, metadata["namespace"], metadata["name"])
+        live = await self._in_the_way(child, conflict)
         if child.live is None or live["metadata"]["uid"] != child.live["metadata"]["uid"]:
             raise conflict
         return child.found(live)
+
+    async def _in_the_way(self, child: Child, conflict: ApiError) -> Object:
+        """Read what has the name of a child; where that is gone by now, there was a conflict."""
+        metadata = child.desired["metadata"]
+        try:
+            return await self._api.get(child.kind, metadata["namespace"], metadata["name"])
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            raise conflict from error
 
     def _writing(self, child: Child) -> AbstractContextManager[None]:
         metadata = child.desired["metadata"]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from breakwater_operator.kube.kinds import DEPLOYMENT, MCP_SERVER, Kind
+from breakwater_operator.kube.kinds import CONTROLLER_REVISION, DEPLOYMENT, MCP_SERVER, Kind
 from breakwater_operator.reconcile.upgrades import AT_ONCE
 from tests.support.cluster import RunningCluster, eventually
+from tests.support.faultproxy import Rule
 from tests.support.operator_ground import Ground, own_ground
 
 if TYPE_CHECKING:
@@ -94,6 +95,42 @@ def test_an_upgrade_is_made_once(op: Ground) -> None:
     op.quiet(1.5)
 
     assert op.proxy.writes(before) == []
+
+
+def test_a_turn_that_was_stored_and_not_yet_begun_is_one(op: Ground) -> None:
+    op.operator.stop()
+    op.create(QUOTA, "full", spec=FULL)
+    op.proxy.rules.append(Rule(lambda seen: seen.what == "PATCH deployments", 503))
+    op.operator.image = OLD
+    op.operator.start()
+
+    def has_turn() -> int:
+        found = op.api.get(CONTROLLER_REVISION.path(op.namespace))["items"]
+        return sum(one["data"]["image"] == OLD for one in found)
+
+    def begun() -> int:
+        return sum(image(op, server) == OLD for server in IN_WAVES)
+
+    before = has_turn()
+    eventually(lambda: has_turn() - before >= AT_ONCE, "a wave is stored", seconds=SECONDS)
+    op.operator.kill()
+    op.proxy.rules.clear()
+    assert begun() == 0
+
+    begin(op, OLD)
+    eventually(lambda: begun() >= AT_ONCE, "a wave", seconds=SECONDS)
+    op.quiet(3)
+    wave = begun()
+    op.delete(QUOTA, "full")
+    for server in IN_WAVES:
+        op.wait(server, "Progressing", "False", seconds=SECONDS)
+    op.operator.stop()
+    begin(op, NEW)
+    eventually(lambda: begun() == 0, "all again", seconds=SECONDS)
+    for server in IN_WAVES:
+        op.wait(server, "Progressing", "False", seconds=SECONDS)
+
+    assert wave == AT_ONCE
 
 
 def test_a_change_is_not_kept_waiting_by_a_wave(op: Ground) -> None:

@@ -3,14 +3,17 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 from breakwater_contract.names import REVISION_LABEL
 from breakwater_operator.kube.kinds import CONTROLLER_REVISION
 from breakwater_operator.reconcile import deployments
 from breakwater_operator.reconcile.queue import Key
-from breakwater_operator.reconcile.world import World, server_of
-from breakwater_operator.render.revision import took_turn
+from breakwater_operator.reconcile.world import World, controller, server_of
+from breakwater_operator.render.revision import NUMBER, took_turn
 from breakwater_operator.status import Rollout
+
+Object = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -95,13 +98,32 @@ class Upgrades:
 
 
 def under_way(world: World) -> Iterator[Begun]:
-    """Find the servers whose pods are being upgraded, by what is stored in the cluster."""
-    cache = world.children[CONTROLLER_REVISION]
-    for (namespace, name), _, _ in cache.states():
-        stored = cache.get(namespace, name) or {}
-        key = server_of(stored) if took_turn(stored.get("data") or {}) else None
-        deployment = deployments.find(world, *key) if key is not None else None
-        if key is None or deployment is None or deployments.is_rolled_out(deployment):
+    """Find the servers whose pods are being upgraded, by what is stored in the cluster.
+
+    That is first what a turn leads to, and then the Deployment: there may be only the one of them.
+    """
+    for key, stored in _newest(world).items():
+        deployment = deployments.find(world, *key) if took_turn(stored["data"]) else None
+        if deployment is None:
             continue
-        if deployments.revision_of(deployment) == stored["metadata"]["labels"].get(REVISION_LABEL):
-            yield key, deployments.is_late(deployment)
+        label = stored["metadata"]["labels"].get(REVISION_LABEL)
+        is_begun = deployments.revision_of(deployment) == label
+        if not is_begun or not deployments.is_rolled_out(deployment):
+            yield key, is_begun and deployments.is_late(deployment)
+
+
+def _newest(world: World) -> dict[Key, Object]:
+    """The newest stored revision of each server; one that lost its owner may be nobody's."""
+    cache = world.children[CONTROLLER_REVISION]
+    found: dict[Key, Object] = {}
+    for name, _, _ in cache.states():
+        stored = cache.get(*name) or {"metadata": {}}
+        key = server_of(stored) if controller(stored) is not None else None
+        if key is not None and _number(stored) > _number(found.get(key)):
+            found[key] = stored
+    return found
+
+
+def _number(stored: Object | None) -> int:
+    number = ((stored or {}).get("data") or {}).get(NUMBER)
+    return number if isinstance(number, int) else 0

@@ -124,6 +124,7 @@ def stored(name: str, revision: str, **data: Any) -> Object:
             "uid": f"{name}-{revision}",
             "resourceVersion": "1",
             "labels": {SERVER_LABEL: name, REVISION_LABEL: revision},
+            "ownerReferences": [{"uid": name, "controller": True}],
         },
         "data": data,
     }
@@ -178,23 +179,46 @@ def empty() -> World:
         pytest.param("new", "ProgressDeadlineExceeded", 1, 2, [(("team", "x"), True)], id="late"),
         pytest.param("new", "NewReplicaSetAvailable", 2, 2, [], id="done"),
         pytest.param("new", "ReplicaSetUpdated", 0, 0, [], id="no-pods"),
-        pytest.param("old", "ReplicaSetUpdated", 1, 2, [], id="another-revision"),
+        pytest.param("old", "NewReplicaSetAvailable", 2, 2, [(("team", "x"), False)], id="stored"),
+        pytest.param(
+            "old", "ProgressDeadlineExceeded", 1, 2, [(("team", "x"), False)], id="before"
+        ),
     ],
 )
 def test_who_was_given_a_turn_is_found_by_what_is_stored(
     revision: str, progress: str, updated: int, wanted: int, found: Any
 ) -> None:
     world = empty()
-    world.children[CONTROLLER_REVISION].saw("ADDED", stored("x", "new", upgrade=2))
-    world.children[CONTROLLER_REVISION].saw("ADDED", stored("x", "old"))
+    world.children[CONTROLLER_REVISION].saw("ADDED", stored("x", "new", number=2, upgrade=2))
+    world.children[CONTROLLER_REVISION].saw("ADDED", stored("x", "old", number=1))
     world.children[DEPLOYMENT].saw("ADDED", deployment("x", revision, progress, updated, wanted))
 
     assert list(under_way(world)) == found
 
 
+def test_what_an_orphaned_revision_says_is_nobodys_turn() -> None:
+    world = empty()
+    orphan = stored("x", "new", number=2, upgrade=2)
+    del orphan["metadata"]["ownerReferences"]
+    world.children[CONTROLLER_REVISION].saw("ADDED", orphan)
+    world.children[DEPLOYMENT].saw("ADDED", deployment("x", "new", "ReplicaSetUpdated", 1))
+
+    assert list(under_way(world)) == []
+
+
+def test_whose_user_has_changed_it_since_has_no_turn() -> None:
+    world = empty()
+    for number, data in enumerate(({}, {"upgrade": 2}, {}), start=1):
+        revision = stored("x", f"r{number}", number=number, **data)
+        world.children[CONTROLLER_REVISION].saw("ADDED", revision)
+    world.children[DEPLOYMENT].saw("ADDED", deployment("x", "r3", "ReplicaSetUpdated", 1))
+
+    assert list(under_way(world)) == []
+
+
 def test_who_was_rendered_again_without_a_turn_has_none() -> None:
     world = empty()
-    again = stored("x", "new", upgrade=2, untried=True)
+    again = stored("x", "new", number=2, upgrade=2, untried=True)
     world.children[CONTROLLER_REVISION].saw("ADDED", again)
     world.children[DEPLOYMENT].saw("ADDED", deployment("x", "new", "ReplicaSetUpdated", 1))
 

@@ -352,6 +352,8 @@ def test_a_key_that_is_neither_used_nor_retained_any_more_goes(op: Ground) -> No
 def test_who_exposes_a_host_that_another_server_has_is_told(op: Ground) -> None:
     host = {"host": "both.example", "ingressClassName": "nginx"}
     op.ready("both-b", expose=host)
+    # Which one is older is known by the second.
+    time.sleep(1.1)
     op.apply("both-a", expose=host)
 
     found = op.wait("both-a", "Degraded", "True", "HostTaken")

@@ -157,7 +157,9 @@ async def test_how_much_is_logged_changes_while_it_runs(traced: Traced) -> None:
     await traced.call("holds")
     await traced.runtime.until_log("slow operation")
     audit = [each for each in traced.runtime.lines() if each.get("event") == "tool.called"]
-    slow = [each for each in traced.runtime.lines() if each["message"] == "slow operation"]
+    told = [each for each in traced.runtime.lines() if each["message"] == "slow operation"]
+    # On a busy machine what comes without a tool may be slow too.
+    slow = [each for each in told if each["tool"]]
     assert [each["target"] for each in audit] == ["synchronous", "holds"]
     assert all(each["correlationId"] and each["context"]["principal"] == "alice" for each in audit)
     assert slow[-1]["tool"] == "holds"

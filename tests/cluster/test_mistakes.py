@@ -160,7 +160,8 @@ def image_is_not_there(op: Ground) -> None:
             pod for pod in found if pod["metadata"]["labels"].get("breakwater.dev/server") == SERVER
         ]
 
-    eventually(lambda: len(pods()) == 2, "there are pods")
+    # What nobody has pretended to run yet would be pretended to run afterwards.
+    eventually(lambda: ["podIP" in it["status"] for it in pods()] == [True, True], "they run")
     for pod in pods():
         path = POD.path(op.namespace, pod["metadata"]["name"], "status")
         op.api.request("PATCH", path, {"status": status}, "application/strategic-merge-patch+json")

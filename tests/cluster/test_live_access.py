@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from breakwater_operator.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, MCP_SERVER, SECRET, Kind
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator import decoded
-from tests.support.operator_ground import Ground, own_ground
+from tests.support.operator_ground import Ground, now, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_changed_access_and_limits_reach_the_live_settings_and_restart_nothing(o
 
 def test_that_nobody_is_let_in_any_more_is_said_when_the_date_has_come(op: Ground) -> None:
     op.ready("open")
-    end = datetime.now(UTC) + timedelta(seconds=15)  # noqa: TID251 - the operator has no other clock
+    end = now() + timedelta(seconds=15)
     op.ready("open", access={"permissive": {"until": f"{end:%Y-%m-%dT%H:%M:%SZ}"}})
     op.quiet()
     before = len(op.proxy.seen)
@@ -79,7 +79,7 @@ def test_that_nobody_is_let_in_any_more_is_said_when_the_date_has_come(op: Groun
         seconds=60,
     )
 
-    assert datetime.now(UTC) >= end.replace(microsecond=0)  # noqa: TID251 - the same clock
+    assert now() >= end.replace(microsecond=0)
     op.quiet(2.0)
     writes = [(seen.name, seen.part) for seen in op.proxy.writes(before) if "open" in seen.name]
     assert set(writes) <= {("open", "status")}

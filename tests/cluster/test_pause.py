@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from breakwater_operator.api.pause import ANNOTATION
 from breakwater_operator.kube.kinds import DEPLOYMENT, MCP_SERVER, SERVICE
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.operator_ground import Ground, own_ground
+from tests.support.operator_ground import Ground, now, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with own_ground(control_plane, tmp_path_factory, "pause") as made:
         yield made
-
-
-def now() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - as the operator's own clock says
 
 
 def pause(op: Ground, name: str, until: datetime | str | None) -> None:

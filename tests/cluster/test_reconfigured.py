@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,15 +10,14 @@ import pytest
 from breakwater_operator.kube.kinds import DEPLOYMENT, SERVICE_MONITOR, Kind
 from dev.cluster.api import ApiError
 from tests.support.cluster import eventually
-from tests.support.operator_ground import Ground, PatientApi, ground
-from tests.support.optional_kinds import installed
+from tests.support.optional_kinds import complete_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.cluster import RunningCluster
+    from tests.support.operator_ground import Ground
 
-ROOT = Path(__file__).parents[2]
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 SECONDS = 120
@@ -28,13 +25,7 @@ SECONDS = 120
 
 @pytest.fixture(scope="module")
 def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    name = f"configured-{uuid.uuid4().hex[:8]}"  # noqa: TID251 - it has to be new, not known
-    folder = tmp_path_factory.mktemp("configured")
-    with (
-        PatientApi(control_plane.kubeconfig) as api,
-        installed(api),
-        ground(control_plane.kubeconfig, name, folder, ROOT) as made,
-    ):
+    with complete_ground(control_plane, tmp_path_factory, "configured") as made:
         yield made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +12,7 @@ from breakwater_operator.api.pause import ANNOTATION
 from breakwater_operator.kube.kinds import DEPLOYMENT, MCP_SERVER, POD, SECRET
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator import decoded
-from tests.support.operator_ground import Ground, own_ground
+from tests.support.operator_ground import Ground, now, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def test_a_key_is_withdrawn_while_the_manifest_is_refused_and_nothing_else_is_do
 
 def test_no_key_is_withdrawn_while_the_server_is_paused(op: Ground) -> None:
     refused(op, "two")
-    until = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251 - as the operator's own clock says
+    until = now() + timedelta(hours=1)
     op.patch(MCP_SERVER, "two", {"metadata": {"annotations": {ANNOTATION: until.isoformat()}}})
     eventually(
         lambda: "no key withdrawn" in op.condition("two", "Progressing")["message"], "it says so"

@@ -40,6 +40,9 @@ Loaded = tuple[str, tuple[str, ...]]
 
 RUNTIME_IMAGE = "breakwater.local/runtime:test"
 
+WISHES = os.environ  # noqa: TID251 - the process that a test starts is told by it what to pretend
+"""What a test wants of the operator and of the pods that it starts."""
+
 
 class FakeProber:
     """Answers for pods that only pretend to run: always well, always on the newest settings.
@@ -53,11 +56,11 @@ class FakeProber:
         self._kubeconfig = kubeconfig
         self._api: KubeApi | None = None
         # How long a pod takes to load what has changed; kubelet takes a minute.
-        self._lag_seconds = float(os.environ.get("BREAKWATER_TEST_LAG_SECONDS", "0"))  # noqa: TID251 - tests have no main
+        self._lag_seconds = float(WISHES.get("BREAKWATER_TEST_LAG_SECONDS", "0"))
         # How long a pod takes to answer.
-        self._answer_seconds = float(os.environ.get("BREAKWATER_TEST_ANSWER_SECONDS", "0"))  # noqa: TID251 - tests have no main
+        self._answer_seconds = float(WISHES.get("BREAKWATER_TEST_ANSWER_SECONDS", "0"))
         # Why it refuses its settings; None: it does not.
-        self._fault = os.environ.get("BREAKWATER_TEST_SETTINGS_FAULT")  # noqa: TID251 - tests have no main
+        self._fault = WISHES.get("BREAKWATER_TEST_SETTINGS_FAULT")
         self._loaded: dict[str, tuple[Loaded, Loaded, float]] = {}
 
     async def health(self, target: Target) -> Probe:
@@ -211,7 +214,7 @@ class OperatorProcess:
 def main(argv: Sequence[str]) -> int:
     """Run an operator; the first argument is the kubeconfig that leads to the fake pods."""
     # Nobody waits five minutes in a test.
-    stuck_seconds = os.environ.get("BREAKWATER_TEST_STUCK_SECONDS")  # noqa: TID251 - tests have no main
+    stuck_seconds = WISHES.get("BREAKWATER_TEST_STUCK_SECONDS")
     if stuck_seconds is not None:
         engine.STUCK_SECONDS = float(stuck_seconds)
     return run(argv[1:], prober=FakeProber(Path(argv[0])))

@@ -7,6 +7,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,6 +170,11 @@ class Ground:
             now = len(self.proxy.writes())
             if now != last:
                 last, since = now, time.monotonic()
+
+
+def now() -> datetime:
+    """What time it is for the operator too: it runs by the machine's own clock."""
+    return datetime.now(UTC)  # noqa: TID251 - the operator is another process, and has no other clock
 
 
 def said(live: Object) -> Object:

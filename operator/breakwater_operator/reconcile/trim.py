@@ -11,8 +11,8 @@ _IDENTITY = ("namespace", "name", "uid", "resourceVersion")
 _CONDITION = ("type", "status", "reason", "message")
 _DEPLOYMENT_STATUS = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas")
 _POD_STATUS = ("phase", "podIP", "initContainerStatuses", "containerStatuses")
-_SLICE_METADATA = (*_IDENTITY, "labels", "deletionTimestamp", "ownerReferences")
-_POD_METADATA = (*_SLICE_METADATA, "creationTimestamp", "finalizers")
+_OWNED_METADATA = (*_IDENTITY, "labels", "deletionTimestamp", "ownerReferences")
+_POD_METADATA = (*_OWNED_METADATA, "creationTimestamp", "finalizers")
 
 
 def without_managers(live: Object) -> Object:
@@ -56,7 +56,7 @@ def endpoint_slice(live: Object) -> Object:
 
     An endpoint without the condition is ready: the API says so.
     """
-    metadata = {key: live["metadata"][key] for key in _SLICE_METADATA if key in live["metadata"]}
+    metadata = {key: live["metadata"][key] for key in _OWNED_METADATA if key in live["metadata"]}
     states = [endpoint.get("conditions") or {} for endpoint in live.get("endpoints") or ()]
     return {"metadata": metadata, "ready": sum(state.get("ready", True) for state in states)}
 

@@ -145,6 +145,10 @@ def no_policy(op: Ground) -> None:
             op.api.delete(f"{ADMISSION}/{plural}/{op.namespace}")
 
 
+def images(pod: Object) -> list[str]:
+    return [container["image"] for container in pod["spec"]["containers"]]
+
+
 def image_is_not_there(op: Ground) -> None:
     """Say of every pod what kubelet says where an image cannot be pulled."""
     words = 'failed to resolve image "registry.example/nope:1": not found'
@@ -155,10 +159,9 @@ def image_is_not_there(op: Ground) -> None:
     status = {"phase": "Pending", "conditions": conditions, "containerStatuses": [container]}
 
     def pods() -> list[Object]:
+        # Those of the mistake before may be on their way out.
         found: list[Object] = op.api.get(POD.path(op.namespace))["items"]
-        return [
-            pod for pod in found if pod["metadata"]["labels"].get("breakwater.dev/server") == SERVER
-        ]
+        return [pod for pod in found if "registry.example/nope:1" in images(pod)]
 
     # What nobody has pretended to run yet would be pretended to run afterwards.
     eventually(lambda: ["podIP" in it["status"] for it in pods()] == [True, True], "they run")

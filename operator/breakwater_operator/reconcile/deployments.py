@@ -40,9 +40,8 @@ def replicas_at_birth(world: World, server: McpServer, deployment: str) -> int:
 def is_complete(deployment: Object) -> bool:
     """Whether all pods of a Deployment are of its current template."""
     status, spec = deployment.get("status") or {}, deployment["spec"]
-    is_seen = status.get("observedGeneration") == deployment["metadata"]["generation"]
     counts = {status.get("updatedReplicas", 0), status.get("replicas", 0), spec.get("replicas", 1)}
-    return is_seen and len(counts) == 1
+    return _is_seen(deployment) and len(counts) == 1
 
 
 def is_rolled_out(deployment: Object) -> bool:
@@ -76,9 +75,30 @@ def has_run(world: World, key: Key, revision: str, *, was_verified: bool) -> boo
     )
 
 
+def is_counted_first(deployment: Object, replicas: int) -> bool:
+    """Whether a Deployment needs its number of pods before it can become one that recreates them.
+
+    Where both change in one write while several ReplicaSets want pods, its controller takes the
+    write for one that scales. That it does with `Recreate` for a single ReplicaSet only
+    (`kubernetes/pkg/controller/deployment/sync.go`), and so it does nothing, for ever.
+
+    Args:
+        deployment: What is there.
+        replicas: How many pods it is to have.
+    """
+    is_rolling = deployment["spec"].get("strategy", {}).get("type") != "Recreate"
+    is_counted = _is_seen(deployment) and deployment["spec"].get("replicas", 1) == replicas
+    return is_rolling and not is_counted and not is_complete(deployment)
+
+
 def is_late(deployment: Object) -> bool:
     """Whether the rollout of a Deployment has failed."""
     return _progress(deployment) == IS_LATE
+
+
+def _is_seen(deployment: Object) -> bool:
+    observed = (deployment.get("status") or {}).get("observedGeneration")
+    return bool(observed == deployment["metadata"]["generation"])
 
 
 def _progress(deployment: Object) -> str | None:

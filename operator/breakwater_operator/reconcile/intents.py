@@ -1,6 +1,6 @@
 """What a server should be, with everything that its manifest leaves to the cluster."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -86,7 +86,7 @@ class Intents:
         running = self._running(server, stored)
         possible = held.possible(server, reading.claims, running)
         wanted = self._revision(server, stored, read_at_start, seen)
-        kept = held.kept(wanted, reading.claims, running)
+        kept = self._kept(possible, wanted, reading.claims, running)
         seen.awaited = wanted.name if kept is not wanted else None
         held_ring = ring.read(reading.internal)
         intent = Intent(
@@ -152,6 +152,22 @@ class Intents:
             if held is None:
                 seen.waits.append(unknown_issuer(error))
             return held
+
+    def _kept(
+        self,
+        server: McpServer,
+        wanted: revision.Revision,
+        found: Mapping[str, claims.Claim],
+        running: revision.Revision | None,
+    ) -> revision.Revision:
+        """Choose the revision to run: the old one while the new one cannot be, or not yet."""
+        kept = held.kept(wanted, found, running)
+        deployment = deployments.find(self.world, server.namespace, server.name)
+        if running is None or deployment is None or server.is_autoscaled:
+            return kept
+        is_recreated = not claims.shareable(kept.template, found)
+        is_later = is_recreated and deployments.is_counted_first(deployment, server.wanted_replicas)
+        return running if is_later else kept
 
     def _running(self, server: McpServer, stored: Sequence[Object]) -> revision.Revision | None:
         """Find the revision of the pods, where claims may keep them as they are."""

@@ -232,7 +232,7 @@ class Reconciler:
             await self.pruner.prune(owner, intent, desired)
         is_quiet = not (seen.waits or seen.problems or seen.faults or seen.is_key_changed)
         # What is carried ends with the last old pod: that comes as a report.
-        is_steady = not (ring.is_turning(intent.ring) or intent.carried)
+        is_steady = not (ring.is_turning(intent.ring) or intent.carried or seen.awaited)
         seen.is_settled = written.is_clean and is_quiet and is_steady
         return seen
 

@@ -42,7 +42,7 @@ class Seen:
     revision: str | None = None
     """The revision that the pods should run, once that is known."""
     awaited: str | None = None
-    """That revision, where pods stay of another one until the claims exist that it mounts."""
+    """That revision, where pods stay of another one until it can be run."""
     key_secret: str | None = None
     """The Secret that the keys come from, once that is known."""
     is_key_changed: bool = False

@@ -26,7 +26,7 @@ from dev.cluster.api import Api
 from dev.cluster.local import LocalCluster
 from dev.cluster.provider import Size
 from dev.cluster.settings import Settings
-from tests.support.operator_ground import install_crd
+from tests.support.definitions import install_crd
 from tests.support.ports import free_port
 
 if TYPE_CHECKING:

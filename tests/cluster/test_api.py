@@ -30,7 +30,9 @@ from breakwater_operator.reconcile.write import Writer, Written
 from breakwater_operator.render import drift, exclusive
 from dev import golden
 from tests.support.cluster import eventually
+from tests.support.definitions import install_crd
 from tests.support.manifests import TAKEN
+from tests.support.operator_ground import PatientApi
 from tests.support.rig.proof import Proof, source_of_operator
 from tests.support.specs import servers
 
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from tests.support.cluster import RunningCluster
 
 ROOT = Path(__file__).parents[2]
-CRD = ROOT / "crds/breakwater.dev_mcpservers.yaml"
 
 Object = dict[str, Any]
 
@@ -55,9 +56,12 @@ GENERATED = settings(
 
 @pytest.fixture(scope="module")
 def cluster(control_plane: RunningCluster) -> RunningCluster:
-    """A control plane that knows the McpServer."""
-    control_plane.kubectl("apply", "-f", str(CRD))
-    control_plane.kubectl("wait", "--for=condition=Established", "-f", str(CRD))
+    """A control plane that knows the McpServer.
+
+    Not by `kubectl wait`: it fails where a definition has no conditions yet.
+    """
+    with PatientApi(control_plane.kubeconfig) as api:
+        install_crd(api, ROOT)
     return control_plane
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, Kind
 from breakwater_operator.reconcile.refusals import ASKED_ANNOTATION
+from breakwater_operator.reconcile.statuses import SOON_SECONDS
 from dev.cluster.api import Api, ApiError, UnreachableError
 from tests.support.cluster import eventually
+from tests.support.definitions import install_crd
 from tests.support.faultproxy import FaultProxy
 from tests.support.operator import OperatorProcess
 
@@ -37,6 +38,12 @@ JSON_PATCH = "application/json-patch+json"
 
 OUTAGE_SECONDS = 60.0
 """How long the API server may be away while a test asks it."""
+
+AWAY = {0, 429, 503}
+"""No answer, or one that says to ask again: 429 is also that of a kind that is quite new."""
+
+DONE = {"POST": 409, "DELETE": 404}
+"""What is answered to a request that was carried out already, and whose answer was lost."""
 
 UNQUIET_SECONDS = 180.0
 """After which an operator that still writes does so for ever."""
@@ -158,6 +165,13 @@ class Ground:
         written = self.proxy.writes(since)
         return [seen for seen in written if f"{seen.name}-".startswith(f"{name}-")]
 
+    def settled(self) -> None:
+        """Wait until it has nothing to write any more, other than what comes of something new.
+
+        New words of a status that says the same are held back for a while after the last write.
+        """
+        self.quiet(SOON_SECONDS + 1.0)
+
     def quiet(self, seconds: float = 0.7) -> None:
         """Wait until the operator has written nothing for a while."""
         end = time.monotonic() + UNQUIET_SECONDS
@@ -192,21 +206,6 @@ def said(live: Object) -> Object:
     return kept | {"metadata": metadata}
 
 
-def install_crd(api: Api, folder: Path) -> None:
-    """Make the API server know McpServers."""
-    for path in sorted((folder / "crds").glob("*.yaml")):
-        manifest = yaml.safe_load(path.read_text())
-        name = manifest["metadata"]["name"]
-        where = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
-        api.apply(where, manifest)
-
-        def is_served(where: str = where) -> bool:
-            conditions = api.get(where).get("status", {}).get("conditions") or ()
-            return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-
-        eventually(is_served, f"{name} is served")
-
-
 class PatientApi(Api):
     """One that waits for an API server which does not answer."""
 
@@ -215,13 +214,17 @@ class PatientApi(Api):
     ) -> Any:
         """Send one request, again where it was not answered."""
         end = time.monotonic() + OUTAGE_SECONDS
+        is_lost = False
         while True:
             try:
                 return super().request(method, path, body, content_type)
             except (UnreachableError, ApiError) as error:
-                is_away = isinstance(error, UnreachableError) or error.status == 503
-                if not is_away or time.monotonic() > end:
+                status = error.status if isinstance(error, ApiError) else 0
+                if is_lost and status == DONE.get(method):
+                    return None
+                if status not in AWAY or time.monotonic() > end:
                     raise
+                is_lost |= not status
                 time.sleep(0.2)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from breakwater_operator.kube.kinds import OPTIONAL, Kind
 from tests.support.cluster import RunningCluster, eventually
+from tests.support.definitions import DEFINITIONS, SERVED_SECONDS, is_served
 from tests.support.operator_ground import Ground, PatientApi, ground
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 COLLECTED = {"monitoring": {"otlp": {"endpoint": "http://collector.telemetry.svc:4318"}}}
 """A platform that has what manifests may ask of it."""
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def definition(kind: Kind) -> dict[str, Any]:
@@ -57,19 +58,13 @@ def installed(api: Api) -> Iterator[None]:
         api.create(DEFINITIONS, definition(kind))
     try:
         for path in paths:
-            eventually(lambda path=path: is_served(api, path), f"{path} is served")  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            eventually(partial(is_served, api, path), f"{path} is served", seconds=SERVED_SECONDS)
         yield
     finally:
         for path in paths:
             api.delete(path)
         # Nothing can be made of a definition that is on its way out, also under a new one's name.
         eventually(lambda: not any(map(api.find, paths)), "they are gone", seconds=60)
-
-
-def is_served(api: Api, path: str) -> bool:
-    """Whether objects of a definition can be made."""
-    conditions = api.get(path).get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from dev.cluster import build
 from dev.cluster.local import LocalCluster
 from dev.cluster.settings import Settings
 from tests.support.cluster import RunningCluster
+from tests.support.granted import grant, may
 
 CHART = Path(__file__).resolve().parents[2] / "charts/breakwater"
 REGISTRY = 'image.registry:="registry.example/team"'
@@ -310,21 +311,10 @@ def test_the_operator_may_do_its_work_in_the_named_namespaces_only(
         helm, "crds.enabled=false", f"watchNamespaces={{{namespace}}}", namespace=namespace
     )
     roles = {"ServiceAccount", "Role", "RoleBinding"}
-    control_plane.apply(*(one for one in objects if one["kind"] in roles))
+    who = f"system:serviceaccount:{namespace}:breakwater-operator"
+    grant(control_plane, who, [one for one in objects if one["kind"] in roles])
     name, _, part = resource.partition("/")
     what = {"verb": verb, "group": group, "resource": name, "subresource": part}
-    who = f"system:serviceaccount:{namespace}:breakwater-operator"
 
     assert may(control_plane, who, what | {"namespace": namespace}) is allowed
     assert may(control_plane, who, what | {"namespace": "default"}) is False
-
-
-def may(cluster: RunningCluster, who: str, what: dict[str, str]) -> bool:
-    """Ask the API server whether somebody may do something."""
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": who, "resourceAttributes": what},
-    }
-    answer = cluster.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(review))
-    return bool(json.loads(answer)["status"]["allowed"])

@@ -11,7 +11,7 @@ import pytest
 
 from breakwater_operator.kube.kinds import HTTP_ROUTE
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.granted import account, roles
+from tests.support.granted import account, grant, roles
 from tests.support.operator_ground import Ground, PatientApi, ground
 from tests.support.optional_kinds import installed
 
@@ -30,7 +30,7 @@ def teams(control_plane: RunningCluster, tmp_path: Path) -> Iterator[tuple[Groun
     def prepare() -> None:
         for name in names:
             control_plane.kubectl("create", "namespace", name)
-        control_plane.apply(*roles(control_plane, home, *names))
+        grant(control_plane, account(home), roles(control_plane, home, *names))
 
     with (
         PatientApi(control_plane.kubeconfig) as api,

@@ -25,7 +25,7 @@ from breakwater_operator.kube.kinds import (
 )
 from breakwater_operator.reconcile.signing import ROTATED_ANNOTATION
 from tests.support.cluster import RunningCluster, eventually
-from tests.support.granted import account, roles
+from tests.support.granted import account, grant, roles
 from tests.support.operator_ground import Ground, PatientApi, ground
 from tests.support.optional_kinds import installed
 
@@ -70,7 +70,7 @@ def stage(
                 folder,
                 ROOT,
                 acts_as=account(namespace),
-                prepare=lambda: cluster.apply(*granted),
+                prepare=lambda: grant(cluster, account(namespace), granted),
                 **options,
             ) as op,
         ):

@@ -152,19 +152,24 @@ class FaultProxy:
                 if plural in {None, watched}:
                     task.cancel()
 
-        self._loop.call_soon_threadsafe(cut)
+        self._soon(cut)
 
     def release(self) -> None:
         """Let watches through again."""
-        self._loop.call_soon_threadsafe(self._open.set)
+        self._soon(self._open.set)
 
     def freeze(self) -> None:
         """Cut the network: nothing comes through in either direction, and nobody is told so."""
-        self._loop.call_soon_threadsafe(self._flow.clear)
+        self._soon(self._flow.clear)
 
     def thaw(self) -> None:
         """Heal it; whoever has given up meanwhile is not heard any more."""
-        self._loop.call_soon_threadsafe(self._flow.set)
+        self._soon(self._flow.set)
+
+    def _soon(self, act: Callable[[], object]) -> None:
+        """Do something among what is handled; timers may come when nothing is any more."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(act)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

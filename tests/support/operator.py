@@ -40,6 +40,9 @@ Loaded = tuple[str, tuple[str, ...]]
 
 RUNTIME_IMAGE = "breakwater.local/runtime:test"
 
+ANSWER_SECONDS = 20.0
+"""How long an operator may take to answer where the machine has no time for it."""
+
 WISHES = os.environ  # noqa: TID251 - the process that a test starts is told by it what to pretend
 """What a test wants of the operator and of the pods that it starts."""
 
@@ -182,7 +185,8 @@ class OperatorProcess:
     def ask(self, path: str) -> tuple[int, str]:
         """Ask one of its own endpoints; 0 when nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+            url = f"http://127.0.0.1:{self.port}{path}"
+            with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -67,7 +67,9 @@ def test_every_metric_of_the_catalogue_is_there_and_counts(op: Ground) -> None:
     assert [name for name, count in before.items() if total(op, name) <= count] == []
     assert values(op, REQUESTS, verb="patch", kind="Deployment", code="201") == [1.0]
     assert total(op, PASSES, outcome="done") >= 1
-    assert total(op, "breakwater_probes_total", outcome="verified") == 2
+    verified = "breakwater_probes_total"
+    eventually(lambda: total(op, verified, outcome="verified") >= 2, "both pods were asked")
+    assert total(op, verified, outcome="verified") == 2
     assert values(op, "breakwater_leader") == [1.0]
     watched = {kind.name for kind in (*CHILDREN, *REFERENCED)} | {"Pod", "EndpointSlice"}
     assert watched <= kinds(op, "breakwater_informer_age_seconds")
@@ -117,10 +119,11 @@ def test_the_age_of_the_queue_tells_of_a_pass_that_hangs(op: Ground) -> None:
     finally:
         arrives.set()
     op.wait("two", "Ready")
-    op.quiet()
 
-    assert values(op, "breakwater_queue_age_seconds") == [0.0]
-    assert values(op, "breakwater_queue_depth") == [0.0]
+    # Any server may have its turn now and then.
+    empty = ([0.0], [0.0])
+    queue = ("breakwater_queue_age_seconds", "breakwater_queue_depth")
+    eventually(lambda: tuple(values(op, name) for name in queue) == empty, "it is empty again")
 
 
 def test_the_age_of_an_informer_tells_of_a_watch_that_is_cut(op: Ground) -> None:
@@ -159,23 +162,32 @@ def test_an_operator_that_does_not_know_everything_yet_is_alive_and_not_ready(op
     assert healthy == (200, "ok\n")
 
 
+def is_well(op: Ground) -> None:
+    """Wait until it is: one that is busy for three seconds calls itself stuck here."""
+    eventually(lambda: op.operator.ask("/healthz") == (200, "ok\n"), "it is well", seconds=60)
+
+
 def test_a_pass_that_hangs_is_unhealthy_until_it_ends(op: Ground) -> None:
     op.ready("three")
     op.quiet()
     arrives = threading.Event()
     late = Rule(lambda seen: seen.what == "PATCH configmaps", times=1, late=arrives)
     op.proxy.rules.append(late)
-    assert op.operator.ask("/healthz") == (200, "ok\n")
+    is_well(op)
     op.apply("three", limits={"inFlight": 11})
 
     try:
-        eventually(lambda: op.operator.ask("/healthz")[0] == 503, "it says so", seconds=60)
-        _, said = op.operator.ask("/healthz")
+        eventually(lambda: late.hit, "the pass hangs")
+        eventually(
+            lambda: op.operator.ask("/healthz")[1].startswith("the queue has not moved for "),
+            "it says so",
+            seconds=60,
+        )
+        assert op.operator.ask("/healthz")[0] == 503
     finally:
         arrives.set()
 
-    assert said.startswith("the queue has not moved for ")
-    eventually(lambda: op.operator.ask("/healthz") == (200, "ok\n"), "it is well", seconds=60)
+    is_well(op)
     op.wait("three", "Progressing", "False")
 
 
@@ -190,19 +202,18 @@ def test_a_watch_that_has_ended_for_good_is_unhealthy_until_the_process_is_start
     def is_told() -> bool:
         news = {"example.com/at": str(time.monotonic())}
         op.patch(SERVICE, "three", {"metadata": {"annotations": news}})
-        return op.operator.ask("/healthz")[0] == 503
+        ended = "the watch of Service has ended: KeyError('metadata')\n"
+        return op.operator.ask("/healthz") == (503, ended)
 
     try:
         eventually(is_told, "it says so", seconds=60)
-        _, said = op.operator.ask("/healthz")
     finally:
         op.proxy.tamper = None
 
-    assert said == "the watch of Service has ended: KeyError('metadata')\n"
     op.operator.kill()
     op.operator.start()
     op.operator.wait_ready()
-    assert op.operator.ask("/healthz") == (200, "ok\n")
+    is_well(op)
 
 
 def test_each_line_of_the_log_is_json_and_names_its_pass(op: Ground) -> None:

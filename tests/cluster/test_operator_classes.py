@@ -78,8 +78,9 @@ def test_each_looks_after_its_own_class_and_nobody_after_none(both: tuple[Ground
 def test_a_server_is_handed_over_without_a_restart(both: tuple[Ground, Ground]) -> None:
     blue, green = both
     blue.ready("mine", operatorClass="blue")
+    blue.wait("mine", "Verified")
     before = blue.find(DEPLOYMENT, "mine-a")["metadata"]
-    blue.quiet()
+    blue.settled()
     handed_over = len(blue.proxy.seen)
 
     green.ready("mine", operatorClass="green")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,17 +45,21 @@ def generation(op: Ground, server: str) -> int:
     return int(op.find(DEPLOYMENT, f"{server}-a")["metadata"]["generation"])
 
 
-def test_labels_of_monitors_come_and_go_with_the_configuration(op: Ground) -> None:
-    def labels() -> dict[str, str]:
-        found = op.find(SERVICE_MONITOR, "labelled")["metadata"]["labels"]
-        return {key: found[key] for key in ("release", "team", "theirs") if key in found}
+def is_labelled(op: Ground, labels: dict[str, str]) -> bool:
+    found = op.find(SERVICE_MONITOR, "labelled")["metadata"]["labels"]
+    return {key: found[key] for key in ("release", "team", "theirs") if key in found} == labels
 
+
+def test_labels_of_monitors_come_and_go_with_the_configuration(op: Ground) -> None:
     op.ready("labelled")
+    # A kind that is new is looked for every half a minute.
+    eventually(lambda: op.get(SERVICE_MONITOR, "labelled"), "there is a monitor", seconds=90)
     op.patch(SERVICE_MONITOR, "labelled", {"metadata": {"labels": {"theirs": "x"}}})
     op.quiet()
     for asked in ({"release": "prometheus", "team": "sre"}, {"team": "sre"}, {}):
         configure(op, monitoring={"labels": asked})
-        assert labels() == asked | {"theirs": "x"}
+        eventually(partial(is_labelled, op, asked | {"theirs": "x"}), f"its labels are {asked}")
+        op.settled()
 
         before = configure(op, monitoring={"labels": asked})
         assert op.proxy.writes(before) == []
@@ -77,7 +82,7 @@ def test_a_default_that_kept_pods_from_being_made_is_mended_where_it_did(op: Gro
         op.wait(server, "Ready", seconds=SECONDS)
         op.wait(server, "Progressing", "False", seconds=SECONDS)
     assert generation(op, "steady") == before
-    op.quiet()
+    op.settled()
     again = configure(op)
     assert op.proxy.writes(again) == []
     assert generation(op, "steady") == before
@@ -98,7 +103,7 @@ def test_a_default_that_somebody_refused_is_mended_where_it_was(op: Ground) -> N
         for server in ("new", "before"):
             op.wait(server, "Ready", seconds=SECONDS)
             op.wait(server, "Progressing", "False", seconds=SECONDS)
-        op.quiet()
+        op.settled()
         again = configure(op)
         assert op.proxy.writes(again) == []
 

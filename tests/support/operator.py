@@ -43,6 +43,9 @@ RUNTIME_IMAGE = "breakwater.local/runtime:test"
 ANSWER_SECONDS = 20.0
 """How long an operator may take to answer where the machine has no time for it."""
 
+GRACE_SECONDS = 30.0
+"""How long kubelet waits until it kills what was asked to stop."""
+
 WISHES = os.environ  # noqa: TID251 - the process that a test starts is told by it what to pretend
 """What a test wants of the operator and of the pods that it starts."""
 
@@ -197,7 +200,7 @@ class OperatorProcess:
     def stop(self) -> int:
         """Ask it to stop, as kubelet does; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(GRACE_SECONDS)
 
     def kill(self) -> None:
         """Kill it without a warning."""

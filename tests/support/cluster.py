@@ -107,6 +107,12 @@ def eventually(true: Callable[[], object], what: str, *, seconds: float = 30) ->
         time.sleep(0.1)
 
 
+def wait_for_account(cluster: RunningCluster, namespace: str) -> None:
+    """Wait until pods can be made in a new namespace: the account that they run as comes later."""
+    account = ("get", "serviceaccount", "default", "-n", namespace, "--ignore-not-found")
+    eventually(lambda: cluster.kubectl(*account), "pods have an account")
+
+
 @pytest.fixture(scope="session")
 def control_plane(request: pytest.FixtureRequest) -> RunningCluster:
     """A control plane with fake nodes: objects are real, pods become Ready and run nowhere."""

@@ -45,10 +45,11 @@ def _processes(own: re.Pattern[str]) -> list[str]:
             try:
                 words = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
                 words += (folder / "cgroup").read_bytes()
+                title = (folder / "comm").read_text().strip()
             except OSError:
                 continue
             if own.search(words.replace(b"\0", b" ").decode(errors="replace")):
-                found.append(f"{folder.name} {(folder / 'comm').read_text().strip()}")
+                found.append(f"{folder.name} {title}")
     return found
 
 

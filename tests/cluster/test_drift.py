@@ -19,7 +19,7 @@ from tests.support.meddler import REPAIR_SECONDS, Meddler, Server, children, kin
 from tests.support.meddling import Field
 from tests.support.operator_ground import Ground, PatientApi
 from tests.support.optional_kinds import complete_ground
-from tests.support.rendered import Name, known, rendered
+from tests.support.rendered import Name, faults, known, rendered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,9 +46,13 @@ def op(control_plane: RunningCluster, tmp_path_factory: pytest.TempPathFactory) 
             bring(made, case)
         for server in CASES.values():
             made.wait(server, "Accepted")
-            eventually(lambda server=server: len(children(made, server)) > 8, "it is made")  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            eventually(partial(is_made, made, server), "it is made", seconds=REPAIR_SECONDS)
         made.quiet(2.0)
         yield made
+
+
+def is_made(op: Ground, server: str) -> bool:
+    return len(children(op, server)) > 8 and not faults(op, server, known(op))
 
 
 def bring(op: Ground, case: str) -> None:
@@ -133,10 +137,12 @@ def test_a_child_given_to_another_owner_comes_back(op: Ground) -> None:
 
 def test_a_deleted_child_of_any_kind_comes_back(op: Ground) -> None:
     for name in CASES.values():
+        eventually(partial(is_made, op, name), f"{name} is made", seconds=REPAIR_SECONDS)
         server = Server(op, name)
         uids = {one["metadata"]["uid"] for one in children(op, name).values()}
         for what, kind in server.kinds.items():
-            op.delete(kind, what[1])
+            # The garbage collector may only now take what had another owner for a moment.
+            op.api.delete(kind.path(op.namespace, what[1]))
 
         eventually(partial(is_whole, op, name, server), f"{name} is whole", seconds=REPAIR_SECONDS)
         assert not uids & {one["metadata"]["uid"] for one in children(op, name).values()}

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, MCP_SERVER, SECRET, Kind
+from breakwater_operator.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, MCP_SERVER, SECRET
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.operator import decoded
-from tests.support.operator_ground import Ground, now, own_ground
+from tests.support.operator_ground import QUOTA, Ground, now, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +141,7 @@ def test_what_a_renamed_backend_denied_stays_denied_while_a_pod_may_have_it(op: 
     before = op.ready("named", backends=named("one"))["status"]["revision"]
     op.quiet()
     # Pods of the new revision do not come: the quota of the namespace leaves them no room.
-    op.create(QUOTA, "full", spec={"hard": {"pods": "1"}})
+    op.limit("pods", "1", "full")
 
     op.apply("named", backends=named("uno"))
     both = {"one": ["delete_*"], "uno": ["delete_*"]}
@@ -166,6 +163,7 @@ def test_what_a_renamed_backend_denied_stays_denied_while_a_pod_may_have_it(op: 
     eventually(lambda: "one" not in tools(op, "named"), "the old name is gone", seconds=60)
     assert tools(op, "named") == {"uno": ["delete_*"]}
     op.wait("named", "Ready")
+    op.wait("named", "Progressing", "False")
     op.quiet()
     seen = len(op.proxy.seen)
     op.patch(MCP_SERVER, "named", {"metadata": {"annotations": {"wake": "up"}}})

@@ -25,13 +25,12 @@ from breakwater_operator.kube.kinds import (
 from breakwater_operator.reconcile.refusals import ASKED_ANNOTATION
 from dev.cluster.api import ApiError
 from tests.support.certificates import FOR_LONG, self_signed
-from tests.support.cluster import RunningCluster, eventually
-from tests.support.operator_ground import Ground, own_ground
+from tests.support.cluster import KINDS_SECONDS, RunningCluster, eventually
+from tests.support.operator_ground import QUOTA, Ground, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 LONG_AGO = datetime(2021, 1, 1, tzinfo=UTC)
 SERVER = "oops"
@@ -90,7 +89,7 @@ def claim(op: Ground) -> None:
 
 
 def quota(what: str, most: str) -> Act:
-    return lambda op: op.create(QUOTA, "tight", spec={"hard": {what: most}})
+    return lambda op: op.limit(what, most)
 
 
 def gone(kind: Kind, name: str) -> Act:
@@ -376,11 +375,10 @@ def test_a_mistake_is_one_condition_and_heals_when_it_is_mended(
         for kind_, name in ((MCP_SERVER, SERVER), (QUOTA, "tight"), *mistake.tidy):
             if op.get(kind_, name) is not None:
                 op.delete(kind_, name)
-        # The garbage collector looks for new kinds twice a minute: for ours, in a new cluster.
-        eventually(lambda: not op.children(SERVER), "all of it is gone", seconds=90)
+        eventually(lambda: not op.children(SERVER), "all of it is gone", seconds=KINDS_SECONDS)
         # A claim stays as long as a pod mounts it.
         for kind_, name in mistake.tidy:
-            eventually(partial(is_gone, op, kind_, name), f"{name} is gone", seconds=90)
+            eventually(partial(is_gone, op, kind_, name), f"{name} is gone", seconds=KINDS_SECONDS)
 
 
 def test_pods_that_were_refused_are_asked_for_again(op: Ground) -> None:
@@ -442,7 +440,7 @@ def test_pods_that_serve_stay_until_a_claim_is_there_that_new_ones_mount(op: Gro
     # What serves is kept true meanwhile, also where the Deployment was lost.
     op.delete(DEPLOYMENT, "typo-a", "Orphan")
     op.apply("typo", replicas=4, pod=mounting("typo-data"))
-    eventually(lambda: len(pods(op, "typo")) == 4, "there is one more")
+    eventually(lambda: len(pods(op, "typo")) == 4, "there is one more", seconds=KINDS_SECONDS)
     assert served < pods(op, "typo")
 
     claim_of(op, "typo-data", "ReadWriteMany")

@@ -32,6 +32,15 @@ FAKE_NODES = 2
 PROBE_IMAGE = "breakwater.local/probe:1"
 """An image with one program, that serves, resolves, gets and writes (dev/cluster/go/probe)."""
 
+LOOK_SECONDS = 1.0
+"""How much of its time a wait gives away from one look to the next at most: where the machine stood
+still for longer than that, so did whatever is waited for."""
+
+KINDS_SECONDS = 90.0
+"""How long Kubernetes' garbage collector and its quota controller may take until they turn to
+something: both look for new kinds every 30 seconds, and rest for up to 30 more until those are
+listed. Kinds come and go in tests."""
+
 _ROOT = Path(__file__).parents[2]
 _CHECKOUT = hashlib.sha256(str(_ROOT).encode()).hexdigest()[:6]
 _RUNS_MAX = 4
@@ -100,11 +109,14 @@ class RunningCluster:
 
 def eventually(true: Callable[[], object], what: str, *, seconds: float = 30) -> None:
     """Wait until something is true; what it is stands in the failure."""
-    end = time.monotonic() + seconds
+    left, last = seconds, time.monotonic()
     while not true():
-        if time.monotonic() > end:
+        if left < 0:
             pytest.fail(f"not within {seconds:g} s: {what}", pytrace=False)
         time.sleep(0.1)
+        now = time.monotonic()
+        left -= min(now - last, LOOK_SECONDS)
+        last = now
 
 
 def wait_for_account(cluster: RunningCluster, namespace: str) -> None:

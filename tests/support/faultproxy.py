@@ -134,8 +134,12 @@ class FaultProxy:
         return [seen for seen in self.seen[since:] if seen.is_write]
 
     def asked(self, since: int = 0) -> list[Seen]:
-        """What was asked, other than to follow changes and to renew the Lease."""
-        return [seen for seen in self.seen[since:] if not seen.is_watch and seen.plural != "leases"]
+        """What was asked of objects, other than to follow changes and to renew the Lease.
+
+        Which kinds there are, and which keys the cluster signs with, is asked by the clock.
+        """
+        asked = [seen for seen in self.seen[since:] if seen.plural not in {"", "leases"}]
+        return [seen for seen in asked if not seen.is_watch]
 
     def counted(self, since: int = 0) -> Counter[str]:
         """How often each kind of write was seen."""

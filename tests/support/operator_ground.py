@@ -17,7 +17,7 @@ from breakwater_operator.kube.kinds import CHILDREN, MCP_SERVER, Kind
 from breakwater_operator.reconcile.refusals import ASKED_ANNOTATION
 from breakwater_operator.reconcile.statuses import SOON_SECONDS
 from dev.cluster.api import Api, ApiError, UnreachableError
-from tests.support.cluster import eventually
+from tests.support.cluster import KINDS_SECONDS, eventually
 from tests.support.definitions import install_crd
 from tests.support.faultproxy import FaultProxy
 from tests.support.operator import OperatorProcess
@@ -33,6 +33,7 @@ Object = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 
 KINDS = {kind.name: kind for kind in CHILDREN}
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
@@ -47,6 +48,8 @@ DONE = {"POST": 409, "DELETE": 404}
 
 UNQUIET_SECONDS = 180.0
 """After which an operator that still writes does so for ever."""
+
+_LOOK_SECONDS = 0.05
 
 _CHANGING = {"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"}
 
@@ -119,24 +122,24 @@ class Ground:
 
     def condition(self, name: str, kind: str) -> Object:
         """Read a condition of an McpServer; an empty one where there is none."""
-        server = self.server(name) or {}
-        found = (server.get("status") or {}).get("conditions") or ()
-        return next((one for one in found if one["type"] == kind), {})
+        return _condition(self.server(name) or {}, kind)
 
     def wait(
         self, name: str, kind: str, status: str = "True", reason: str = "", seconds: float = 60
     ) -> Object:
-        """Wait for a condition of the newest generation."""
+        """Wait for a condition of the newest generation, and return it as it was found."""
+        found: Object = {}
 
         def is_so() -> bool:
-            server = self.server(name) or {}
-            if (
-                server.get("status", {}).get("observedGeneration")
-                != server["metadata"]["generation"]
-            ):
+            nonlocal found
+            server = self.server(name)
+            if server is None:
                 return False
-            found = self.condition(name, kind)
-            return found.get("status") == status and reason in {"", found.get("reason")}
+            found = _condition(server, kind)
+            observed = (server.get("status") or {}).get("observedGeneration")
+            is_newest = observed == server["metadata"]["generation"]
+            is_it = found.get("status") == status and reason in {"", found.get("reason")}
+            return is_newest and is_it
 
         try:
             eventually(is_so, f"{name} has {kind}={status} {reason}", seconds=seconds)
@@ -144,7 +147,7 @@ class Ground:
             print(json.dumps((self.server(name) or {}).get("status"), indent=1))  # noqa: T201 - for who reads the failure
             print(self.operator.log[-3000:])  # noqa: T201 - for who reads the failure
             raise
-        return self.condition(name, kind)
+        return found
 
     def children(self, name: str) -> dict[tuple[str, str], Object]:
         """All children of an McpServer, by kind and name, without what changes by itself."""
@@ -172,23 +175,46 @@ class Ground:
         """
         self.quiet(SOON_SECONDS + 1.0)
 
+    def limit(self, what: str, most: str, name: str = "tight") -> None:
+        """Set a quota, and wait until it holds: the API server knows of none that is not counted.
+
+        Args:
+            what: Of what there may be only so much.
+            most: How much.
+            name: Of the quota.
+        """
+        self.create(QUOTA, name, spec={"hard": {what: most}})
+        eventually(
+            lambda: what in (self.find(QUOTA, name).get("status") or {}).get("used", {}),
+            f"the quota {name} holds",
+            seconds=KINDS_SECONDS,
+        )
+
     def quiet(self, seconds: float = 0.7) -> None:
-        """Wait until the operator has written nothing for a while."""
+        """Wait until the operator has written nothing for a while.
+
+        Looks are counted rather than seconds: where the machine stood still, so did the operator.
+        """
         end = time.monotonic() + UNQUIET_SECONDS
-        last, since = len(self.proxy.writes()), time.monotonic()
-        while time.monotonic() - since < seconds:
+        last, looks = len(self.proxy.writes()), 0
+        while looks * _LOOK_SECONDS < seconds:
             if time.monotonic() > end:
                 newest = [f"{seen.what} {seen.name}" for seen in self.proxy.writes()[-20:]]
                 pytest.fail(f"it writes and writes: {newest}", pytrace=False)
-            time.sleep(0.05)
+            time.sleep(_LOOK_SECONDS)
             now = len(self.proxy.writes())
-            if now != last:
-                last, since = now, time.monotonic()
+            looks = looks + 1 if now == last else 0
+            last = now
 
 
 def now() -> datetime:
     """What time it is for the operator too: it runs by the machine's own clock."""
     return datetime.now(UTC)  # noqa: TID251 - the operator is another process, and has no other clock
+
+
+def _condition(server: Object, kind: str) -> Object:
+    found = (server.get("status") or {}).get("conditions") or ()
+    return next((one for one in found if one["type"] == kind), {})
 
 
 def said(live: Object) -> Object:

@@ -39,11 +39,9 @@ def is_mended(op: Ground, name: str) -> bool:
     return "hostNetwork" not in pod and op.get(SERVICE, name) is not None
 
 
-def written(op: Ground, since: int) -> list[str]:
-    """What was written of children, and of pods."""
-    return [
-        seen.what for seen in op.proxy.writes(since) if seen.plural not in {"mcpservers", "events"}
-    ]
+def written(op: Ground, name: str, since: int) -> list[str]:
+    """What was written of the children of a server, and of its pods."""
+    return [seen.what for seen in op.writes(name, since) if seen.plural != "mcpservers"]
 
 
 def paused_servers(op: Ground) -> str:
@@ -67,7 +65,7 @@ def test_nothing_is_written_until_the_time_has_come_and_then_everything(op: Grou
     eventually(lambda: paused_servers(op).endswith(" 1.0"), "it is counted")
     op.quiet(2.0)
 
-    assert written(op, since) == []
+    assert written(op, "one", since) == []
     server = op.find(MCP_SERVER, "one")
     assert server["status"]["observedGeneration"] == server["metadata"]["generation"] - 1
     assert op.find(DEPLOYMENT, "one-a")["spec"]["replicas"] == 1
@@ -93,7 +91,7 @@ def test_a_value_that_is_no_time_stops_everything_and_says_what_to_write(op: Gro
     meddle(op, "two")
     op.quiet(2.0)
 
-    assert written(op, since) == []
+    assert written(op, "two", since) == []
     assert "'for an hour or so' is not a time with its zone; write one as in" in wrong["message"]
     assert paused_servers(op).endswith(" 1.0")
     pause(op, "two", None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from breakwater_operator.kube.kinds import CHILDREN, DEPLOYMENT, MCP_SERVER
-from tests.support.cluster import RunningCluster, eventually
+from tests.support.cluster import KINDS_SECONDS, RunningCluster, eventually
 from tests.support.faultproxy import Rule
 from tests.support.operator_ground import Ground, own_ground
 
@@ -56,8 +56,7 @@ def test_another_default_image_restarts_nothing(op: Ground) -> None:
 def test_what_was_deleted_while_it_was_down_stays_deleted(op: Ground) -> None:
     op.operator.stop()
     op.delete(MCP_SERVER, "two")
-    # The garbage collector looks for new kinds of owners every 30 s, and the CRD may be new.
-    eventually(lambda: not op.children("two"), "the children are gone", seconds=90)
+    eventually(lambda: not op.children("two"), "the children are gone", seconds=KINDS_SECONDS)
 
     before = restart(op)
 
@@ -71,7 +70,11 @@ def test_what_was_edited_while_it_was_down_is_put_back(op: Ground) -> None:
 
     restart(op)
 
-    assert op.find(DEPLOYMENT, "one-a")["spec"]["replicas"] == 2
+    def replicas() -> int:
+        return int(op.find(DEPLOYMENT, "one-a")["spec"]["replicas"])
+
+    # It is ready once it knows of everything, and begins then.
+    eventually(lambda: replicas() == 2, "it is put back")
 
 
 def test_an_idle_operator_asks_for_nothing(op: Ground) -> None:
@@ -98,7 +101,9 @@ def test_its_metrics_count_what_it_does(op: Ground) -> None:
     assert status == 200
     assert 'breakwater_api_requests_total{code="200",kind="Deployment",verb="list"}' in text
     assert 'breakwater_reconcile_duration_seconds_count{outcome="done"}' in text
-    assert "breakwater_queue_depth 0.0" in text
+    eventually(
+        lambda: "breakwater_queue_depth 0.0" in op.operator.ask("/metrics")[1], "nobody waits"
+    )
 
 
 def test_one_that_is_refused_as_it_starts_says_why_and_can_be_started_again(op: Ground) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from breakwater_operator.kube.kinds import INGRESS, MCP_SERVER
+from breakwater_operator.reconcile.statuses import SOON_SECONDS
 from tests.support.cluster import eventually
 from tests.support.faultproxy import Rule, Seen
 from tests.support.operator_ground import Ground, own_ground
@@ -40,6 +41,7 @@ def test_a_change_is_observed_once_all_of_it_is_done(op: Ground) -> None:
 
     op.apply("late", egress="None", replicas=3)
     op.wait("late", "Ready")
+    op.quiet()
 
     assert conflict.hit == 2
     generation = op.find(MCP_SERVER, "late")["metadata"]["generation"]
@@ -125,6 +127,7 @@ def test_a_change_is_done_once_pods_that_answer_late_have_answered(
     with own_ground(control_plane, tmp_path_factory, "slow", environment=slow) as op:
         op.ready("one")
         op.wait("one", "Verified")
+        op.quiet()
 
         written = [json.loads(seen.body) for seen in op.proxy.writes() if seen.part == "status"]
         said = [{one["type"]: one for one in it["status"]["conditions"]} for it in written]
@@ -142,6 +145,8 @@ def test_what_a_pod_said_is_not_taken_back_by_who_has_yet_to_ask_it(
         op.apply("one", replicas=1)
         op.wait("one", "Degraded", "True", "SettingsRefused")
         op.wait("one", "Verified")
+        # Where a status is only put in other words, that waits for so long.
+        op.quiet(SOON_SECONDS + 1)
         since = op.condition("one", "Degraded")
         before = len(op.proxy.seen)
 
@@ -162,6 +167,7 @@ def test_a_conflict_with_what_is_gone_by_now_is_no_failure_to_tell_of(op: Ground
     before = len(op.proxy.seen)
 
     op.ready("gone")
+    op.quiet()
 
     assert conflict.hit == 1
     said = [seen.body for seen in op.proxy.writes(before) if seen.part == "status"]

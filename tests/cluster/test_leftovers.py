@@ -76,9 +76,9 @@ def test_what_came_with_a_repair_goes_with_the_next_change(
     op.ready("one")
     op.quiet()
 
+    edit(op, by_hand, SCRATCH)
+    kill_after(op, killed_at)
     with revived(op):
-        edit(op, by_hand, SCRATCH)
-        kill_after(op, killed_at)
         settled(op)
         assert volumes(op) == {*OURS, "scratch"}
 
@@ -125,8 +125,8 @@ def test_what_was_added_goes_at_once_although_the_status_is_written_meanwhile(op
     conflict = Rule(lambda seen: seen.what == "PATCH deployments", 409, every=2, times=1)
     op.proxy.rules.append(conflict)
 
+    edit(op, ADDED, SCRATCH)
     with revived(op):
-        edit(op, ADDED, SCRATCH)
         settled(op)
 
     assert conflict.hit == 1

@@ -30,8 +30,11 @@ BREAK = """
 import os, pathlib, signal
 pathlib.Path("/tmp/broken").touch()
 for each in pathlib.Path("/proc").glob("[0-9]*"):
-    if int(each.name) != os.getpid() and b"run_module" in (each / "cmdline").read_bytes():
-        os.kill(int(each.name), signal.SIGKILL)
+    try:
+        if int(each.name) != os.getpid() and b"run_module" in (each / "cmdline").read_bytes():
+            os.kill(int(each.name), signal.SIGKILL)
+    except OSError:
+        pass  # it has ended with another one
 """
 MEND = "import os; os.remove('/tmp/broken')"
 
@@ -195,11 +198,16 @@ def _wait_well(installation: Installation, team: str, name: str) -> None:
 
 
 def _health(installation: Installation, team: str, name: str) -> set[tuple[int, str]]:
-    """Ask every pod how it is."""
+    """Ask every pod how it is; one that does not answer is not known."""
     found = set()
     for pod in _pods(installation, team, name):
-        answer = httpx2.get(f"http://{pod['status']['podIP']}:9464/health", timeout=10)
-        found.add((answer.status_code, answer.json()["status"]))
+        url = f"http://{pod['status'].get('podIP')}:9464/health"
+        try:
+            answer = httpx2.get(url, timeout=10)
+        except httpx2.TransportError:
+            found.add((0, "unknown"))
+        else:
+            found.add((answer.status_code, answer.json()["status"]))
     return found
 
 

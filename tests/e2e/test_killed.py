@@ -35,17 +35,27 @@ class Desk:
     team: str
 
     def pod(self) -> dict[str, Any]:
-        """Read its only pod that is not about to end."""
+        """Read its only pod that is not about to end; another one follows a moment later."""
         selector = ("-l", f"breakwater.dev/server={NAME}")
-        found = self.installation.cluster.get("pods", "-n", self.team, *selector)["items"]
-        (pod,) = [each for each in found if "deletionTimestamp" not in each["metadata"]]
-        return dict(pod)
+        stays: list[dict[str, Any]] = []
+
+        def is_one() -> bool:
+            found = self.installation.cluster.get("pods", "-n", self.team, *selector)["items"]
+            stays[:] = [each for each in found if "deletionTimestamp" not in each["metadata"]]
+            return len(stays) == 1
+
+        eventually(is_one, "there is one pod", seconds=READY_SECONDS)
+        return stays[0]
 
     def ready_since(self) -> str:
         """Say since when the pod is in the Service without a break; empty: it is not."""
         conditions = self.pod()["status"].get("conditions", [])
-        (ready,) = [each for each in conditions if each["type"] == "Ready"]
-        return str(ready["lastTransitionTime"]) if ready["status"] == "True" else ""
+        since = [
+            str(each["lastTransitionTime"])
+            for each in conditions
+            if (each["type"], each["status"]) == ("Ready", "True")
+        ]
+        return since[0] if since else ""
 
     def restarts(self) -> dict[str, int]:
         """Count how often each container was started again."""
@@ -89,6 +99,7 @@ class Desk:
         """Wait until both servers answer, and the pod is in the Service."""
         eventually(self.well, "both servers answer", seconds=READY_SECONDS)
         eventually(self.ready_since, "the pod is ready", seconds=READY_SECONDS)
+        self.installation.wait_reached(self.team, NAME)
 
 
 def processes(pod: str) -> dict[int, str]:
@@ -205,10 +216,11 @@ def test_sessions_and_children_go_on_while_the_kubelet_is_away_and_after(
         during = session.call("notes_keep", text="during")
     finally:
         cluster.up()
-    after = session.call("notes_keep", text="after")
-    # A kubelet that starts takes nothing with a startup probe for started until it has asked once.
+    # A kubelet that starts takes nothing with a startup probe for started until it has asked once;
+    # until then the pod may be in no Service.
     wait_until(lambda: desk.ready_since() not in {"", since}, at_most=ASKED_ANEW_SECONDS)
     desk.wait_well()
+    after = session.call("notes_keep", text="after")
     later = session.call("notes_keep", text="later")
 
     assert (during, after, later) == (kept + 1, kept + 2, kept + 3)

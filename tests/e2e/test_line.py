@@ -9,7 +9,13 @@ import httpx2
 import pytest
 
 from tests.support.cluster import eventually
-from tests.support.installation import KIND, Installation, manifests, wait_for_reason
+from tests.support.installation import (
+    KIND,
+    READY_SECONDS,
+    Installation,
+    manifests,
+    wait_for_reason,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,6 +143,7 @@ async def test_management_is_not_on_the_public_port(
 def test_the_server_is_listed_waited_for_and_runs_hardened(
     installation: Installation, changes: str
 ) -> None:
+    wait_for_reason(installation, changes, "changes", "Verified", "Verified")
     table = installation.cluster.kubectl("get", "-n", changes, KIND)
     (pod,) = installation.cluster.get("pods", "-n", changes)["items"]
 
@@ -159,6 +166,7 @@ async def test_an_image_of_ones_own_serves_on_two_replicas_and_is_scaled(
     eventually(
         lambda: installation.server(team, "weather")["status"]["readyReplicas"] == 1,
         "one pod is left after kubectl scale",
+        seconds=READY_SECONDS,
     )
 
     assert tools
@@ -186,7 +194,7 @@ async def test_keys_are_waited_for_and_changes_of_them_reach_running_pods(
     url = f"{installation.base_url(team, 'weather')}/tools"
 
     def status(key: str) -> int:
-        return httpx2.get(url, headers={"X-API-Key": key}).status_code
+        return httpx2.get(url, headers={"X-API-Key": key}, timeout=30).status_code
 
     eventually(lambda: status("the-first-key-of-alice") == 401, "the old key is refused")
 
@@ -208,7 +216,12 @@ def test_a_server_that_cannot_start_says_why_and_heals_when_mended(
     installation.wait_ready(team, "weather")
 
     assert "wether" in degraded["message"]
-    assert installation.condition(team, "weather", "Degraded")["status"] == "False"
+    # The pod that crashed may be on its way out.
+    eventually(
+        lambda: installation.condition(team, "weather", "Degraded")["status"] == "False",
+        "nothing is wrong any more",
+        seconds=READY_SECONDS,
+    )
 
 
 def test_every_deleted_child_comes_back_and_all_go_with_the_server(
@@ -227,6 +240,7 @@ def test_every_deleted_child_comes_back_and_all_go_with_the_server(
             == {name for name in before if name.startswith("pod/")}
         ),
         "every child is there again",
+        seconds=READY_SECONDS,
     )
     installation.wait_ready(team, "weather")
     kubectl("delete", "-n", team, f"{KIND}/weather")

@@ -13,7 +13,7 @@ import pytest
 
 from breakwater_operator.reconcile.signing import ROTATED_ANNOTATION
 from breakwater_operator.render.ring import FORGOTTEN_AFTER, ROTATED_AFTER, STATE_FILE
-from tests.support.installation import SYSTEM, Installation, sample
+from tests.support.installation import SYSTEM, Installation, sample, wait_for_reason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -71,10 +71,12 @@ def patch(installation: Installation, *what: str, change: dict[str, Any]) -> Non
 
 async def calls_until(clients: list[Client], true: Callable[[], object], what: str) -> None:
     """Have every session called again and again until something is true."""
-    async with asyncio.timeout(STEP_SECONDS):
-        while not await asyncio.to_thread(true):
-            await asyncio.gather(*map(call, clients))
-    assert true(), what
+    try:
+        async with asyncio.timeout(STEP_SECONDS):
+            while not await asyncio.to_thread(true):
+                await asyncio.gather(*map(call, clients))
+    except TimeoutError:
+        pytest.fail(f"not within {STEP_SECONDS} s: {what}")
     await asyncio.gather(*map(call, clients))
 
 
@@ -120,6 +122,7 @@ async def test_the_operators_key_is_replaced_and_no_probe_is_refused(
         return [key["kid"] for key in json.loads(live)["operatorKeys"]]
 
     (first,) = published()
+    wait_for_reason(installation, team, "weather", "Verified", "Verified")
     verified = installation.condition(team, "weather", "Verified")
     change = {"metadata": {"annotations": {ROTATED_ANNOTATION: LONG_AGO}}}
     patch(installation, "-n", SYSTEM, "secret", "breakwater-signing-key", change=change)

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.support import redis
-from tests.support.cluster import eventually
+from tests.support.cluster import eventually, wait_for_account
 from tests.support.installation import Installation, manifests, wait_for_reason
 from tests.support.rig.requests import META, MODERN, Speaker, rpc, use
 
@@ -145,6 +145,7 @@ def store(installation: Installation, tmp_path: Path) -> Iterator[Store]:
     redis.write_image(archive)
     installation.cluster.load(str(archive))
     with installation.team("store") as namespace:
+        wait_for_account(installation.cluster, namespace)
         made = Store(installation, namespace)
         made.start()
         installation.upgrade(**shared(made, "Local"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import subprocess
 import sys
 import uuid
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 import pytest
@@ -105,6 +107,12 @@ class Installation:
             status = yaml.safe_dump(self.server(namespace, name).get("status"))
             pods = self.cluster.kubectl("describe", "pods", "-n", namespace)
             pytest.fail(f"{name} is not Ready\n{status}\n{pods[-3000:]}", pytrace=False)
+        self.wait_reached(namespace, name)
+
+    def wait_reached(self, namespace: str, name: str) -> None:
+        """Wait until the Service leads to a pod: kube-proxy hears of it when everybody does."""
+        url = urlsplit(self.base_url(namespace, name))
+        eventually(lambda: listens(url), f"{name} is reached", seconds=READY_SECONDS)
 
     def key(self, namespace: str, name: str) -> str:
         """Read the generated key, as a user would."""
@@ -127,6 +135,15 @@ class Installation:
             transport = streamable_http_client(url, http_client=http)
             async with Client(transport, mode=mode, **options) as client:
                 yield client
+
+
+def listens(url: SplitResult) -> bool:
+    """Whether somebody takes a connection there."""
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 async def sample(context: object, params: CreateMessageRequestParams) -> CreateMessageResult:

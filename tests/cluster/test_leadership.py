@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-FOLLOWED_SECONDS = 45.0
-"""Within which another one writes when the leader is killed, halted or cut off: a Lease lasts for
-15 seconds, and who waits for it looks every other second, where the machine lets it."""
-HANDOVER_SECONDS = 10.0
-"""The same for one that is told to stop: before its Lease would be over by itself."""
+FOLLOWED_SECONDS = 20.0
+"""Within which another one writes when the leader is killed, halted or cut off."""
+HANDOVER_SECONDS = 3.0
+"""The same for one that is told to stop."""
 CUT_SECONDS = 30.0
 
 

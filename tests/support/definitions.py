@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 from functools import partial
 from typing import TYPE_CHECKING
 
 import yaml
 
+from dev.cluster.api import ApiError
 from tests.support.cluster import eventually
 
 if TYPE_CHECKING:
@@ -43,4 +45,14 @@ def is_served(api: Api, where: str) -> bool:
     is_listed = any(one["name"] == spec["group"] for one in api.get("/apis")["groups"])
     kinds = (api.find(version) or {}).get("resources", ())
     is_known = is_listed and any(one["name"] == plural for one in kinds)
-    return is_known and api.find(f"{version}/{plural}") is not None
+    return is_known and _is_kept(api, f"{version}/{plural}")
+
+
+def _is_kept(api: Api, path: str) -> bool:
+    """Whether there is somewhere for objects of a kind to be: that comes last."""
+    try:
+        return api.find(path) is not None
+    except ApiError as error:
+        if error.status != http.client.TOO_MANY_REQUESTS:
+            raise
+        return False

@@ -156,8 +156,10 @@ class Size:
         costs.processors[IDLE] = used
         costs.figures[f"{IDLE}: processor time, ms"] = used[OPERATOR]
         standing, minutes = last.start + len(last) / 2, self.phases.done["made"].seconds / 60
-        costs.details["made: of its processor time for servers that stand, ms"] = (
-            used[OPERATOR] * standing * minutes / len(last)
+        for_others = used[OPERATOR] * standing * minutes / len(last)
+        costs.details["made: of its processor time for servers that stand, ms"] = for_others
+        costs.figures["made: processor time but for servers that stand, ms"] = (
+            costs.figures["made: processor time, ms"] - for_others
         )
 
     async def _raw(self, writing: Awaitable[float], count: int) -> Raw:

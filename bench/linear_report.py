@@ -22,11 +22,12 @@ figure is for one server. Linear means that it does not grow: at most {bound} ti
 slower: so what is made and changed is also compared with the same writes sent raw at that size, for
 {raw} servers. Time is that until all are observed, plainly and in units of what it takes raw.
 Processor time is the operator's until nothing is left to do, plainly and in percent of what the API
-server uses for it raw; what the servers cost meanwhile that stand already, for they are probed, is
-in it. *All made* are all {many}, from the first one on, to the first {few}. There are {per} servers
-in a namespace, and addresses for ten times as many Services: the controllers look at a namespace as
-a whole, and the API server ever longer for an address. The cluster is one of pretended nodes and
-pods, as for [the bench](../reference/scale.md).
+server uses for it raw. What the servers cost meanwhile that stand already, for they are probed, is
+in it: more, the more there are and the longer that takes. It is told apart, by what an idle minute
+with them costs. *All made* are all {many}, from the first one on, to the first {few}. There are
+{per} servers in a namespace, and addresses for ten times as many Services: the controllers look at
+a namespace as a whole, and the API server ever longer for an address. The cluster is one of
+pretended nodes and pods, as for [the bench](../reference/scale.md).
 
 How long the last {few} take to be made, plainly, the API server decides, which is busy all the
 time: Kubernetes 1.36 counts the addresses of all Services twice for each that it gives

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from breakwater_operator.kube.kinds import DEPLOYMENT, SERVICE_MONITOR, Kind
+from breakwater_operator.kube.kinds import DEPLOYMENT, SERVICE_MONITOR
 from dev.cluster.api import ApiError
 from tests.support.cluster import eventually
 from tests.support.optional_kinds import complete_ground
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.support.cluster import RunningCluster
     from tests.support.operator_ground import Ground
 
-QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 SECONDS = 120
 
@@ -68,7 +67,7 @@ def test_labels_of_monitors_come_and_go_with_the_configuration(op: Ground) -> No
 def test_a_default_that_kept_pods_from_being_made_is_mended_where_it_did(op: Ground) -> None:
     op.ready("steady")
     op.ready("changed")
-    op.create(QUOTA, "room", spec={"hard": {"limits.memory": "20Gi"}})
+    op.limit("limits.memory", "20Gi", "room")
     configure(op, resources={"limits": {"memory": "900Gi"}})
     op.apply("fresh")
     op.apply("changed", runtime={"image": "breakwater.local/own:1"})

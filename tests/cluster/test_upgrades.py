@@ -12,7 +12,7 @@ from breakwater_operator.reconcile.upgrades import AT_ONCE
 from dev.cluster.api import ApiError
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.faultproxy import Rule
-from tests.support.operator_ground import Ground, now, own_ground
+from tests.support.operator_ground import QUOTA, Ground, now, own_ground
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 OLD, NEW = "breakwater.local/runtime:n", "breakwater.local/runtime:n-plus-1"
 CAREFUL, IN_WAVES = "careful", ["a", "b", "c", "d", "e"]
 SECONDS = 120
-QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 REPLICA_SET = Kind("apps/v1", "ReplicaSet", "replicasets")
-FULL = {"hard": {"pods": str(2 * (1 + len(IN_WAVES)))}}
+FULL = str(2 * (1 + len(IN_WAVES)))
 """No room for the first pod of a rollout."""
 
 
@@ -84,7 +83,7 @@ def has_room(op: Ground) -> bool:
 def test_a_few_servers_are_upgraded_at_a_time_and_those_that_did_not_ask_never(op: Ground) -> None:
     before = op.find(DEPLOYMENT, f"{CAREFUL}-a")["metadata"]["generation"]
     # Pods of the new revision do not get ready: the quota of the namespace leaves them no room.
-    op.create(QUOTA, "full", spec=FULL)
+    op.limit("pods", FULL, "full")
 
     begin(op, NEW)
     eventually(lambda: list(images(op).values()).count(NEW) == AT_ONCE, "a wave", seconds=SECONDS)
@@ -133,7 +132,7 @@ def test_a_turn_that_was_stored_and_not_yet_begun_is_one(op: Ground) -> None:
 
     op.operator.stop()
     before = has_turn()
-    op.create(QUOTA, "full", spec=FULL)
+    op.limit("pods", FULL, "full")
     op.proxy.rules.append(Rule(lambda seen: seen.what == "PATCH deployments", 503))
     op.operator.image = OLD
     op.operator.start()
@@ -162,7 +161,7 @@ def test_a_turn_that_was_stored_and_not_yet_begun_is_one(op: Ground) -> None:
 
 def test_a_change_is_not_kept_waiting_by_a_wave(op: Ground) -> None:
     op.operator.stop()
-    op.create(QUOTA, "full", spec=FULL)
+    op.limit("pods", FULL, "full")
     begin(op, OLD)
     eventually(lambda: list(images(op).values()).count(OLD) == AT_ONCE, "a wave", seconds=SECONDS)
     op.quiet(2)
@@ -179,7 +178,7 @@ def test_a_turn_ends_also_where_the_manifest_has_come_to_be_refused(op: Ground) 
         op.apply(server, upgradePolicy="InWaves")
         op.wait(server, "Progressing", "False", seconds=SECONDS)
     op.operator.stop()
-    op.create(QUOTA, "full", spec=FULL)
+    op.limit("pods", FULL, "full")
     begin(op, NEW)
     eventually(lambda: list(images(op).values()).count(NEW) >= AT_ONCE, "a wave", seconds=SECONDS)
     op.quiet(2)
@@ -212,7 +211,7 @@ def test_an_upgrade_that_failed_under_an_earlier_leader_stops_all_others(op: Gro
         op.wait(server, "Progressing", "False", seconds=SECONDS)
     op.quiet()
     op.operator.stop()
-    op.create(QUOTA, "full", spec=FULL)
+    op.limit("pods", FULL, "full")
     begin(op, OLD)
     eventually(lambda: list(images(op).values()).count(OLD) >= AT_ONCE, "a wave", seconds=SECONDS)
     op.quiet(2)

@@ -15,7 +15,7 @@ import pytest
 from breakwater_operator.kube.kinds import LEASE, MCP_SERVER, SERVICE
 from tests.support.cluster import RunningCluster, eventually
 from tests.support.faultproxy import FaultProxy, Rule, Seen
-from tests.support.operator import GRACE_SECONDS, OperatorProcess
+from tests.support.operator import STOP_SECONDS, OperatorProcess
 from tests.support.operator_ground import Ground, ground
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def test_a_leader_that_is_told_to_stop_hands_over(pair: Pair) -> None:
     pair.ground.delete(SERVICE, "one")
 
     pair.mended_within(end - time.monotonic())
-    assert leading.process.wait(GRACE_SECONDS) == 0
+    assert leading.process.wait(STOP_SECONDS) == 0
     assert pair.holder == other.identity
     assert proxy.writes() != []
 

@@ -43,8 +43,8 @@ RUNTIME_IMAGE = "breakwater.local/runtime:test"
 ANSWER_SECONDS = 20.0
 """How long an operator may take to answer where the machine has no time for it."""
 
-GRACE_SECONDS = 30.0
-"""How long kubelet waits until it kills what was asked to stop."""
+STOP_SECONDS = 20.0
+"""Within which an operator has ended that was asked to stop: kubelet kills it after 30."""
 
 WISHES = os.environ  # noqa: TID251 - the process that a test starts is told by it what to pretend
 """What a test wants of the operator and of the pods that it starts."""
@@ -200,7 +200,7 @@ class OperatorProcess:
     def stop(self) -> int:
         """Ask it to stop, as kubelet does; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(GRACE_SECONDS)
+        return self.process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
         """Kill it without a warning."""
